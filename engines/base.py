@@ -1,0 +1,109 @@
+"""What every engine is: a context manager over named arrays.
+
+EngineError
+├── EngineUnavailableError   the backend's library or the asked precision is not here
+├── ModelFileError           the model file is missing, damaged or not the registered one
+└── EngineInputError         wrong names, shapes or dtypes given to ``infer``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+Precision = Literal["f32", "bf16", "f16"]
+
+
+class EngineError(Exception):
+    """Something an engine cannot do; the message says what, where and the remedy."""
+
+
+class EngineUnavailableError(EngineError, ImportError):
+    """The backend or the precision is not available on this machine."""
+
+
+class ModelFileError(EngineError, OSError):
+    """The model file is missing, damaged, or not the one the registry names."""
+
+
+class EngineInputError(EngineError, ValueError):
+    """``infer`` was given arrays that do not fit the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, NumPy dtype and shape of one input or output; ``None`` is a free dimension."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    def check(self, array: Array) -> None:
+        """Raise EngineInputError, got versus expected, unless ``array`` fits."""
+        fits = len(array.shape) == len(self.shape) and all(
+            want is None or want == got for want, got in zip(self.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != self.dtype:
+            raise EngineInputError(
+                f"input '{self.name}': got {array.dtype} {array.shape}, "
+                f"expected {self.dtype} {self.shape}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run a model: CPU threads (0 leaves the choice to the backend) and precision."""
+
+    threads: int = 0
+    precision: Precision = "f32"
+
+
+class Engine(Protocol):
+    """A loaded model, ready to run. Belongs to the one thread that calls ``infer``."""
+
+    backend: str
+    precision: Precision
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def infer(self, inputs: Arrays) -> dict[str, Array]:
+        """Run once. The arrays returned are valid until the next call: copy what you keep.
+
+        Raises:
+            EngineInputError: names, shapes or dtypes do not fit ``inputs``.
+        """
+        ...
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+def check_inputs(specs: tuple[TensorSpec, ...], inputs: Arrays) -> None:
+    """Raise EngineInputError unless ``inputs`` are exactly the named arrays the model takes."""
+    names = {spec.name for spec in specs}
+    if names != set(inputs):
+        raise EngineInputError(f"inputs {sorted(inputs)} given, the model takes {sorted(names)}")
+    for spec in specs:
+        spec.check(inputs[spec.name])
+
+
+def warm_up(engine: Engine, batch: int = 1) -> None:
+    """Run once on zeros, so that the first real frame does not pay for lazy set-up."""
+    zeros = {
+        spec.name: np.zeros([batch if n is None else n for n in spec.shape], spec.dtype)
+        for spec in engine.inputs
+    }
+    engine.infer(zeros)

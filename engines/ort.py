@@ -1,0 +1,80 @@
+"""ONNX Runtime backend: every CPU it has a wheel for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from engines.base import (
+    Array,
+    Arrays,
+    EngineOptions,
+    EngineUnavailableError,
+    ModelFileError,
+    Precision,
+    TensorSpec,
+    check_inputs,
+)
+
+_DTYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+
+def precisions() -> list[Precision]:
+    """ONNX Runtime computes on the CPU in the precision of the file: f32 for all shipped models."""
+    return ["f32"]
+
+
+def _spec(node: Any) -> TensorSpec:
+    shape = tuple(d if isinstance(d, int) else None for d in node.shape)
+    return TensorSpec(node.name, np.dtype(_DTYPES[node.type]), shape)
+
+
+class OnnxRuntimeEngine:
+    """An ONNX Runtime session on the CPU. Outputs are new arrays."""
+
+    backend = "onnxruntime"
+
+    def __init__(self, path: Path, options: EngineOptions) -> None:
+        import onnxruntime
+
+        if options.precision not in precisions():
+            raise EngineUnavailableError(
+                f"onnxruntime: no {options.precision} on the CPU; use f32 or another engine"
+            )
+        self.precision = options.precision
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 4  # failures arrive as exceptions
+        settings.intra_op_num_threads = options.threads
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the library's own classes differ between versions
+            raise ModelFileError(f"{path}: onnxruntime cannot read this model: {error}") from error
+        self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+
+    def infer(self, inputs: Arrays) -> dict[str, Array]:
+        check_inputs(self.inputs, inputs)
+        names = [spec.name for spec in self.outputs]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+    def __enter__(self) -> OnnxRuntimeEngine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._session = None

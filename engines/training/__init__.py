@@ -1,0 +1,1 @@
+"""Datasets, losses and training loops (the ``train`` extra; never imported at run time)."""

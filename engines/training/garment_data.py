@@ -1,0 +1,158 @@
+"""The street photos as training samples for the garment parser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Image = npt.NDArray[np.uint8]
+Rng = np.random.Generator
+
+#: Crop size (width, height) in pixels, 1:2 as people stand.
+CROP_SIZE = (160, 320)
+#: Margin around the person's box on each side, as a share of its width and height.
+MARGIN = 0.10
+#: Grey outside of the photo, the value the pipeline pads with.
+PAD = 127
+#: Label index that marks pixels outside of the photo; no loss, no metric.
+IGNORE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo: RGB (H, W, 3) uint8 and its label mask (H, W) uint8."""
+
+    id: str
+    rgb: Image
+    mask: Image
+
+
+def split_ids(root: Path, seed: int, validation: float = 0.2) -> tuple[list[str], list[str]]:
+    """Train and validation ids of the photos with pixel masks, fixed by ``seed``."""
+    rows = [json.loads(line) for line in (root / "index.jsonl").read_text().splitlines()]
+    ids = sorted(row["id"] for row in rows if row["level"] == "pixel")
+    order = np.random.default_rng(seed).permutation(len(ids))
+    held = round(len(ids) * validation)
+    return sorted(ids[i] for i in order[held:]), sorted(ids[i] for i in order[:held])
+
+
+def load_photo(root: Path, photo_id: str) -> Photo:
+    """Read one photo and its mask from the data folder."""
+    bgr = cv2.imread(str(root / "photos" / f"{photo_id}.jpg"), cv2.IMREAD_COLOR)
+    mask = cv2.imread(str(root / "masks" / f"{photo_id}.png"), cv2.IMREAD_UNCHANGED)
+    if bgr is None or mask is None:
+        raise FileNotFoundError(f"{root}: photo or mask of {photo_id} is missing or unreadable")
+    return Photo(photo_id, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), mask)
+
+
+def person_box(mask: Image) -> npt.NDArray[np.float64]:
+    """Box xyxy around everything that is not background; the whole photo if nothing is."""
+    ys, xs = np.nonzero(mask)
+    if len(xs) == 0:
+        return np.array([0, 0, mask.shape[1], mask.shape[0]], np.float64)
+    return np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+
+
+def crop_window(box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Widen a person's box by the margin, then to the crop's aspect ratio about its centre."""
+    centre = (box[:2] + box[2:]) / 2
+    width, height = (box[2:] - box[:2]) * (1 + 2 * MARGIN)
+    aspect = CROP_SIZE[0] / CROP_SIZE[1]
+    width, height = max(width, height * aspect), max(height, width / aspect)
+    half = np.array([width, height]) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def jitter_box(box: npt.NDArray[np.float64], rng: Rng) -> npt.NDArray[np.float64]:
+    """A box as a detector might give it: shifted, scaled, sometimes cut at the waist."""
+    size = box[2:] - box[:2]
+    out = box + np.tile(size, 2) * rng.normal(0, 0.05, 4)
+    if rng.random() < 0.15:
+        out[3] = out[1] + (out[3] - out[1]) * rng.uniform(0.4, 0.8)
+    elif rng.random() < 0.1:
+        out[1] = out[1] + (out[3] - out[1]) * rng.uniform(0.2, 0.5)
+    grow = rng.uniform(-0.08, 0.2) * (out[2:] - out[:2])
+    return np.concatenate([out[:2] - grow, out[2:] + grow])
+
+
+def take_window(
+    photo: Photo, window: npt.NDArray[np.float64], angle: float = 0.0
+) -> tuple[Image, Image]:
+    """Resample a window (xyxy, photo pixels) of picture and mask to the crop size."""
+    width, height = CROP_SIZE
+    scale = (window[2] - window[0]) / width
+    rgb = photo.rgb
+    if scale > 1:  # averaging first keeps the resampling free of aliasing
+        rgb = np.asarray(cv2.blur(rgb, (round(scale), round(scale))), np.uint8)
+    centre = (window[:2] + window[2:]) / 2
+    turn = np.deg2rad(angle)
+    linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    offset = centre - linear @ np.array([width / 2, height / 2])
+    matrix = np.hstack([linear, (offset + linear.sum(axis=1) / 2 - 0.5)[:, None]])
+    flags = cv2.WARP_INVERSE_MAP
+    image = cv2.warpAffine(
+        rgb, matrix, CROP_SIZE, flags=flags | cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD)
+    )
+    mask = cv2.warpAffine(
+        photo.mask, matrix, CROP_SIZE, flags=flags | cv2.INTER_NEAREST, borderValue=(IGNORE,)
+    )
+    return np.asarray(image, np.uint8), np.asarray(mask, np.uint8)
+
+
+def degrade(image: Image, rng: Rng) -> Image:
+    """Colour jitter for all; a far, blurred or compressed camera for some."""
+    out = image.astype(np.float32)
+    grey = out.mean()
+    out = (out - grey) * rng.uniform(0.7, 1.3) + grey * rng.uniform(0.7, 1.3)
+    luma = out.mean(axis=2, keepdims=True)
+    out = luma + (out - luma) * rng.uniform(0.6, 1.4)
+    out *= rng.uniform(0.94, 1.06, 3).astype(np.float32)
+    image = np.clip(out, 0, 255).astype(np.uint8)
+    if rng.random() < 0.35:
+        share = rng.uniform(0.25, 0.8)
+        small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(small, CROP_SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if rng.random() < 0.15:
+        length = int(rng.integers(3, 8))
+        image = np.asarray(cv2.blur(image, (length, 1)), np.uint8)
+    if rng.random() < 0.3:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
+        _, packed = cv2.imencode(".jpg", image, quality)
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+    return image
+
+
+class GarmentCrops(Dataset[tuple[Tensor, Tensor]]):
+    """Person crops (3, H, W) float32 normalised, with masks (H, W) int64; augmented by seed."""
+
+    def __init__(self, photos: list[Photo], seed: int) -> None:
+        self.photos = photos
+        self.boxes = [person_box(photo.mask) for photo in photos]
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        window = crop_window(jitter_box(self.boxes[index], rng))
+        image, mask = take_window(self.photos[index], window, rng.uniform(-8, 8))
+        image = degrade(image, rng)
+        if rng.random() < 0.5:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        return normalise(image), torch.from_numpy(mask.astype(np.int64))
+
+
+def normalise(image: Image) -> Tensor:
+    """uint8 RGB (H, W, 3) to float32 (3, H, W) as the backbone was trained on."""
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return (pixels.float() - 127.0) / 128.0

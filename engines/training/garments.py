@@ -1,0 +1,218 @@
+"""Training and evaluation of the garment parser."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from engines.nets.garment_parser import ExportedParser, GarmentParser
+from engines.training.garment_data import (
+    CROP_SIZE,
+    IGNORE,
+    GarmentCrops,
+    Photo,
+    crop_window,
+    load_photo,
+    person_box,
+    split_ids,
+    take_window,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the outcome of a training besides the data."""
+
+    epochs: int = 40
+    batch: int = 16
+    lr: float = 2e-3
+    backbone_lr: float = 6e-4
+    weight_decay: float = 0.02
+    ema: float = 0.995
+    rare_weight: float = 0.2
+    seed: int = 0
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One finished step, for a progress bar."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+
+
+def label_weights(photos: list[Photo], labels: int, power: float) -> Tensor:
+    """Loss weights ``frequency ** -power``, mean 1 over pixels, capped at 4."""
+    counts = np.zeros(labels)
+    for photo in photos:
+        counts += np.bincount(photo.mask.ravel(), minlength=labels)[:labels]
+    share = np.maximum(counts / counts.sum(), 1e-6)
+    weights = share**-power
+    weights /= (weights * share).sum()
+    return torch.tensor(np.minimum(weights, 4.0), dtype=torch.float32)
+
+
+def parsing_loss(logits: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy at half resolution, where the exported graph takes its argmax."""
+    logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return F.cross_entropy(
+        logits, mask[:, ::2, ::2], weights, ignore_index=IGNORE, label_smoothing=0.05
+    )
+
+
+def _optimizer(net: GarmentParser, recipe: Recipe) -> torch.optim.Optimizer:
+    backbone = list(net.backbone.parameters())
+    known = {id(p) for p in backbone}
+    rest = [p for p in net.parameters() if id(p) not in known]
+    groups = [
+        {"params": rest, "lr": recipe.lr},
+        {"params": backbone, "lr": recipe.backbone_lr},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+
+
+def _follow(average: nn.Module, net: nn.Module, keep: float) -> None:
+    with torch.no_grad():
+        for old, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+            if old.dtype.is_floating_point:
+                old.lerp_(new, 1 - keep)
+            else:
+                old.copy_(new)
+
+
+class Trainer:
+    """One training, resumable from ``checkpoint`` after every epoch."""
+
+    def __init__(self, photos: list[Photo], labels: int, imagenet: Path, recipe: Recipe) -> None:
+        torch.manual_seed(recipe.seed)
+        torch.set_num_threads(recipe.threads)
+        self.recipe = recipe
+        self.crops = GarmentCrops(photos, recipe.seed)
+        self.net = GarmentParser(labels)
+        self.net.backbone.load_imagenet(imagenet)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.net)
+        self.weights = label_weights(photos, labels, recipe.rare_weight)
+        self.optimizer = _optimizer(self.net, recipe)
+        self.steps = len(photos) // recipe.batch
+        total = recipe.epochs * self.steps
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, [recipe.lr, recipe.backbone_lr], total, pct_start=0.1
+        )
+        self.epoch = 0
+
+    def save(self, checkpoint: Path) -> None:
+        """Write the state after the last finished epoch, whole or not at all."""
+        parts = {
+            "net": self.net,
+            "average": self.average,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+        state = {name: part.state_dict() for name, part in parts.items()}
+        partial = checkpoint.with_suffix(".part")
+        torch.save({**state, "epoch": self.epoch, "recipe": asdict(self.recipe)}, partial)
+        partial.replace(checkpoint)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Continue from ``checkpoint``; the recipe must be the one it was written with."""
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if state["recipe"] != asdict(self.recipe):
+            raise ValueError(f"{checkpoint}: written with another recipe; remove it to start anew")
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.epoch = state["epoch"]
+
+    def run_epoch(self) -> Iterator[Progress]:
+        """Train one epoch, yielding after every step."""
+        recipe = self.recipe
+        self.crops.epoch = self.epoch
+        order = torch.Generator().manual_seed(recipe.seed * 1000 + self.epoch)
+        loader = DataLoader(
+            self.crops, recipe.batch, shuffle=True, drop_last=True, num_workers=1, generator=order
+        )
+        self.net.train()
+        for step, (images, masks) in enumerate(loader):
+            images = images.contiguous(memory_format=torch.channels_last)
+            loss = parsing_loss(self.net(images), masks, self.weights)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+            self.optimizer.step()
+            self.schedule.step()
+            done = self.epoch * self.steps + step
+            _follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
+            yield Progress(self.epoch, step + 1, self.steps, float(loss.detach()))
+        self.epoch += 1
+
+
+@torch.no_grad()
+def predict_photo(net: GarmentParser, photo: Photo) -> npt.NDArray[np.uint8]:
+    """Label mask (H, W) of a whole photo, parsed inside the person's true box."""
+    window = crop_window(person_box(photo.mask))
+    image, _ = take_window(photo, window)
+    labels, _ = ExportedParser(net)(torch.from_numpy(image)[None])
+    small = np.asarray(labels[0], np.uint8)
+    shift = window[:2].astype(np.float64)
+    scale = (window[2:] - window[:2]) / np.array([small.shape[1], small.shape[0]])
+    matrix = np.array([[1 / scale[0], 0, 0], [0, 1 / scale[1], 0]])
+    matrix[:, 2] = (0.5 - shift) / scale - 0.5
+    size = (photo.mask.shape[1], photo.mask.shape[0])
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    return np.asarray(cv2.warpAffine(small, matrix, size, flags=flags, borderValue=(0,)), np.uint8)
+
+
+def confusion(
+    photos: list[Photo], labels: int, predict: Callable[[Photo], npt.NDArray[np.uint8]]
+) -> npt.NDArray[np.int64]:
+    """Pixel confusion counts (true, predicted) over whole photos."""
+    counts = np.zeros((labels, labels), np.int64)
+    for photo in photos:
+        pair = photo.mask.astype(np.int64) * labels + predict(photo)
+        counts += np.bincount(pair.ravel(), minlength=labels**2).reshape(labels, labels)
+    return counts
+
+
+def load_split(root: Path, seed: int) -> tuple[list[Photo], list[Photo], list[str]]:
+    """Train photos, validation photos and the label names."""
+    train, validation = split_ids(root, seed)
+    names = json.loads((root / "labels.json").read_text())
+    return (
+        [load_photo(root, i) for i in train],
+        [load_photo(root, i) for i in validation],
+        names,
+    )
+
+
+def export(net: GarmentParser, path: Path) -> None:
+    """Write the ONNX file (opset 17, dynamic batch)."""
+    net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    width, height = CROP_SIZE
+    sample = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    batch = {0: "batch"}
+    torch.onnx.export(
+        ExportedParser(net),
+        (sample,),
+        str(path),
+        input_names=["images"],
+        output_names=["labels", "scores"],
+        dynamic_axes={"images": batch, "labels": batch, "scores": batch},
+        opset_version=17,
+        dynamo=False,
+    )

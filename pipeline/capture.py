@@ -1,0 +1,126 @@
+"""One camera's loop: open, read, offer to the inbox; try again where that makes sense.
+
+The only place that retries. Sources just fail.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from pipeline.config import CameraConfig
+from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.inbox import Inbox
+from pipeline.protocols import Source
+from pipeline.sources import open_source
+from pipeline.stats import CameraStats
+from pipeline.types import Frame
+
+log = logging.getLogger("threadline.capture")
+
+#: Frames a recording may have waiting.
+FILE_DEPTH = 4
+#: Seconds of good pictures after which earlier failures are forgotten.
+_FORGIVEN_S = 10.0
+
+
+def backoff_s(failures: int, jitter: float) -> float:
+    """Pause before the next try after ``failures`` in a row; ``jitter`` is 0 to 1.
+
+    Half a second doubling to two for the first eight tries (a camera that reboots is back at
+    once), then doubling to 30, each scaled by 0.5 to 1 so that many cameras do not knock together.
+    """
+    base = min(0.5 * 2.0 ** min(failures - 1, 10), 2.0)
+    if failures > 8:
+        base = min(2.0 * 2.0 ** min(failures - 8, 10), 30.0)
+    return base * (0.5 + 0.5 * jitter)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The capture loop of one camera.
+
+    Attributes:
+        admit: held while a recording is read, to bound how many are open at a time.
+    """
+
+    camera: CameraConfig
+    inbox: Inbox[Frame]
+    stats: CameraStats
+    stop: threading.Event
+    admit: AbstractContextManager[object]
+
+    def run(self) -> None:
+        """Until the recording ends, the source is refused for good, or ``stop`` is set."""
+        try:
+            self._run()
+        finally:
+            self.inbox.close(self.camera.name)
+
+    def _run(self) -> None:
+        try:
+            source = open_source(self.camera)
+        except SourceRefusedError as error:
+            self._fail(error)
+            return
+        if not source.live:
+            with self.admit:
+                if not self.stop.is_set():
+                    self._read_once(source)
+            return
+        failures = 0
+        while not self.stop.is_set():
+            began = time.monotonic()
+            if not self._read_once(source):
+                return
+            failures = 1 if time.monotonic() - began > _FORGIVEN_S else failures + 1
+            pause = backoff_s(failures, random.random())
+            log.warning("%s; trying again in %.1f s", self.stats.note, pause)
+            if self.stop.wait(pause):
+                return
+            source = open_source(self.camera)
+
+    def _read_once(self, source: Source) -> bool:
+        """Read until it ends or fails; whether trying again makes sense."""
+        self.stats.state = "connecting"
+        try:
+            with source:
+                self._pump(source)
+            self.stats.state = "done"
+            return False
+        except SourceRefusedError as error:
+            self._fail(error)
+            return False
+        except SourceError as error:
+            self.stats.state, self.stats.note = "down", str(error)
+        except Exception as error:  # one camera's defect must not end the others
+            log.exception("camera %s: unexpected error", self.camera.name)
+            self.stats.state, self.stats.note = "down", f"{self.camera.name}: {redact(str(error))}"
+            if not source.live:
+                self.stats.state = "failed"
+                return False
+        return source.live
+
+    def _pump(self, source: Source) -> None:
+        stats, name = self.stats, self.camera.name
+        self.inbox.open(name, replace=source.live, depth=1 if source.live else FILE_DEPTH)
+        stats.length_s = source.length_s
+        corrupt = stats.corrupt
+        for frame in source:
+            if stats.state != "up":
+                stats.reconnects += stats.decoded > 0
+                stats.state, stats.note = "up", ""
+            stats.decoded += 1
+            stats.corrupt = corrupt + source.corrupt
+            stats.dropped += self.inbox.put(name, frame)
+            if self.stop.is_set():
+                return
+        stats.corrupt = corrupt + source.corrupt
+
+    def _fail(self, error: SourceError) -> None:
+        self.stats.state, self.stats.note = "failed", str(error)
+        log.error("%s", error)

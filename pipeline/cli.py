@@ -1,0 +1,324 @@
+"""The command line. The only module that reads arguments."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import av
+import cv2
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import track as progress_bar
+
+from engines import EngineError
+from engines.zoo import MODELS, find, labels, verify
+from pipeline import __version__, config, doctor, view
+from pipeline.errors import ConfigError, PipelineError, SinkError, SourceError, redact
+from pipeline.garments import GarmentParser
+from pipeline.photos import PhotoTagger, find_photos
+from pipeline.runner import Runner, open_model
+from pipeline.sinks.files import make_folder, replace_file
+from pipeline.sinks.jsonl import JsonLines
+from pipeline.sources import expand, is_live
+from pipeline.stages import DetectStage
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Tags clothes on live cameras and recordings.")  # fmt: skip
+models_app = typer.Typer(no_args_is_help=True, help="The models that are shipped.")
+config_app = typer.Typer(no_args_is_help=True, help="Configuration files.")
+app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings.")]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", help="auto, openvino or onnxruntime.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
+
+_errors = Console(stderr=True)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """One line for every error we know, exit code 2 for settings and 1 for the rest."""
+    try:
+        yield
+    except (PipelineError, EngineError) as error:
+        for line in redact(str(error)).splitlines():
+            _errors.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
+
+
+def escape(text: str) -> str:
+    """Text that Rich prints as it is."""
+    return text.replace("[", r"\[")
+
+
+def _logging(quiet: bool) -> None:
+    """Warnings as plain lines on standard error; FFmpeg's own chatter is switched off."""
+    av.logging.set_level(None)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    handler = RichHandler(console=_errors, show_path=False, show_time=not quiet, markup=False)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
+
+
+def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) -> config.Config:
+    """The configuration file (or the defaults) with the command line's changes on top."""
+    base = config.load(path) if path is not None else config.Config()
+    data = base.model_dump()
+    if engine is not None:
+        data["engine"]["backend"] = engine
+    for section, values in changes.items():
+        data[section] = {**data[section], **values} if isinstance(values, dict) else values
+    try:
+        return config.Config.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(redact(str(first["msg"]).removeprefix("Value error, "))) from None
+
+
+def _cameras(sources: list[str]) -> list[dict[str, str]]:
+    """Settings of the cameras named on the command line, each with a name of its own."""
+    cameras: list[dict[str, str]] = []
+    names: set[str] = set()
+    for source in sources:
+        for url in expand(source):
+            base = name = config.CameraConfig(url=url).name[:56]
+            number = 2
+            while name in names:
+                name, number = f"{base}-{number}", number + 1
+            names.add(name)
+            cameras.append({"url": url, "id": name})
+    return cameras
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    """First Ctrl-C or SIGTERM: finish and close. Second: end at once."""
+
+    def stop(number: int, frame: object) -> None:
+        if runner.interrupted:
+            os._exit(128 + number)
+        runner.interrupted = True
+        runner.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _exit_code(runner: Runner) -> int:
+    """0 if all went well; 1 if a camera or recording failed; 130 if a recording was cut short."""
+    cameras = list(runner.stats.cameras.values())
+    if any(camera.state == "failed" for camera in cameras):
+        return 1
+    recordings = [c for c in runner.config.cameras if not is_live(c.url)]
+    unfinished = any(runner.stats.cameras[c.name].state != "done" for c in recordings)
+    if runner.interrupted and unfinished:
+        return 130
+    return 1 if any(camera.decoded == 0 for camera in cameras) else 0
+
+
+@app.command()
+def run(
+    sources: Annotated[list[str] | None, typer.Argument(help="Cameras, files or folders.")] = None,
+    out: OutOption = Path("out"),
+    config_file: ConfigOption = None,
+    engine: EngineOption = None,
+    stats: Annotated[Path | None, typer.Option(help="Write the final counters here.")] = None,
+    frames: Annotated[bool, typer.Option("--frames", help="Also write frames.jsonl.")] = False,
+    video: Annotated[
+        bool | None, typer.Option("--video/--no-video", help="Annotated MP4 (default: files).")
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Tag people's clothes on cameras and recordings until they end or Ctrl-C."""
+    _logging(quiet)
+    with _explained():
+        outputs: dict[str, Any] = {"frames": True} if frames else {}
+        if video is not None:
+            outputs["video"] = video
+        changes: dict[str, Any] = {"outputs": outputs}
+        if sources:
+            changes["cameras"] = _cameras(sources)
+        settings = _settings(config_file, engine, changes)
+        if not settings.cameras:
+            raise ConfigError("no camera given; name one, or list cameras: in the --config file")
+        code = _run(settings, out, stats, quiet)
+    raise typer.Exit(code)
+
+
+def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) -> int:
+    console = Console()
+    with ExitStack() as stack:
+        runner = stack.enter_context(Runner(settings, out))
+        _stop_on_signals(runner)
+        try:
+            with view.View(runner.stats, console, quiet) as screen:
+                runner.start()
+                while not runner.finished.wait(0.25) and not runner.interrupted:
+                    screen.update()
+                runner.wait()
+        finally:
+            if stats is not None:
+                make_folder(stats.parent)
+                replace_file(stats, json.dumps(runner.stats.as_json(), indent=1).encode())
+        if not quiet:
+            view.summary(runner.stats, out, console)
+        return _exit_code(runner)
+
+
+@app.command()
+def tag(
+    photos: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    out: OutOption = Path("out"),
+    masks: Annotated[bool, typer.Option("--masks", help="Also write label masks.")] = False,
+    draw: Annotated[bool, typer.Option("--draw", help="Also write annotated pictures.")] = False,
+    config_file: ConfigOption = None,
+    engine: EngineOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Tag the clothes on pictures."""
+    _logging(quiet)
+    with _explained(), ExitStack() as stack:
+        settings = _settings(config_file, engine, {})
+        tagger, names = _photo_tagger(settings, stack)
+        found = list(find_photos(photos))
+        lines = JsonLines(out / "tags.jsonl", append=False)
+        lines.open()
+        stack.callback(lines.close)
+        if masks:
+            make_folder(out / "masks")
+            replace_file(out / "labels.json", json.dumps(names).encode())
+        failures = 0
+        for path in progress_bar(found, "tagging", disable=quiet, transient=True):
+            try:
+                photo = tagger.tag(path)
+            except SourceError as error:
+                failures += 1
+                _errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+                continue
+            lines.write(photo.record())
+            if masks:
+                _write_png(out / "masks" / f"{path.stem}.png", photo.mask())
+            if draw:
+                _write_png(out / "drawn" / f"{path.stem}.png", photo.drawing())
+        if not quiet:
+            print(f"{len(found) - failures} of {len(found)} pictures tagged; results in {out}/")  # noqa: T201
+    raise typer.Exit(1 if failures else 0)
+
+
+def _photo_tagger(settings: config.Config, stack: ExitStack) -> tuple[PhotoTagger, list[str]]:
+    person, garments = find(settings.person.model), find(settings.garments.model)
+    detector = stack.enter_context(open_model(settings, person.name))
+    engine = stack.enter_context(open_model(settings, garments.name))
+    parser = GarmentParser(engine, garments, settings.garments)
+    stage = DetectStage(detector, person, settings.person)
+    names = [label.name for label in labels(garments.name)]
+    return PhotoTagger(stage, parser, settings.person.score), names
+
+
+def _write_png(path: Path, image: Any) -> None:
+    make_folder(path.parent)
+    done, packed = cv2.imencode(".png", image)
+    if not done:
+        raise SinkError(f"{path}: the picture cannot be packed as PNG")
+    replace_file(path, packed.tobytes())
+
+
+@models_app.command("list")
+def models_list(
+    shipped: Annotated[bool, typer.Option("--shipped", help="Only models in the package.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="Names only.")] = False,
+) -> None:
+    """List the registered models."""
+    for spec in MODELS.values():
+        if shipped and not spec.shipped:
+            continue
+        size = f"{spec.size[0]}x{spec.size[1]}"
+        row = f"{spec.name:<18} {spec.task:<18} {size:<8} {spec.licence}"
+        print(spec.name if names else row)  # noqa: T201
+
+
+@models_app.command("show")
+def models_show(name: str) -> None:
+    """Show a model's contract, origin and card."""
+    with _explained():
+        spec = find(name)
+        for key in ("name", "task", "path", "sha256", "licence", "source", "outputs"):
+            print(f"{key:<8} {getattr(spec, key)}")  # noqa: T201
+        print(f"input    images uint8 RGB (N, {spec.size[1]}, {spec.size[0]}, 3)")  # noqa: T201
+        if spec.card.exists():
+            print(f"\n{spec.card.read_text(encoding='utf-8')}")  # noqa: T201
+
+
+@models_app.command("pull")
+def models_pull(name: str) -> None:
+    """Make sure a model is here. Every registered model is part of the package."""
+    with _explained():
+        print(f"{name}: shipped with threadline, nothing to download; {verify(find(name))}")  # noqa: T201
+
+
+@models_app.command("check")
+def models_check(name: str) -> None:
+    """Verify a model's file and run it once on every installed engine."""
+    with _explained():
+        doctor.check_model(find(name), Console())
+
+
+@config_app.command("check")
+def config_check(file: Path) -> None:
+    """Check a configuration file."""
+    with _explained():
+        settings = config.load(file)
+        print(f"{file}: ok, {len(settings.cameras)} cameras")  # noqa: T201
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema for editors."""
+    print(json.dumps(config.Config.model_json_schema(), indent=2))  # noqa: T201
+
+
+@config_app.command("show")
+def config_show(config_file: ConfigOption = None) -> None:
+    """Print all settings in force, defaults included, without credentials."""
+    with _explained():
+        data = _settings(config_file, None, {}).model_dump(mode="json")
+        print(redact(yaml.safe_dump(data, sort_keys=False)), end="")  # noqa: T201
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Say what this machine can run."""
+    raise typer.Exit(0 if doctor.report(Console()) else 1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"threadline {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Threadline: cameras in, clothes tags out."""
+
+
+def main() -> None:
+    """Entry point of ``threadline``."""
+    sys.exit(app())

@@ -1,0 +1,101 @@
+"""What this machine can run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import time
+from importlib import metadata
+
+import av
+from rich.console import Console
+from rich.table import Table
+
+import pipeline
+from engines import ModelFileError, available, open_engine, precisions, warm_up
+from engines.zoo import MODELS, ModelSpec, verify
+
+_CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
+_ENCODERS = ("libx264", "libopenh264", "mpeg4")
+_LIBRARIES = ("av", "numpy", "opencv-python-headless", "pydantic", "lap")
+_GPU = ("tensorrt", "tensorrt_rtx", "pycuda")
+
+
+def _memory() -> str:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return "unknown"
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _decoders() -> str:
+    def works(name: str) -> bool:
+        try:
+            av.Codec(name, "r")
+        except ValueError:
+            return False
+        return True
+
+    return ", ".join(f"{name} {'yes' if works(name) else 'no'}" for name in _CODECS)
+
+
+def _rows() -> list[tuple[str, str]]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    rows = [
+        ("threadline", pipeline.__version__),
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+        ("machine", f"{platform.machine()}, {cores} cores, {_memory()}"),
+    ]
+    for name, version in available().items():
+        text = f"{version} ({', '.join(precisions(name))})" if version else "not installed"
+        rows.append((f"engine {name}", text))
+    for name in _GPU:
+        found = importlib.util.find_spec(name) is not None
+        rows.append((name, "installed" if found else "not installed"))
+    rows.append(("decoders", _decoders()))
+    rows.append(("encoders", ", ".join(n for n in _ENCODERS if n in av.codecs_available) or "none"))
+    rows += [(name, metadata.version(name)) for name in _LIBRARIES]
+    for spec in MODELS.values():
+        try:
+            verify(spec)
+            rows.append((f"model {spec.name}", "ok"))
+        except ModelFileError as error:
+            rows.append((f"model {spec.name}", str(error)))
+    return rows
+
+
+def report(console: Console) -> bool:
+    """Print everything; whether a run would work."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = _rows()
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, highlight=False)
+    models = all(text == "ok" for name, text in rows if name.startswith("model "))
+    ready = models and any(available().values())
+    console.print("ready" if ready else "not ready: see above", highlight=False)
+    return ready
+
+
+def check_model(spec: ModelSpec, console: Console) -> None:
+    """Verify the file, then time one picture on every installed engine.
+
+    Raises:
+        EngineError: the file is damaged or an engine cannot run it.
+    """
+    path = verify(spec)
+    console.print(f"{spec.name}: {path} matches its hash", highlight=False, soft_wrap=True)
+    for backend, version in available().items():
+        if version is None:
+            continue
+        with open_engine(spec, backend) as engine:
+            warm_up(engine)
+            start = time.perf_counter()
+            warm_up(engine)
+            taken = 1000 * (time.perf_counter() - start)
+            line = f"  {backend} {version}, {engine.precision}: {taken:.1f} ms a picture"
+            console.print(line, highlight=False)

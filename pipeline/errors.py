@@ -1,0 +1,61 @@
+"""The program's errors. Every message says what, where and the remedy, without credentials.
+
+PipelineError
+├── ConfigError      a setting is wrong
+├── SourceError      a camera or recording cannot be read (now)
+│   └── SourceRefusedError   and trying again will not help
+└── SinkError        a result cannot be written
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+
+class PipelineError(Exception):
+    """Base of everything this program raises on purpose."""
+
+
+class ConfigError(PipelineError, ValueError):
+    """A setting is unknown, of the wrong type or impossible."""
+
+
+class SourceError(PipelineError, OSError):
+    """A source cannot be opened or read. A live source may come back."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class SourceRefusedError(SourceError):
+    """A source that trying again will not bring back: missing file, wrong password."""
+
+
+class SinkError(PipelineError, OSError):
+    """A result cannot be written."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
+_SECRET_QUERY = re.compile(
+    r"(?i)([?&](?:[\w.-]*(?:pass|pwd|token|secret|key|auth|sig)[\w.-]*|user|usr)=)[^&\s#]*"
+)
+
+
+def redact(text: str) -> str:
+    """The same text without user names, passwords and tokens of any URL inside."""
+    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub("", text))
+
+
+def source_name(location: str) -> str:
+    """A short, file-name-safe id for a path or URL, free of credentials."""
+    if "://" in location:
+        parts = urlsplit(redact(location))
+        base = f"{parts.hostname or ''}{parts.path}"
+    else:
+        base = re.split(r"[/\\]", location.rstrip("/\\"))[-1]
+        base = re.sub(r"\.\w{1,5}$", "", base) or base
+    return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "source"

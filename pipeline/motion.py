@@ -1,0 +1,29 @@
+"""How much of a picture changed, from the luma plane alone."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.yuv import Plane
+
+Grid = npt.NDArray[np.uint8]
+
+#: Longest side of the grid in cells.
+CELLS = 160
+#: Luma steps by which a cell must differ to count; above the noise of a lit camera.
+NOISE = 14
+
+
+def luma_grid(luma: Plane) -> Grid:
+    """A small grid of the luma plane, read through a strided view and lightly blurred."""
+    step = max(max(luma.shape) // CELLS, 1)
+    return np.asarray(cv2.blur(np.ascontiguousarray(luma[::step, ::step]), (3, 3)), np.uint8)
+
+
+def changed_share(before: Grid, now: Grid) -> float:
+    """Share of cells (0 to 1) that differ by more than noise; 1 if the size changed."""
+    if before.shape != now.shape:
+        return 1.0
+    return float(np.count_nonzero(cv2.absdiff(before, now) > NOISE)) / before.size

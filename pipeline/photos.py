@@ -1,0 +1,117 @@
+"""Tagging still pictures: the same models without tracking or time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.annotate import Bgr, colour_of, draw_box, draw_lines, tag_text
+from pipeline.errors import SourceRefusedError
+from pipeline.garments import GarmentParser
+from pipeline.postprocess import paste_labels
+from pipeline.records import VERSION, tag_record
+from pipeline.sources.image import IMAGE_SUFFIXES, load_image
+from pipeline.stages import DetectStage
+from pipeline.types import Box, Detection, Frame, Parsing, Tag
+from pipeline.yuv import from_bgr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaggedPhoto:
+    """One picture and what is on it. Without a person the whole picture was parsed as one."""
+
+    path: Path
+    image: Bgr
+    persons: tuple[Detection, ...]
+    tags: tuple[Tag, ...]
+    parsings: tuple[Parsing, ...]
+
+    def mask(self) -> npt.NDArray[np.uint8]:
+        """Label ids (H, W) uint8 at the picture's size; the surest person lies on top."""
+        canvas: npt.NDArray[np.uint8] = np.zeros(self.image.shape[:2], np.uint8)
+        for parsing in reversed(self.parsings):
+            paste_labels(canvas, parsing)
+        return canvas
+
+    def record(self) -> dict[str, Any]:
+        """One line of tags.jsonl."""
+        persons = [
+            {"track_id": i + 1, "box": [round(v, 1) for v in p.box], "score": round(p.score, 4)}
+            for i, p in enumerate(self.persons)
+        ]
+        return {
+            "version": VERSION,
+            "file": str(self.path),
+            "width": self.image.shape[1],
+            "height": self.image.shape[0],
+            "persons": persons,
+            "tags": [tag_record(tag) for tag in self.tags],
+        }
+
+    def drawing(self) -> Bgr:
+        """The picture with people and tags drawn on it."""
+        image = self.image.copy()
+        for i, person in enumerate(self.persons):
+            draw_box(image, person.box, colour_of(i + 1))
+        boxes: list[Box] = [p.box for p in self.persons] or [(0.0, 0.0, 0.0, 0.0)]
+        for i, box in enumerate(boxes):
+            number = i + 1 if self.persons else None
+            lines = [tag_text(tag) for tag in self.tags if tag.track_id == number]
+            draw_lines(image, lines, (int(box[0]), int(box[1])), colour_of(i + 1))
+        return image
+
+
+class PhotoTagger:
+    """Finds people in pictures and parses each; a picture without people is parsed whole."""
+
+    def __init__(self, detector: DetectStage, parser: GarmentParser, least_score: float) -> None:
+        self._detector = detector
+        self._parser = parser
+        self._least = least_score
+
+    def tag(self, path: Path) -> TaggedPhoto:
+        """Tag one picture.
+
+        Raises:
+            SourceRefusedError: missing or not a picture.
+        """
+        image = load_image(path)
+        frame = Frame(path.stem, 0, 0.0, 0.0, 0.0, from_bgr(image))
+        found = self._detector.detect([frame])[0]
+        persons = tuple(p for p in found if p.score >= self._least)
+        whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
+        boxes = [p.box for p in persons] or [whole]
+        parsed = self._parser.parse([(frame, box) for box in boxes])
+        tags = []
+        for i, (_, own) in enumerate(parsed):
+            number = i + 1 if persons else None
+            tags += [_numbered(tag, number, frame) for tag in own]
+        return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
+
+
+def _numbered(tag: Tag, number: int | None, frame: Frame) -> Tag:
+    """The tag with its person's number and its box inside of the picture."""
+    x0, y0, x1, y1 = tag.box
+    box = (max(x0, 0.0), max(y0, 0.0), min(x1, float(frame.width)), min(y1, float(frame.height)))
+    return Tag(tag.kind, tag.label, tag.category, tag.score, box, tag.colour, number, tag.model)
+
+
+def find_photos(places: list[Path]) -> Iterator[Path]:
+    """Pictures named directly, and those in folders and their sub-folders, in order of name.
+
+    Raises:
+        SourceRefusedError: a folder holds no picture.
+    """
+    for place in places:
+        if not place.is_dir():
+            yield place
+            continue
+        inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not inside:
+            raise SourceRefusedError(f"{place}: no picture in this folder")
+        yield from inside

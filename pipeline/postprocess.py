@@ -1,0 +1,142 @@
+"""Model outputs to boxes and tags. Pure functions over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.types import Box, Parsing
+from pipeline.yuv import Window
+
+F32 = npt.NDArray[np.float32]
+
+#: SSD feature maps of the 300 px person model: cells per side.
+_SSD_GRIDS = (19, 10, 5, 3, 2, 1)
+_SSD_RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3)
+#: Variances the box encoding was trained with (Liu et al., ECCV 2016): centre 10, size 5.
+_CENTRE, _SIZE = 10.0, 5.0
+
+
+@lru_cache(maxsize=1)
+def ssd_anchors() -> F32:
+    """Anchors (1917, 4) as centre x, centre y, width, height in shares of the picture.
+
+    Scales rise evenly from 0.2 to 0.95; each scale but the first has five aspect ratios and one
+    square between it and the next (Liu et al., SSD, ECCV 2016, section 2.2). The first map has
+    three anchors only, one of them half-sized, as in the TensorFlow detection models.
+    """
+    scales = [*np.linspace(0.2, 0.95, len(_SSD_GRIDS)), 1.0]
+    rows = []
+    for level, cells in enumerate(_SSD_GRIDS):
+        scale = scales[level]
+        if level == 0:
+            shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
+        else:
+            between = float(np.sqrt(scale * scales[level + 1]))
+            shapes = [(scale, ratio) for ratio in _SSD_RATIOS] + [(between, 1.0)]
+        sizes = np.array([(s * np.sqrt(r), s / np.sqrt(r)) for s, r in shapes])
+        steps = (np.arange(cells) + 0.5) / cells
+        ys, xs, _ = np.meshgrid(steps, steps, np.arange(len(shapes)), indexing="ij")
+        whs = np.broadcast_to(sizes, (cells, cells, len(shapes), 2))
+        rows.append(np.concatenate([xs[..., None], ys[..., None], whs], axis=3).reshape(-1, 4))
+    return np.concatenate(rows).astype(np.float32)
+
+
+def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Intersection over union of every box in ``a`` (n, 4) with every box in ``b`` (m, 4)."""
+    first, second = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64)
+    second = second.reshape(-1, 4)
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    inter = np.prod(np.clip(high - low, 0, None), axis=2)
+    area_a = np.prod(np.clip(first[:, 2:] - first[:, :2], 0, None), axis=1)
+    area_b = np.prod(np.clip(second[:, 2:] - second[:, :2], 0, None), axis=1)
+    union = area_a[:, None] + area_b[None, :] - inter
+    share: npt.NDArray[np.float64] = inter / np.where(union > 0, union, 1.0)
+    return share
+
+
+def nms(boxes: F32, scores: F32, iou: float) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression; indices kept, best first."""
+    order = np.argsort(-scores, kind="stable")
+    overlap = iou_matrix(boxes[order], boxes[order])
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= overlap[i, i + 1 :] <= iou
+    return order[alive]
+
+
+def ssd_detections(boxes: F32, scores: F32, threshold: float, iou: float) -> tuple[F32, F32]:
+    """Decode one picture's SSD output.
+
+    Args:
+        boxes: encoded boxes (n, 4) as y, x, height, width offsets.
+        scores: (n,) in 0 to 1.
+
+    Returns:
+        boxes (k, 4) xyxy in shares of the picture (0 to 1), and their scores (k,), best first.
+    """
+    keep = np.flatnonzero(scores >= threshold)
+    code, anchor, kept = boxes[keep], ssd_anchors()[keep], scores[keep]
+    centre = anchor[:, :2] + code[:, [1, 0]] / _CENTRE * anchor[:, 2:]
+    half = np.exp(np.clip(code[:, [3, 2]] / _SIZE, -10, 10)) * anchor[:, 2:] / 2
+    xyxy = np.clip(np.concatenate([centre - half, centre + half], axis=1), 0, 1)
+    chosen = nms(xyxy.astype(np.float32), kept, iou)
+    return xyxy[chosen].astype(np.float32), np.array(kept[chosen])
+
+
+Decoder = Callable[[F32, F32, float, float], tuple[F32, F32]]
+#: Detector families by ``ModelSpec.decoder``.
+DETECTION_DECODERS: dict[str, Decoder] = {"ssd": ssd_detections}
+
+
+def label_summary(parsing: Parsing, count: int) -> tuple[npt.NDArray[np.intp], F32]:
+    """Cells per label (count,) and mean score per label (count,)."""
+    flat = parsing.labels.ravel()
+    cells = np.bincount(flat, minlength=count)[:count]
+    total = np.bincount(flat, parsing.scores.ravel(), minlength=count)[:count]
+    return cells, (total / np.maximum(cells, 1)).astype(np.float32)
+
+
+def label_box(parsing: Parsing, label: int) -> Box:
+    """Box in frame pixels around the cells of one label, which must be present."""
+    mask = parsing.labels == label
+    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    height, width = mask.shape
+    x0, y0, x1, y1 = parsing.window
+    sx, sy = (x1 - x0) / width, (y1 - y0) / height
+    return (
+        float(x0 + xs[0] * sx),
+        float(y0 + ys[0] * sy),
+        float(x0 + (xs[-1] + 1) * sx),
+        float(y0 + (ys[-1] + 1) * sy),
+    )
+
+
+def paste_labels(canvas: npt.NDArray[np.uint8], parsing: Parsing) -> None:
+    """Write a parsing's garment labels (not its background) into a whole-picture mask, in place."""
+    x0, y0, x1, y1 = _inside(parsing.window, canvas.shape[1], canvas.shape[0])
+    if x0 >= x1 or y0 >= y1:
+        return
+    height, width = parsing.labels.shape
+    wx0, wy0, wx1, wy1 = parsing.window
+    sx, sy = width / (wx1 - wx0), height / (wy1 - wy0)
+    # Pixel centre x + 0.5 of the picture lies in cell (x + 0.5 - wx0) * sx, rounded down.
+    matrix = np.array([[sx, 0, (x0 + 0.5 - wx0) * sx - 0.5], [0, sy, (y0 + 0.5 - wy0) * sy - 0.5]])
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    border = cv2.BORDER_REPLICATE
+    part = cv2.warpAffine(
+        parsing.labels, matrix, (x1 - x0, y1 - y0), flags=flags, borderMode=border
+    )
+    target = canvas[y0:y1, x0:x1]
+    np.copyto(target, part.astype(np.uint8), where=part > 0)
+
+
+def _inside(window: Window, width: int, height: int) -> Window:
+    x0, y0, x1, y1 = window
+    return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)

@@ -1,0 +1,64 @@
+"""The three shapes everything plugs into; engines have theirs in ``engines.base``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+from pipeline.types import Frame, TaggedFrame
+
+
+class Source(Protocol):
+    """Frames of one camera or recording.
+
+    Entering opens it, iterating yields frames, leaving closes it. It ends by finishing, fails by
+    raising SourceError, never waits longer than its read timeout and never tries again.
+
+    Attributes:
+        id: name in events, statistics and file names; free of credentials.
+        live: frames come when they come; final once entered.
+        length_s: length of a recording in seconds, where known.
+        corrupt: pieces of the stream that could not be decoded so far.
+    """
+
+    id: str
+    live: bool
+    length_s: float | None
+    corrupt: int
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+class Stage(Protocol):
+    """One step on the inference thread: a batch in, the same frames enriched out."""
+
+    name: str
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]: ...
+
+
+class Sink(Protocol):
+    """Somewhere results go. ``write`` raises SinkError when they cannot; leaving finishes files."""
+
+    name: str
+
+    def write(self, tagged: TaggedFrame) -> None: ...
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,77 @@
+"""The JSON that leaves the program. Documented in docs/events.md; a change here raises VERSION."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from pipeline.types import Box, Event, Tag, TaggedFrame, Track
+
+VERSION = 1
+
+
+def _box(box: Box) -> list[float]:
+    return [round(value, 1) for value in box]
+
+
+def _utc(seconds: float) -> str:
+    stamp = datetime.fromtimestamp(seconds, timezone.utc)
+    return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def tag_record(tag: Tag) -> dict[str, Any]:
+    """A tag as every file has it."""
+    return {
+        "kind": tag.kind,
+        "label": tag.label,
+        "category": tag.category,
+        "colour": tag.colour,
+        "score": round(tag.score, 4),
+        "box": _box(tag.box),
+        "track_id": tag.track_id,
+        "model": tag.model,
+    }
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """One line of events.jsonl."""
+    record: dict[str, Any] = {
+        "version": VERSION,
+        "event": event.name,
+        "camera": event.source,
+        "utc": _utc(event.utc),
+        "pts": round(event.pts, 3),
+        "frame": event.frame,
+        "track_id": event.track_id,
+    }
+    if event.tag is not None:
+        record["tag"] = tag_record(event.tag)
+    if event.name == "left":
+        record["tags"] = [tag_record(tag) for tag in event.tags]
+    return record
+
+
+def _track_record(track: Track) -> dict[str, Any]:
+    return {
+        "track_id": track.id,
+        "box": _box(track.box),
+        "score": round(track.score, 4),
+        "predicted": track.predicted,
+        "tags": [tag_record(tag) for tag in track.tags],
+    }
+
+
+def frame_record(tagged: TaggedFrame) -> dict[str, Any]:
+    """One line of frames.jsonl."""
+    frame = tagged.frame
+    return {
+        "version": VERSION,
+        "camera": frame.source,
+        "utc": _utc(frame.utc),
+        "pts": round(frame.pts, 3),
+        "frame": frame.index,
+        "decision": tagged.decision,
+        "width": frame.width,
+        "height": frame.height,
+        "persons": [_track_record(track) for track in tagged.tracks],
+    }

@@ -1,0 +1,172 @@
+"""Builds everything, starts it, waits, stops it. The only module that sees all others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from engines import Engine, EngineOptions, open_engine, warm_up
+from engines.zoo import find
+from pipeline.capture import Capture
+from pipeline.config import Config
+from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.inbox import Inbox
+from pipeline.protocols import Sink, Stage
+from pipeline.sinks import open_sinks
+from pipeline.sources import is_live
+from pipeline.stages import DetectStage, EventStage, MotionStage, TrackStage
+from pipeline.stats import Stats
+from pipeline.types import Frame, TaggedFrame
+from pipeline.worker import Worker
+
+log = logging.getLogger("threadline.runner")
+
+#: Recordings read at the same time; further ones wait their turn.
+FILES_AT_ONCE = 4
+#: Tagged frames that may wait for the sinks.
+OUTBOX_DEPTH = 4
+#: Seconds threads have to end once stopping has begun.
+JOIN_S = 1.5
+_OUT = "out"
+
+
+def open_model(config: Config, name: str) -> Engine:
+    """A registered model on the configured engine, warmed up."""
+    options = EngineOptions(config.engine.threads, config.engine.precision)
+    engine = open_engine(find(name), config.engine.backend, options)
+    warm_up(engine)
+    return engine
+
+
+def build_stages(config: Config, stats: Stats, stack: ExitStack) -> list[Stage]:
+    """The stages of a run, in order; engines are closed by ``stack``."""
+    detector = stack.enter_context(open_model(config, config.person.model))
+    stages: list[Stage] = [
+        MotionStage(config.skip_policy, stats),
+        DetectStage(detector, find(config.person.model), config.person),
+        TrackStage(config.track_policy),
+    ]
+    if config.garments.enabled:
+        engine = stack.enter_context(open_model(config, config.garments.model))
+        parser = GarmentParser(engine, find(config.garments.model), config.garments)
+        stages.append(GarmentStage(parser, config.garments, config.vote_policy))
+    stages.append(EventStage(stats))
+    return stages
+
+
+class Runner:
+    """One run: cameras in, results out. Enter to open everything, then ``start`` and ``wait``.
+
+    Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
+    """
+
+    def __init__(self, config: Config, out: Path) -> None:
+        self.config = config
+        self.stats = Stats()
+        self.finished = threading.Event()
+        self.interrupted = False
+        self._out = out
+        self._stop = threading.Event()
+        self._inbox: Inbox[Frame] = Inbox()
+        self._outbox: Inbox[TaggedFrame] = Inbox()
+        self._stack = ExitStack()
+        self._workers: list[Worker] = []
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Runner:
+        with ExitStack() as stack:
+            live = any(is_live(camera.url) for camera in self.config.cameras)
+            sinks = open_sinks(self._out, self.config.outputs, live)
+            self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
+            self._stages = build_stages(self.config, self.stats, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        self._stack.close()
+
+    def start(self) -> None:
+        """Start one thread per camera, one for tagging and one for writing."""
+        admit = threading.BoundedSemaphore(FILES_AT_ONCE)
+        self._outbox.open(_OUT, replace=False, depth=OUTBOX_DEPTH)
+        for camera in self.config.cameras:
+            self._inbox.open(camera.name, replace=is_live(camera.url))
+            stats = self.stats.camera(camera.name)
+            capture = Capture(camera, self._inbox, stats, self._stop, admit)
+            self._workers.append(Worker(f"capture {camera.name}", capture.run, self._ended))
+        self._workers.append(Worker("inference", self._infer, self._ended))
+        self._workers.append(Worker("sink", self._write, self._ended))
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Ask everything to end: waiting frames are discarded, tagged ones still written."""
+        self._stop.set()
+        self._inbox.stop()
+
+    def wait(self) -> None:
+        """Join all threads, with a deadline once stopping; re-raise the first error."""
+        deadline: float | None = None
+        for worker in reversed(self._workers):  # the sink ends last, so ask it first
+            while worker.is_alive():
+                worker.join(0.1)
+                if self._stop.is_set() and deadline is None:
+                    deadline = time.monotonic() + JOIN_S
+                if deadline is not None and time.monotonic() > deadline:
+                    break
+        alive = [worker.name for worker in self._workers if worker.is_alive()]
+        if alive:
+            log.warning("still busy, left behind: %s", ", ".join(alive))
+        if self._error is not None:
+            raise self._error
+
+    def _ended(self, worker: Worker) -> None:
+        with self._lock:
+            if worker.error is not None:
+                if self._error is None:
+                    self._error = worker.error
+                else:
+                    log.error("%s: %s", worker.name, worker.error)
+        if worker.error is not None:
+            self.stop()
+            self._outbox.stop()
+        if worker.name == "inference":
+            self._outbox.close(_OUT)
+        if worker.name == "sink":
+            self.finished.set()
+
+    def _infer(self) -> None:
+        most = max(len(self.config.cameras), 1)
+        while True:
+            frames = self._inbox.take(most)
+            if not frames:
+                if self._inbox.drained:
+                    return
+                continue
+            batch = [TaggedFrame(frame) for frame in frames]
+            for stage in self._stages:
+                with self.stats.timed(stage.name):
+                    batch = stage(batch)
+            now = time.monotonic()
+            for tagged in batch:
+                camera = self.stats.camera(tagged.frame.source)
+                camera.analysed += 1
+                camera.pts = tagged.frame.pts
+                camera.latencies.append(now - tagged.frame.captured_at)
+                self._outbox.put(_OUT, tagged)
+
+    def _write(self) -> None:
+        while True:
+            items = self._outbox.take(OUTBOX_DEPTH)
+            if not items and self._outbox.drained:
+                return
+            for tagged in items:
+                for sink in self._sinks:
+                    with self.stats.timed(sink.name):
+                        sink.write(tagged)

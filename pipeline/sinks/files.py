@@ -1,0 +1,52 @@
+"""Writing files with errors people understand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import SinkError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError about ``path`` into a SinkError that names the remedy."""
+    try:
+        yield
+    except SinkError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SinkError(
+            f"{path}: cannot be written: {reason}; free space or choose another --out"
+        ) from None
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents.
+
+    Raises:
+        SinkError: it cannot be created or is not writable.
+    """
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    partial = path.with_name(path.name + ".part")
+    with explained(path):
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise

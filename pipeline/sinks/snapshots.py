@@ -1,0 +1,73 @@
+"""The best picture of every person, with the tags below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from pipeline.annotate import Bgr, snapshot, tag_text
+from pipeline.crop import person_window
+from pipeline.sinks.files import make_folder, replace_file
+from pipeline.types import Frame, TaggedFrame, Track
+
+
+@dataclass(slots=True)
+class _Shot:
+    crop: Bgr
+    caption: tuple[str, ...] = ()
+
+
+class SnapshotSink:
+    """``snapshots/CAMERA/person-0012.jpg``, replaced when a better crop or other tags come."""
+
+    name = "snapshots"
+
+    def __init__(self, folder: Path, live: bool) -> None:
+        self._folder = folder / "snapshots"
+        self._shots: dict[tuple[str, int], _Shot] = {}
+
+    def write(self, tagged: TaggedFrame) -> None:
+        frame = tagged.frame
+        for track in tagged.tracks:
+            key = (frame.source, track.id)
+            if track.best:
+                self._shots[key] = _Shot(_cut(frame, track))
+            shot = self._shots.get(key)
+            caption = tuple(tag_text(tag) for tag in track.tags)
+            if shot is not None and caption and caption != shot.caption:
+                shot.caption = caption
+                self._save(frame.source, track, shot)
+        for track_id in tagged.ended:
+            self._shots.pop((frame.source, track_id), None)
+
+    def _save(self, source: str, track: Track, shot: _Shot) -> None:
+        path = self._folder / source / f"person-{track.id:04d}.jpg"
+        make_folder(path.parent)
+        picture = snapshot(shot.crop, f"{source} #{track.id}", track.tags)
+        _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        replace_file(path, packed.tobytes())
+
+    def __enter__(self) -> SnapshotSink:
+        make_folder(self._folder)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._shots.clear()
+
+
+def _cut(frame: Frame, track: Track) -> Bgr:
+    """The person with a margin, inside of the frame, BGR."""
+    height = track.box[3] - track.box[1]
+    width = max(track.box[2] - track.box[0], 0.4 * height)
+    x0, y0, x1, y1 = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
+    window = (max(x0, 0), max(y0, 0), min(x1, frame.width), min(y1, frame.height))
+    return np.ascontiguousarray(frame.crop(window)[:, :, ::-1])

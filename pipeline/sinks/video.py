@@ -1,0 +1,111 @@
+"""Annotated MP4, one file per camera."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from pipeline.annotate import Bgr, annotated
+from pipeline.errors import SinkError
+from pipeline.sinks.files import explained, make_folder
+from pipeline.types import TaggedFrame
+
+#: Ticks per second of the written timestamps.
+_CLOCK = 90_000
+#: Encoders in order of preference, with their options.
+_ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("libx264", {"preset": "veryfast", "crf": "23"}),
+    ("libopenh264", {}),
+    ("mpeg4", {"q:v": "4"}),
+)
+
+
+def _encoder() -> tuple[str, dict[str, str]]:
+    for name, options in _ENCODERS:
+        if name in av.codecs_available:
+            return name, options
+    raise SinkError("no H.264 or MPEG-4 encoder in this FFmpeg; set outputs.video: false")
+
+
+class _Writer:
+    """One camera's file. Fragmented, so that what is written survives a crash."""
+
+    def __init__(self, path: Path, width: int, height: int) -> None:
+        self.path = path
+        self.size = (max(width & ~1, 2), max(height & ~1, 2))
+        name, options = _encoder()
+        with explained(path):
+            self._file: Any = av.open(
+                str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}
+            )
+            self._stream: Any = self._file.add_stream(name, rate=25, options=options)
+        self._stream.width, self._stream.height = self.size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, _CLOCK)
+        self._last = -1
+
+    def write(self, image: Bgr, pts: float) -> None:
+        if (image.shape[1], image.shape[0]) != self.size:
+            image = np.asarray(cv2.resize(image, self.size), np.uint8)
+        frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+        frame.pts = self._last = max(round(pts * _CLOCK), self._last + 1)
+        frame.time_base = Fraction(1, _CLOCK)
+        self._mux(frame)
+
+    def _mux(self, frame: Any) -> None:
+        with explained(self.path):
+            for packet in self._stream.encode(frame):
+                self._file.mux(packet)
+
+    def close(self) -> None:
+        try:
+            self._mux(None)
+        finally:
+            with explained(self.path):
+                self._file.close()
+
+
+class VideoSink:
+    """``CAMERA.mp4`` (live: named with its starting time), every analysed frame at its time."""
+
+    name = "video"
+
+    def __init__(self, folder: Path, live: bool) -> None:
+        self._folder = folder
+        self._live = live
+        self._writers: dict[str, _Writer] = {}
+
+    def write(self, tagged: TaggedFrame) -> None:
+        frame = tagged.frame
+        if frame.source not in self._writers:
+            began = time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(frame.utc)) if self._live else ""
+            path = self._folder / f"{frame.source}{began}.mp4"
+            self._writers[frame.source] = _Writer(path, frame.width, frame.height)
+        self._writers[frame.source].write(annotated(tagged), frame.pts)
+
+    def __enter__(self) -> VideoSink:
+        make_folder(self._folder)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        writers, self._writers = self._writers, {}
+        failure: Exception | None = None
+        for writer in writers.values():
+            try:
+                writer.close()
+            except SinkError as problem:
+                failure = failure or problem
+        if failure is not None and error is None:
+            raise failure

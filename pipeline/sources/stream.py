@@ -1,0 +1,228 @@
+"""Video through PyAV: recordings, RTSP cameras, HTTP and HLS, V4L2 devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+
+from pipeline.config import CameraConfig
+from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.types import Frame
+from pipeline.yuv import Plane, Planes, rotate
+
+#: Pixel formats whose planes are used as they are; all others are first turned into yuv420p.
+_PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"})
+_JPEG_RANGE = 2
+_BT709, _UNSPECIFIED = 1, 2
+#: Frame rate assumed where a stream names none.
+_FALLBACK_RATE = Fraction(25)
+#: Time a recording may take to open or to give its next packet.
+_FILE_TIMEOUT_S = 20.0
+
+#: FFmpeg error class -> (explanation, whether trying again may help).
+_REASONS: tuple[tuple[str, str, bool], ...] = (
+    ("HTTPUnauthorizedError", "user name or password refused (401); check the URL", False),
+    ("HTTPForbiddenError", "access forbidden (403); check the user's rights", False),
+    ("HTTPNotFoundError", "nothing at this address (404); check the path", False),
+    ("FileNotFoundError", "no such file or device; check the path", False),
+    ("PermissionError", "no permission to read it", False),
+    ("IsADirectoryError", "is a folder", False),
+    ("ProtocolNotFoundError", "this kind of address is not supported", False),
+    ("DecoderNotFoundError", "no decoder for this codec", False),
+    ("ConnectionRefusedError", "connection refused; is the camera on and the port right?", True),
+    ("TimeoutError", "no answer in time; is the camera on and reachable?", True),
+    ("ExitError", "no data in time; is the camera sending?", True),
+    ("EOFError", "the stream ended", True),
+    ("InvalidDataError", "not a readable video, or damaged", True),
+)
+
+
+def _explain(error: Exception, live: bool) -> tuple[str, bool]:
+    """Reason in words, and whether a live source may come back."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    for name, reason, again in _REASONS:
+        if name in names:
+            return reason, again
+    text = redact(str(getattr(error, "strerror", None) or error))
+    if "Input/output error" in text and live:
+        return "cannot be reached; check the host name and the network", True
+    return text, True
+
+
+def _plane(plane: Any, width: int, height: int) -> Plane:
+    """View of a decoder's plane, without its row padding."""
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[:height, :width]
+
+
+def to_planes(frame: Any) -> Planes:
+    """Planes of a decoded PyAV frame, sharing its memory unless its format has to change."""
+    if frame.format.name not in _PLANAR:
+        frame = frame.reformat(format="yuv420p")
+    name = frame.format.name
+    full = "j4" in name or int(frame.color_range) == _JPEG_RANGE
+    space = int(frame.colorspace)
+    hd = space == _BT709 or (space == _UNSPECIFIED and frame.height >= 720)
+    y = _plane(frame.planes[0], frame.width, frame.height)
+    if name == "gray":
+        planes = Planes(y, full_range=full)
+    else:
+        u, v = (_plane(p, p.width, p.height) for p in frame.planes[1:3])
+        planes = Planes(y, u, v, "bt709" if hd else "bt601", full)
+    turns = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+    return rotate(planes, turns) if turns else planes
+
+
+class StreamSource:
+    """Anything FFmpeg demuxes. Decodes the first video stream, one thread if it is live."""
+
+    def __init__(
+        self, camera: CameraConfig, *, live: bool, options: dict[str, str], form: str | None = None
+    ) -> None:
+        self.id = camera.name
+        self.live = live
+        self.length_s: float | None = None
+        self.corrupt = 0
+        self._camera = camera
+        self._options = options
+        self._format = form
+        self._container: Any = None
+        self._pts: float | None = None
+
+    def __enter__(self) -> StreamSource:
+        wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
+        try:
+            self._container = av.open(
+                self._camera.url, options=self._options, format=self._format, timeout=(wait, wait)
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failure(error) from None
+        try:
+            self._set_up()
+        except BaseException:
+            self._container.close()
+            raise
+        return self
+
+    def _set_up(self) -> None:
+        if not self._container.streams.video:
+            raise SourceRefusedError(f"{self._where}: no video in it (audio only?)")
+        stream = self._container.streams.video[0]
+        if stream.codec_context is None:
+            raise SourceRefusedError(f"{self._where}: no decoder for its codec")
+        if self.live:
+            stream.codec_context.thread_count = 1  # frame threads would delay every frame
+        else:
+            stream.thread_type = "AUTO"
+            if self._container.duration:
+                self.length_s = self._container.duration / av.time_base
+        self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+        self._start = stream.start_time
+        self._base = stream.time_base
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        for packet in self._packets():
+            for picture in self._decode(packet):
+                if picture.is_corrupt:
+                    self.corrupt += 1
+                    continue
+                pts = self._seconds(picture)
+                yield Frame(self.id, index, pts, time.monotonic(), time.time(), to_planes(picture))
+                index += 1
+        if self.live:
+            raise SourceError(f"{self._where}: the stream ended")
+        if index == 0:
+            raise SourceRefusedError(f"{self._where}: no picture in it could be decoded")
+
+    def _packets(self) -> Iterator[Any]:
+        stream = self._container.streams.video[0]
+        try:
+            yield from self._container.demux(stream)
+        except (av.FFmpegError, OSError) as error:
+            raise self._failure(error) from None
+
+    def _decode(self, packet: Any) -> list[Any]:
+        try:
+            return list(packet.decode())
+        except av.error.EOFError:
+            return []
+        except (av.FFmpegError, ValueError):
+            self.corrupt += 1
+            return []
+
+    def _seconds(self, picture: Any) -> float:
+        """Stream seconds of a picture; counted on at the stream's rate where it carries none."""
+        if picture.pts is not None and picture.time_base:
+            ticks = picture.pts - (self._start or 0)
+            self._pts = float(ticks * picture.time_base)
+        else:
+            self._pts = 0.0 if self._pts is None else self._pts + float(1 / self._rate)
+        return self._pts
+
+    @property
+    def _where(self) -> str:
+        return redact(self._camera.url)
+
+    def _failure(self, error: Exception) -> SourceError:
+        reason, again = _explain(error, self.live)
+        kind = SourceError if again and self.live else SourceRefusedError
+        return kind(f"{self._where}: {reason}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def _check_host(camera: CameraConfig) -> None:
+    """Raise SourceRefusedError for a URL no server can have."""
+    try:
+        parts = urlsplit(camera.url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host:
+        raise SourceRefusedError(f"{redact(camera.url)}: not a valid URL; check host and port")
+
+
+def file_source(camera: CameraConfig) -> StreamSource:
+    """A recording."""
+    return StreamSource(camera, live=False, options={})
+
+
+def rtsp_source(camera: CameraConfig) -> StreamSource:
+    """An RTSP camera, over TCP unless the configuration says UDP."""
+    _check_host(camera)
+    options = {
+        "rtsp_transport": camera.transport,
+        "timeout": str(int(camera.timeout_s * 1_000_000)),
+        "analyzeduration": "1000000",
+        "fflags": "nobuffer",
+    }
+    return StreamSource(camera, live=True, options=options)
+
+
+def http_source(camera: CameraConfig) -> StreamSource:
+    """A recording or an HLS stream over HTTP; HLS playlists count as live."""
+    _check_host(camera)
+    live = ".m3u8" in camera.url.lower()
+    options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
+    return StreamSource(camera, live=live, options=options)
+
+
+def v4l2_source(camera: CameraConfig) -> StreamSource:
+    """A webcam or capture device under Linux."""
+    return StreamSource(camera, live=True, options={}, form="v4l2")

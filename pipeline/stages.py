@@ -1,0 +1,187 @@
+"""The steps on the inference thread, in order. Each takes a batch and returns it enriched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from engines.base import Engine
+from engines.zoo import ModelSpec
+from pipeline.config import PersonConfig
+from pipeline.motion import Grid, changed_share, luma_grid
+from pipeline.postprocess import DETECTION_DECODERS
+from pipeline.skip import SkipPolicy, decide
+from pipeline.stats import Stats
+from pipeline.track import Tracker, TrackPolicy
+from pipeline.types import Box, Detection, Event, Frame, Tag, TaggedFrame, Track
+from pipeline.vote import slot_of
+
+#: Pictures per engine call; larger batches gain nothing on a CPU.
+MOST_BATCH = 8
+
+
+class MotionStage:
+    """Decides per frame whether it is looked at: still, moving but recent, or due."""
+
+    name = "motion"
+
+    def __init__(self, policy: SkipPolicy, stats: Stats) -> None:
+        self._policy = policy
+        self._stats = stats
+        self._grids: dict[str, Grid] = {}
+        self._detected: dict[str, float] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        return [self._gate(tagged) for tagged in batch]
+
+    def _gate(self, tagged: TaggedFrame) -> TaggedFrame:
+        frame = tagged.frame
+        source, grid = frame.source, luma_grid(frame.luma)
+        since = frame.pts - self._detected.get(source, -np.inf)
+        if since < 0:  # the stream began anew
+            since = np.inf
+        changed = changed_share(self._grids[source], grid) if source in self._grids else 1.0
+        decision = decide(self._policy, changed, since)
+        stats = self._stats.camera(source)
+        if decision == "detect":
+            # Compared with the last picture looked at, slow changes add up instead of hiding.
+            self._grids[source] = grid
+            self._detected[source] = frame.pts
+            stats.detector_runs += 1
+        else:
+            stats.skipped["motion" if decision == "still" else "interval"] += 1
+        return replace(tagged, decision=decision)
+
+
+class DetectStage:
+    """Finds people in the frames that are due, all cameras in one batch."""
+
+    name = "detect"
+
+    def __init__(self, engine: Engine, spec: ModelSpec, settings: PersonConfig) -> None:
+        self._engine = engine
+        self._size = spec.size
+        self._decode = DETECTION_DECODERS[spec.decoder]
+        self._settings = settings
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
+        out = list(batch)
+        for start in range(0, len(due), MOST_BATCH):
+            part = due[start : start + MOST_BATCH]
+            for i, found in zip(part, self.detect([batch[i].frame for i in part]), strict=True):
+                out[i] = replace(batch[i], detections=found)
+        return out
+
+    def detect(self, frames: list[Frame]) -> list[tuple[Detection, ...]]:
+        """People in each frame, best first, boxes in frame pixels."""
+        images = np.stack([frame.rgb(self._size) for frame in frames])
+        result = self._engine.infer({"images": images})
+        settings = self._settings
+        threshold = min(settings.score, settings.keep_score)
+        found = []
+        for frame, codes, scores in zip(frames, result["boxes"], result["scores"], strict=True):
+            boxes, kept = self._decode(codes, scores, threshold, settings.iou)
+            boxes = boxes * np.array([frame.width, frame.height] * 2, np.float32)
+            pairs = zip(boxes.tolist(), kept.tolist(), strict=True)
+            found.append(tuple(Detection(tuple(box), score) for box, score in pairs))
+        return found
+
+
+class TrackStage:
+    """Gives people identities that last from frame to frame."""
+
+    name = "track"
+
+    def __init__(self, policy: TrackPolicy) -> None:
+        self._policy = policy
+        self._trackers: dict[str, Tracker] = {}
+        self._last: dict[str, tuple[float, int, int]] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        return [self._follow(tagged) for tagged in batch]
+
+    def _follow(self, tagged: TaggedFrame) -> TaggedFrame:
+        frame = tagged.frame
+        if frame.source not in self._trackers:
+            self._trackers[frame.source] = Tracker(self._policy)
+        tracker = self._trackers[frame.source]
+        ended: list[int] = []
+        pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
+        if frame.pts < pts - 1.0 or (width, height) != (frame.width, frame.height):
+            ended += tracker.clear()
+        self._last[frame.source] = (frame.pts, frame.width, frame.height)
+        if tagged.decision == "detect":
+            ended += tracker.update(tagged.detections, frame.pts)
+        elif tagged.decision == "predict":
+            tracker.advance()
+        at = None if tagged.decision == "still" else frame.pts
+        tracks = tuple(
+            Track(
+                t.id,
+                _clip(t.as_box(t.pts if at is None else at), frame),
+                t.score,
+                t.first_pts,
+                predicted=t.predicted,
+            )
+            for t in tracker.confirmed()
+        )
+        return replace(tagged, tracks=tracks, ended=tuple(ended))
+
+
+def _clip(box: Box, frame: Frame) -> Box:
+    """The part of a box inside of the frame, at least a pixel large."""
+    x0, y0 = min(max(box[0], 0.0), frame.width - 1.0), min(max(box[1], 0.0), frame.height - 1.0)
+    return x0, y0, max(min(box[2], frame.width), x0 + 1.0), max(min(box[3], frame.height), y0 + 1.0)
+
+
+class EventStage:
+    """Says what changed: nothing is repeated while a tag stays as it is."""
+
+    name = "events"
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+        self._shown: dict[tuple[str, int], dict[tuple[str, str], Tag]] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        return [replace(tagged, events=tuple(self._events(tagged))) for tagged in batch]
+
+    def _events(self, tagged: TaggedFrame) -> list[Event]:
+        frame, events = tagged.frame, []
+
+        def event(name: Any, track_id: int, **more: Any) -> Event:
+            return Event(name, frame.source, track_id, frame.index, frame.pts, frame.utc, **more)
+
+        for track in tagged.tracks:
+            key = (frame.source, track.id)
+            if key not in self._shown:
+                self._shown[key] = {}
+                self._stats.camera(frame.source).people += 1
+                events.append(event("entered", track.id))
+            events += self._changes(key, track, event)
+        for track_id in tagged.ended:
+            shown = self._shown.pop((frame.source, track_id), None)
+            if shown is not None:
+                events.append(event("left", track_id, tags=tuple(shown.values())))
+        return events
+
+    def _changes(
+        self, key: tuple[str, int], track: Track, event: Callable[..., Event]
+    ) -> list[Event]:
+        before = self._shown[key]
+        now = {slot_of(tag): tag for tag in track.tags}
+        events = []
+        for slot, tag in now.items():
+            if slot not in before:
+                events.append(event("appeared", track.id, tag=tag))
+            elif (before[slot].label, before[slot].colour) != (tag.label, tag.colour):
+                events.append(event("changed", track.id, tag=tag))
+        events += [
+            event("vanished", track.id, tag=before[slot]) for slot in before if slot not in now
+        ]
+        self._shown[key] = now
+        return events

@@ -1,0 +1,154 @@
+"""Boxes to identities, aware of real time: skipped frames neither age nor lose a track.
+
+Motion is an alpha-beta filter per box side over seconds, association is the two-pass scheme of
+ByteTrack (Zhang et al., ECCV 2022): certain detections first, doubtful ones only to keep tracks
+that already exist. Assignment is the Jonker-Volgenant solver of the ``lap`` package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import lap
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.postprocess import iou_matrix
+from pipeline.types import Box, Detection
+
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPolicy:
+    """Association settings.
+
+    Attributes:
+        start_score: score a detection needs to found a track.
+        keep_score: score a detection needs to continue one.
+        iou: overlap of prediction and detection below which they never match.
+        confirm_hits: detections before a track counts as a person.
+        lost_s: seconds without a detection, while being looked for, until a track ends.
+    """
+
+    start_score: float = 0.5
+    keep_score: float = 0.25
+    iou: float = 0.2
+    confirm_hits: int = 2
+    lost_s: float = 1.5
+
+
+@dataclass(slots=True)
+class Target:
+    """One followed person; the tracker's own state."""
+
+    id: int
+    box: F64
+    score: float
+    pts: float
+    first_pts: float
+    velocity: F64 = field(default_factory=lambda: np.zeros(4))
+    hits: int = 1
+    unseen_s: float = 0.0
+    predicted: bool = False
+
+    def predict(self, pts: float) -> F64:
+        """Box at ``pts``, moving on for at most half a second past the last detection."""
+        return self.box + self.velocity * min(max(pts - self.pts, 0.0), 0.5)
+
+    def correct(self, box: F64, score: float, pts: float) -> None:
+        """Blend in a detection (alpha 0.7, beta 0.3)."""
+        elapsed = pts - self.pts
+        error = box - self.predict(pts)
+        if elapsed > 0:
+            height = max(box[3] - box[1], 1.0)
+            self.velocity += 0.3 * error / max(elapsed, 0.05)
+            # A person rarely moves faster than two body heights per second.
+            self.velocity = np.clip(self.velocity, -2 * height, 2 * height)
+        self.box = box - 0.3 * error
+        self.score, self.pts = score, pts
+        self.hits += 1
+        self.unseen_s, self.predicted = 0.0, False
+
+    def as_box(self, pts: float) -> Box:
+        return cast(Box, tuple(float(v) for v in self.predict(pts)))
+
+
+def assign(cost: F64, limit: float) -> list[tuple[int, int]]:
+    """Pairs (row, column) of least total cost, none dearer than ``limit``."""
+    if cost.size == 0:
+        return []
+    _, columns, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
+    return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
+
+
+class Tracker:
+    """Tracks of one camera. Call ``update`` with detections, ``advance`` without."""
+
+    def __init__(self, policy: TrackPolicy) -> None:
+        self.policy = policy
+        self._targets: list[Target] = []
+        self._next_id = 1
+        self._looked_at: float | None = None
+
+    def update(self, detections: Sequence[Detection], pts: float) -> list[int]:
+        """Take the detections of the frame at ``pts``; ids of confirmed tracks that ended."""
+        elapsed = 0.0 if self._looked_at is None else max(pts - self._looked_at, 0.0)
+        self._looked_at = pts
+        strong = [d for d in detections if d.score >= self.policy.start_score]
+        weak = [
+            d for d in detections if self.policy.keep_score <= d.score < self.policy.start_score
+        ]
+        waiting, fresh = self._match(self._targets, strong, pts)
+        waiting, _ = self._match(waiting, weak, pts)
+        for target in waiting:
+            target.unseen_s += elapsed
+            target.predicted = True
+        ended = self._retire(waiting)
+        for detection in fresh:
+            box = np.array(detection.box, np.float64)
+            self._targets.append(Target(0, box, detection.score, pts, pts))
+        for target in self._targets:
+            if target.id == 0 and target.hits >= self.policy.confirm_hits:
+                target.id, self._next_id = self._next_id, self._next_id + 1
+        return ended
+
+    def advance(self) -> None:
+        """A frame went by without a detection run: boxes are predictions until the next one."""
+        for target in self._targets:
+            target.predicted = True
+
+    def confirmed(self) -> list[Target]:
+        """Targets that count as people, still in view or lost for a moment."""
+        return [t for t in self._targets if t.id and t.unseen_s <= self.policy.lost_s / 3]
+
+    def clear(self) -> list[int]:
+        """Forget all (another picture size, another scene); ids of confirmed tracks that ended."""
+        ended = [t.id for t in self._targets if t.id]
+        self._targets, self._looked_at = [], None
+        return ended
+
+    def _match(
+        self, targets: list[Target], detections: list[Detection], pts: float
+    ) -> tuple[list[Target], list[Detection]]:
+        """Correct matched targets; returns what is left on both sides."""
+        if not targets or not detections:
+            return targets, detections
+        predicted = np.array([t.predict(pts) for t in targets])
+        boxes = np.array([d.box for d in detections], np.float64)
+        pairs = assign(1.0 - iou_matrix(predicted, boxes), 1.0 - self.policy.iou)
+        for row, column in pairs:
+            targets[row].correct(boxes[column], detections[column].score, pts)
+        rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
+        return (
+            [t for i, t in enumerate(targets) if i not in rows],
+            [d for i, d in enumerate(detections) if i not in columns],
+        )
+
+    def _retire(self, waiting: list[Target]) -> list[int]:
+        """Drop unconfirmed targets at once and confirmed ones after ``lost_s``."""
+        gone = [t for t in waiting if not t.id or t.unseen_s > self.policy.lost_s]
+        self._targets = [t for t in self._targets if not any(t is g for g in gone)]
+        return [t.id for t in gone if t.id]

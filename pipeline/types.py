@@ -1,0 +1,145 @@
+"""The data that travels: frozen, slotted, compared by identity where arrays are inside.
+
+Boxes are xyxy in frame pixels. ``pts`` is in stream seconds, ``captured_at`` is monotonic seconds,
+``utc`` is seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.yuv import Plane, Planes, Rgb, Window, to_rgb
+
+Box = tuple[float, float, float, float]
+Decision = Literal["detect", "predict", "still"]
+EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture and its times. Owns the decoder's planes; converts lazily."""
+
+    source: str
+    index: int
+    pts: float
+    captured_at: float
+    utc: float
+    planes: Planes
+
+    @property
+    def width(self) -> int:
+        return self.planes.width
+
+    @property
+    def height(self) -> int:
+        return self.planes.height
+
+    @property
+    def luma(self) -> Plane:
+        """The Y plane (H, W) uint8, not copied."""
+        return self.planes.y
+
+    def rgb(self, size: tuple[int, int] | None = None) -> Rgb:
+        """The whole picture as RGB uint8 (h, w, 3) at ``size`` (width, height)."""
+        return to_rgb(self.planes, None, size)
+
+    def crop(self, window: Window, size: tuple[int, int] | None = None) -> Rgb:
+        """A window as RGB uint8 (h, w, 3), resampled from full resolution to ``size``."""
+        return to_rgb(self.planes, window, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """An object found in one frame; score 0 to 1."""
+
+    box: Box
+    score: float
+    label: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One thing said about a person or a picture.
+
+    Attributes:
+        kind: ``garment`` (later also ``logo``, ``pattern``).
+        label: the fine label, e.g. ``jeans``.
+        category: Fashionpedia category, e.g. ``pants``; ``None`` where it has none.
+        colour: colour name inside of the garment's mask.
+        score: 0 to 1.
+        model: name of the model that said so.
+    """
+
+    kind: str
+    label: str
+    category: str | None
+    score: float
+    box: Box
+    colour: str | None = None
+    track_id: int | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A person followed over time, with the tags agreed on so far.
+
+    Attributes:
+        quality: how well this frame shows the person; see ``pipeline.crop.quality``.
+        best: this frame shows the person better than all before, and was tagged.
+        predicted: the box is the tracker's prediction, not a detection.
+    """
+
+    id: int
+    box: Box
+    score: float
+    first_pts: float
+    predicted: bool = False
+    quality: float = 0.0
+    best: bool = False
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something changed: a person entered or left, a tag appeared, changed or vanished."""
+
+    name: EventName
+    source: str
+    track_id: int
+    frame: int
+    pts: float
+    utc: float
+    tag: Tag | None = None
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaggedFrame:
+    """A frame with all that is known about it: the only thing that moves between stages."""
+
+    frame: Frame
+    decision: Decision = "detect"
+    detections: tuple[Detection, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    ended: tuple[int, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsing:
+    """Garment labels inside of one person's window.
+
+    Attributes:
+        window: where in the frame the crop was taken.
+        labels: label index per cell (h, w) uint8.
+        scores: score of the winning label per cell (h, w) float32.
+    """
+
+    window: Window
+    labels: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
