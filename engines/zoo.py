@@ -75,7 +75,7 @@ MODELS = {
             decoder="parsing",
             outputs="labels int32 (N, 160, 80), index into labels.json; "
             "scores float32 (N, 160, 80), softmax of the winning label",
-            sha256="2df9693deee0033d81c6b9181cfd818494a9fdcc716cf3bc9f80ff951357d101",
+            sha256="16e5cc86a48a5eb1f09e876b4d4ffddc06fb7113d6f6a08bc4ad7e266724aaed",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
         ),

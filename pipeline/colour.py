@@ -42,7 +42,7 @@ def _light_warm_name(hue: float, chroma: float, lightness: float) -> str | None:
 
 def name_of(lightness: float, chroma: float, hue: float) -> str:
     """Name of one colour: CIE L* (0 to 100), chroma in the a*b* plane, HSV hue in degrees."""
-    if lightness < 12 or chroma < 6 or (chroma < 10 and lightness < 35):
+    if lightness < 6 or chroma < 6 or (chroma < 12 and lightness < 35):
         return _grey_name(lightness)
     if chroma < 11 and not 10 <= hue < 70:
         return _grey_name(lightness)

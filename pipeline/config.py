@@ -78,8 +78,8 @@ class TrackConfig(_Section):
     """Following people from frame to frame."""
 
     iou: Share = Field(0.2, description="least overlap of prediction and detection")
-    confirm_hits: int = Field(2, ge=1, le=100, description="detections that make a person")
-    lost_s: Seconds = Field(1.5, description="time out of sight after which a person has left")
+    confirm_hits: int = Field(3, ge=1, le=100, description="detections that make a person")
+    lost_s: Seconds = Field(2.5, description="time out of sight after which a person has left")
 
 
 class GarmentConfig(_Section):

@@ -41,7 +41,7 @@ class SinkError(PipelineError, OSError):
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _SECRET_QUERY = re.compile(
-    r"(?i)([?&](?:[\w.-]*(?:pass|pwd|token|secret|key|auth|sig)[\w.-]*|user|usr)=)[^&\s#]*"
+    r"(?i)([?&/;](?:[\w.-]*(?:pass|pwd|token|secret|key|auth|sig)[\w.-]*|user|usr)=)[^&\s#]*"
 )
 
 

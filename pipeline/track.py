@@ -36,8 +36,8 @@ class TrackPolicy:
     start_score: float = 0.5
     keep_score: float = 0.25
     iou: float = 0.2
-    confirm_hits: int = 2
-    lost_s: float = 1.5
+    confirm_hits: int = 3
+    lost_s: float = 2.5
 
 
 @dataclass(slots=True)
@@ -82,6 +82,25 @@ def assign(cost: F64, limit: float) -> list[tuple[int, int]]:
         return []
     _, columns, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
     return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
+
+
+def nearness_matrix(predicted: F64, boxes: F64, unseen_s: F64) -> F64:
+    """Likeness (0 to 0.9) by distance and height, for people whose boxes no longer overlap.
+
+    Falls off with the distance between centres, measured in body heights and forgiven more the
+    longer a person was not seen (n,); halves of bodies do not match whole ones.
+    """
+    centre_a, centre_b = (
+        (predicted[:, :2] + predicted[:, 2:]) / 2,
+        (boxes[:, :2] + boxes[:, 2:]) / 2,
+    )
+    height_a = np.maximum(predicted[:, 3] - predicted[:, 1], 1.0)[:, None]
+    height_b = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)[None, :]
+    distance = np.linalg.norm(centre_a[:, None] - centre_b[None], axis=2)
+    reach = height_a * (0.15 + 0.35 * np.minimum(unseen_s, 2.0)[:, None])
+    ratio = np.minimum(height_a / height_b, height_b / height_a)
+    result: F64 = 0.9 * ratio * np.exp(-distance / reach)
+    return result
 
 
 class Tracker:
@@ -138,7 +157,11 @@ class Tracker:
             return targets, detections
         predicted = np.array([t.predict(pts) for t in targets])
         boxes = np.array([d.box for d in detections], np.float64)
-        pairs = assign(1.0 - iou_matrix(predicted, boxes), 1.0 - self.policy.iou)
+        unseen = np.array([max(pts - t.pts, 0.0) for t in targets])
+        likeness = np.maximum(
+            iou_matrix(predicted, boxes), nearness_matrix(predicted, boxes, unseen)
+        )
+        pairs = assign(1.0 - likeness, 1.0 - self.policy.iou)
         for row, column in pairs:
             targets[row].correct(boxes[column], detections[column].score, pts)
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}

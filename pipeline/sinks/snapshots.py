@@ -69,5 +69,6 @@ def _cut(frame: Frame, track: Track) -> Bgr:
     height = track.box[3] - track.box[1]
     width = max(track.box[2] - track.box[0], 0.4 * height)
     x0, y0, x1, y1 = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
-    window = (max(x0, 0), max(y0, 0), min(x1, frame.width), min(y1, frame.height))
+    left, top = min(max(x0, 0), frame.width - 1), min(max(y0, 0), frame.height - 1)
+    window = (left, top, max(min(x1, frame.width), left + 1), max(min(y1, frame.height), top + 1))
     return np.ascontiguousarray(frame.crop(window)[:, :, ::-1])

@@ -19,9 +19,10 @@ from pipeline.types import TaggedFrame
 
 #: Ticks per second of the written timestamps.
 _CLOCK = 90_000
-#: Encoders in order of preference, with their options.
+#: Encoders in order of preference, with their options. No B-frames: a fragmented file cannot say
+#: that its times are shifted by them.
 _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("libx264", {"preset": "veryfast", "crf": "23"}),
+    ("libx264", {"preset": "veryfast", "crf": "23", "bf": "0"}),
     ("libopenh264", {}),
     ("mpeg4", {"q:v": "4"}),
 )
@@ -50,6 +51,7 @@ class _Writer:
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _CLOCK)
         self._last = -1
+        self._broken = False
 
     def write(self, image: Bgr, pts: float) -> None:
         if (image.shape[1], image.shape[0]) != self.size:
@@ -61,13 +63,18 @@ class _Writer:
 
     def _mux(self, frame: Any) -> None:
         with explained(self.path):
-            for packet in self._stream.encode(frame):
-                self._file.mux(packet)
+            try:
+                for packet in self._stream.encode(frame):
+                    self._file.mux(packet)
+            except OSError:
+                self._broken = True
+                raise
 
     def close(self) -> None:
-        try:
+        """Finish the file. One that could not be written is left as it is: FFmpeg crashes on it."""
+        if not self._broken:
             self._mux(None)
-        finally:
+        if not self._broken:
             with explained(self.path):
                 self._file.close()
 

@@ -95,6 +95,7 @@ class StreamSource:
         self._format = form
         self._container: Any = None
         self._pts: float | None = None
+        self._at = 0.0
 
     def __enter__(self) -> StreamSource:
         wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
@@ -134,8 +135,9 @@ class StreamSource:
                 if picture.is_corrupt:
                     self.corrupt += 1
                     continue
-                pts = self._seconds(picture)
-                yield Frame(self.id, index, pts, time.monotonic(), time.time(), to_planes(picture))
+                now = time.monotonic()
+                pts = self._seconds(picture, now)
+                yield Frame(self.id, index, pts, now, time.time(), to_planes(picture))
                 index += 1
         if self.live:
             raise SourceError(f"{self._where}: the stream ended")
@@ -158,13 +160,22 @@ class StreamSource:
             self.corrupt += 1
             return []
 
-    def _seconds(self, picture: Any) -> float:
-        """Stream seconds of a picture; counted on at the stream's rate where it carries none."""
+    def _seconds(self, picture: Any, now: float) -> float:
+        """Stream seconds of a picture, always rising.
+
+        Where the stream carries no time, or one that stands still or jumps back, time goes on by
+        the clock (live) or by the frame rate (recordings).
+        """
+        stamp: float | None = None
         if picture.pts is not None and picture.time_base:
-            ticks = picture.pts - (self._start or 0)
-            self._pts = float(ticks * picture.time_base)
+            stamp = float((picture.pts - (self._start or 0)) * picture.time_base)
+        if self._pts is None:
+            self._pts = stamp or 0.0
+        elif stamp is not None and stamp > self._pts:
+            self._pts = stamp
         else:
-            self._pts = 0.0 if self._pts is None else self._pts + float(1 / self._rate)
+            self._pts += now - self._at if self.live else float(1 / self._rate)
+        self._at = now
         return self._pts
 
     @property

@@ -1,0 +1,47 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+EXTRAS ?= test
+
+.PHONY: demo test lint bench clean system
+
+# One stamp per set of extras, so that nothing is installed twice.
+$(VENV)/.base: pyproject.toml
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "installing threadline into $(VENV) (once; about a minute)"
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.$(EXTRAS): $(VENV)/.base
+	@echo "installing the $(EXTRAS) extras"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+# Run the main job on a real clip.
+demo: $(VENV)/.base
+	@$(BIN)/threadline run tests/data/street.mp4 --out out/demo --stats out/demo/stats.json
+	@echo
+	@echo "annotated video    out/demo/street.mp4"
+	@echo "best pictures      out/demo/snapshots/street/"
+	@echo "events             out/demo/events.jsonl"
+	@echo "counters           out/demo/stats.json"
+
+# The whole suite. Needs no GPU; tests that lack something say what and are skipped.
+test: $(VENV)/.$(EXTRAS) system
+	@$(BIN)/pytest
+
+# The RTSP server the tests drive: installed where that is possible, never required.
+system:
+	@sh tools/install_test_system.sh
+
+lint: $(VENV)/.$(EXTRAS)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.base
+	@$(BIN)/python tools/bench.py
+
+clean:
+	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+"""Fixtures."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import CLIP, SYSTEM_PYTHON, RtspServer, cut
+
+_PROBE = (
+    "import gi; gi.require_version('GstRtspServer', '1.0'); "
+    "from gi.repository import Gst, GstRtspServer; Gst.init(None); "
+    "raise SystemExit(not Gst.ElementFactory.find('h264parse'))"
+)
+
+
+@pytest.fixture
+def clip() -> Path:
+    return CLIP
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first three seconds of the clip."""
+    path = tmp_path_factory.mktemp("clip") / "short.mp4"
+    return cut(path, 30)
+
+
+@pytest.fixture(scope="session")
+def annexb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole clip as a bare H.264 stream."""
+    return cut(tmp_path_factory.mktemp("h264") / "street.h264", -1, "h264")
+
+
+@pytest.fixture
+def rtsp(annexb: Path) -> Iterator[Callable[..., RtspServer]]:
+    """Factory of started RTSP servers; skips where GStreamer is missing."""
+    usable = shutil.which(SYSTEM_PYTHON) and (
+        subprocess.run([SYSTEM_PYTHON, "-c", _PROBE], capture_output=True).returncode == 0
+    )
+    if not usable:
+        pytest.skip("no GStreamer RTSP server: run tools/install_test_system.sh as root")
+    servers: list[RtspServer] = []
+
+    def start(mounts: int = 1, user: str | None = None) -> RtspServer:
+        servers.append(RtspServer(annexb, mounts, user).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()

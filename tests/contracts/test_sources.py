@@ -1,0 +1,105 @@
+"""What every source owes, run over every kind that can run here."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import av
+import cv2
+import numpy as np
+import pytest
+from support import cut
+
+from pipeline.config import CameraConfig
+from pipeline.sources import open_source, scheme_of
+
+KINDS = ["file", "image", "http", "hls", "rtsp"]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web server over a temporary folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(params=KINDS)
+def location(request, tmp_path):
+    kind = request.param
+    if kind == "image":
+        path = tmp_path / "photo.png"
+        cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
+        return str(path)
+    if kind == "rtsp":
+        return request.getfixturevalue("rtsp")().url()
+    if kind == "hls":
+        cut(tmp_path / "live.m3u8", 40, "hls")
+        return f"{request.getfixturevalue('web')}/live.m3u8"
+    cut(tmp_path / "a.mp4", 12)
+    return f"{request.getfixturevalue('web')}/a.mp4" if kind == "http" else str(tmp_path / "a.mp4")
+
+
+def test_frames_are_whole_ordered_and_timed(location):
+    camera = CameraConfig(url=location, id="door")
+    frames = []
+    with open_source(camera) as source:
+        assert source.id == "door"
+        for frame in source:
+            frames.append(frame)
+            if len(frames) == 10:
+                break
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    times = [frame.pts for frame in frames]
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert all(a.captured_at <= b.captured_at for a, b in itertools.pairwise(frames))
+    for frame in frames:
+        assert frame.source == "door"
+        assert frame.luma.dtype == np.uint8
+        assert frame.luma.shape == (frame.height, frame.width)
+        assert frame.rgb((32, 24)).shape == (24, 32, 3)
+        assert frame.utc > 1_700_000_000
+
+
+def test_pixels_survive_the_next_frames(location):
+    """A frame owns its planes: decoding further must not write into them."""
+    with open_source(CameraConfig(url=location)) as source:
+        frames = iter(source)
+        first = next(frames)
+        before = first.luma.copy()
+        for _ in zip(range(5), frames, strict=False):
+            pass
+        assert (first.luma == before).all()
+
+
+def test_opening_again_works(location):
+    for _ in range(2):
+        with open_source(CameraConfig(url=location)) as source:
+            assert next(iter(source)).width > 0
+
+
+def test_live_means_cameras(location):
+    with open_source(CameraConfig(url=location)) as source:
+        assert source.live == (scheme_of(location) == "rtsp" or "m3u8" in location)
+
+
+def test_a_recording_gives_every_frame(clip):
+    with open_source(CameraConfig(url=str(clip))) as source:
+        frames = [(frame.index, frame.pts) for frame in source]
+        assert source.length_s == pytest.approx(40)
+    assert len(frames) == 400
+    assert frames[-1][1] == pytest.approx(39.9, abs=0.01)
+    with av.open(str(clip)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"

@@ -1,0 +1,102 @@
+"""A real RTSP server for tests and demonstrations: loops one H.264 file on any number of mounts.
+
+Runs under the system's Python, which has the GStreamer bindings (Debian: python3-gi,
+gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad):
+
+    /usr/bin/python3 tests/servers/rtsp.py clip.h264 --rate 10 --mounts 4 --port 8554
+
+Mounts are /cam0, /cam1, ... The file is Annex B without B-frames; nothing is transcoded.
+"""
+
+import argparse
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+
+def protect(server, factory, user, password):
+    """Ask for a user name and password."""
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", user)
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_role(user)
+    for right in ("media.factory.access", "media.factory.construct"):
+        permissions.add_permission_for_role(user, right, True)
+    factory.set_permissions(permissions)
+
+
+def access_units(path, rate):
+    """All pictures of the file, still compressed, as (bytes, starts with a key frame)."""
+    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={rate}/1"
+    pipe = Gst.parse_launch(
+        f'filesrc location="{path}" ! h264parse ! {caps} ! appsink name=out sync=false'
+    )
+    pipe.set_state(Gst.State.PLAYING)
+    out, units = pipe.get_by_name("out"), []
+    while (sample := out.emit("pull-sample")) is not None:
+        buffer = sample.get_buffer()
+        key = not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+        units.append((buffer.extract_dup(0, buffer.get_size()), key))
+    pipe.set_state(Gst.State.NULL)
+    return units
+
+
+def feed(media, units, rate):
+    """Push the pictures of one media for ever, each with its time."""
+    source = media.get_element().get_by_name("source")
+    position = [0]
+
+    def push(element, _wanted):
+        number = position[0]
+        data, key = units[number % len(units)]
+        buffer = Gst.Buffer.new_wrapped(data)
+        buffer.pts = buffer.dts = number * Gst.SECOND // rate
+        buffer.duration = Gst.SECOND // rate
+        if not key:
+            buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
+        position[0] += 1
+        element.emit("push-buffer", buffer)
+
+    source.connect("need-data", push)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file")
+    parser.add_argument("--rate", type=int, default=10, help="frames per second of the file")
+    parser.add_argument("--mounts", type=int, default=1)
+    parser.add_argument("--port", type=int, default=8554)
+    parser.add_argument("--user", help="user:password to ask for")
+    args = parser.parse_args()
+    Gst.init(None)
+    units = access_units(args.file, args.rate)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(args.port))
+    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={args.rate}/1"
+    launch = (
+        f'( appsrc name=source format=time max-buffers=2 caps="{caps}" '
+        "! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+    )
+    for number in range(args.mounts):
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(launch)
+        factory.set_shared(True)
+        factory.connect("media-configure", lambda _, media: feed(media, units, args.rate))
+        if args.user:
+            protect(server, factory, *args.user.split(":", 1))
+        server.get_mount_points().add_factory(f"/cam{number}", factory)
+    if not server.attach(None):
+        raise SystemExit(f"port {args.port} is taken")
+    print(f"rtsp://127.0.0.1:{args.port}/cam0", flush=True)
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()

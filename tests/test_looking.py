@@ -1,0 +1,68 @@
+"""Pure functions that decide where and when to look."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from support import make_frame
+
+from pipeline.crop import person_window, quality, sharpness, visible_share
+from pipeline.motion import changed_share, luma_grid
+from pipeline.skip import SkipPolicy, decide
+from pipeline.types import Frame
+from pipeline.yuv import Planes
+
+coords = st.floats(-500, 2000)
+POLICY = SkipPolicy(motion=0.01, interval_s=0.2, refresh_s=2.0)
+
+
+@given(x=coords, y=coords, w=st.floats(1, 900), h=st.floats(1, 900))
+def test_person_window_holds_the_person_in_the_model_s_proportions(x, y, w, h):
+    x0, y0, x1, y1 = person_window((x, y, x + w, y + h), (160, 320))
+    assert x0 <= x + 1
+    assert y0 <= y + 1
+    assert x1 >= x + w - 1
+    assert y1 >= y + h - 1
+    assert abs((x1 - x0) - (y1 - y0) / 2) <= 1
+
+
+@given(x=coords, y=coords, w=st.floats(1, 900), h=st.floats(1, 900))
+def test_visible_share_is_a_share(x, y, w, h):
+    assert 0 <= visible_share((x, y, x + w, y + h), 640, 480) <= 1 + 1e-9
+
+
+def test_sharp_pictures_are_better_than_blurred_and_cut_ones():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (200, 200), np.uint8)
+    sharp = Frame("a", 0, 0.0, 0.0, 0.0, Planes(noise))
+    flat = make_frame(size=(200, 200))
+    box = (50.0, 50.0, 100.0, 150.0)
+    assert sharpness(sharp, box) == 1
+    assert sharpness(flat, box) == 0
+    assert quality(sharp, box) > quality(flat, box)
+    assert quality(sharp, (-25.0, 50.0, 25.0, 150.0)) < quality(sharp, box)
+    assert sharpness(flat, (300.0, 300.0, 400.0, 400.0)) == 0
+
+
+def test_motion_ignores_noise_and_sees_a_person():
+    rng = np.random.default_rng(1)
+    scene = rng.integers(60, 180, (480, 640)).astype(np.uint8)
+    noisy = np.clip(scene.astype(int) + rng.integers(-6, 7, scene.shape), 0, 255).astype(np.uint8)
+    walker = scene.copy()
+    walker[200:300, 300:340] = 250
+    before = luma_grid(scene)
+    assert changed_share(before, luma_grid(noisy)) == 0
+    assert changed_share(before, luma_grid(walker)) > 0.005
+    assert changed_share(before, luma_grid(scene[:100])) == 1
+
+
+@given(changed=st.floats(0, 1), since=st.floats(0, 100))
+def test_no_scene_goes_unwatched_and_no_interval_is_broken(changed, since):
+    decision = decide(POLICY, changed, since)
+    if since >= POLICY.refresh_s:
+        assert decision == "detect"
+    elif changed < POLICY.motion:
+        assert decision == "still"
+    elif since < 0.9 * POLICY.interval_s:
+        assert decision == "predict"
