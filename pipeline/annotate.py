@@ -35,21 +35,63 @@ def _write(
     cv2.putText(image, text, at, _FONT, scale, colour, 1, cv2.LINE_AA)
 
 
-def draw_lines(
-    image: Bgr, lines: Sequence[str], corner: tuple[int, int], colour: tuple[int, int, int]
+Plate = tuple[int, int, int, int]
+
+
+def text_scale(image: Bgr) -> float:
+    """Font scale that stays readable at the picture's height."""
+    return min(max(image.shape[0] / 1500, 0.38), 1.2)
+
+
+def plate_size(lines: Sequence[str], scale: float) -> tuple[int, int]:
+    """Width and height in pixels of a plate for these lines."""
+    wide = max((cv2.getTextSize(line, _FONT, scale, 1)[0][0] for line in lines), default=0)
+    return wide + 10, round(scale * 34) * len(lines)
+
+
+def place(box: Box, size: tuple[int, int], taken: Sequence[Plate], image: Bgr) -> Plate:
+    """Where a person's plate covers the least of other plates: right, left, above or below."""
+    width, height = size
+    x0, y0, x1, y1 = (int(v) for v in box)
+    corners = ((x1 + 2, y0), (x0 - width - 2, y0), (x0, y0 - height - 2), (x0, y1 + 2))
+
+    def fitted(corner: tuple[int, int]) -> Plate:
+        x = max(min(corner[0], image.shape[1] - width), 0)
+        y = max(min(corner[1], image.shape[0] - height), 0)
+        return x, y, x + width, y + height
+
+    def covered(plate: Plate) -> int:
+        return sum(
+            max(min(plate[2], t[2]) - max(plate[0], t[0]), 0)
+            * max(min(plate[3], t[3]) - max(plate[1], t[1]), 0)
+            for t in taken
+        )
+
+    return min((fitted(corner) for corner in corners), key=covered)
+
+
+def draw_plate(
+    image: Bgr, lines: Sequence[str], plate: Plate, colour: tuple[int, int, int]
 ) -> None:
-    """Write lines on a darkened plate whose top left is ``corner``, moved to fit the picture."""
-    height, width = image.shape[:2]
-    scale = min(max(height / 1500, 0.38), 1.2)
+    """Write lines on a darkened plate."""
+    x0, y0, x1, y1 = plate
+    scale = text_scale(image)
+    area = image[y0:y1, x0:x1]
+    np.copyto(area, (area * 0.25).astype(np.uint8))
+    cv2.rectangle(image, (x0, y0), (x0 + 2, y1 - 1), colour, -1)
     row = round(scale * 34)
-    wide = max((cv2.getTextSize(line, _FONT, scale, 1)[0][0] for line in lines), default=0) + 8
-    x = max(min(corner[0], width - wide), 0)
-    y = max(min(corner[1], height - row * len(lines)), 0)
-    plate = image[y : y + row * len(lines), x : x + wide]
-    np.copyto(plate, (plate * 0.25).astype(np.uint8))
-    cv2.rectangle(image, (x, y), (x + 2, y + row * len(lines) - 1), colour, -1)
     for i, line in enumerate(lines):
-        _write(image, line, (x + 6, y + round(row * (i + 0.75))), scale, (255, 255, 255))
+        _write(image, line, (x0 + 6, y0 + round(row * (i + 0.75))), scale, (255, 255, 255))
+
+
+def draw_labels(image: Bgr, people: Sequence[tuple[Box, int, Sequence[str]]]) -> None:
+    """Write every person's lines beside the box, off each other where there is room, in place."""
+    taken: list[Plate] = []
+    for box, number, lines in people:
+        if lines:
+            plate = place(box, plate_size(lines, text_scale(image)), taken, image)
+            taken.append(plate)
+            draw_plate(image, lines, plate, colour_of(number))
 
 
 def draw_box(image: Bgr, box: Box, colour: tuple[int, int, int], predicted: bool = False) -> None:
@@ -64,10 +106,11 @@ def draw_tracks(image: Bgr, tracks: Sequence[Track]) -> None:
     ordered = sorted(tracks, key=lambda track: track.box[3])
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
-    for track in ordered:
-        lines = [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])]
-        corner = (int(track.box[2]) + 2, int(track.box[1]))
-        draw_lines(image, lines, corner, colour_of(track.id))
+    people = [
+        (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
+        for track in ordered
+    ]
+    draw_labels(image, people)
 
 
 def annotated(tagged: TaggedFrame) -> Bgr:

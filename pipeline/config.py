@@ -87,8 +87,8 @@ class GarmentConfig(_Section):
 
     enabled: bool = True
     model: str = Field("garments-lite0", description="a registered garment-parsing model")
-    score: Share = Field(0.45, description="mean score a garment's pixels need")
-    min_area: Share = Field(0.002, description="least share of the crop a garment covers")
+    score: Share = Field(0.3, description="mean score a garment's pixels need")
+    min_area: Share = Field(0.001, description="least share of the crop a garment covers")
     min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")
     refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
@@ -98,8 +98,8 @@ class GarmentConfig(_Section):
 class VoteConfig(_Section):
     """Fusing a person's crops into tags."""
 
-    appear: Share = Field(0.4, description="fused score at which a tag appears")
-    vanish: Share = Field(0.25, description="fused score under which it vanishes")
+    appear: Share = Field(0.25, description="fused score at which a tag appears")
+    vanish: Share = Field(0.15, description="fused score under which it vanishes")
     looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
     memory: Share = Field(0.75, description="weight of the past against a new crop")
 

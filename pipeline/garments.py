@@ -120,7 +120,9 @@ class GarmentStage:
         if tagged.decision != "detect":
             return tagged
         tracks = tuple(
-            track if track.predicted else replace(track, quality=quality(tagged.frame, track.box))
+            track
+            if track.predicted
+            else replace(track, quality=track.score * quality(tagged.frame, track.box))
             for track in tagged.tracks
         )
         return replace(tagged, tracks=tracks)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.annotate import Bgr, colour_of, draw_box, draw_lines, tag_text
+from pipeline.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
 from pipeline.postprocess import paste_labels
@@ -59,10 +59,12 @@ class TaggedPhoto:
         for i, person in enumerate(self.persons):
             draw_box(image, person.box, colour_of(i + 1))
         boxes: list[Box] = [p.box for p in self.persons] or [(0.0, 0.0, 0.0, 0.0)]
+        people = []
         for i, box in enumerate(boxes):
             number = i + 1 if self.persons else None
             lines = [tag_text(tag) for tag in self.tags if tag.track_id == number]
-            draw_lines(image, lines, (int(box[0]), int(box[1])), colour_of(i + 1))
+            people.append((box, i + 1, lines))
+        draw_labels(image, people)
         return image
 
 

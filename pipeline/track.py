@@ -20,6 +20,9 @@ from pipeline.types import Box, Detection
 
 F64 = npt.NDArray[np.float64]
 
+#: Seconds a person stays in view on prediction alone; longer, the box would be a guess.
+SHOWN_S = 0.4
+
 
 @dataclass(frozen=True, slots=True)
 class TrackPolicy:
@@ -141,7 +144,7 @@ class Tracker:
 
     def confirmed(self) -> list[Target]:
         """Targets that count as people, still in view or lost for a moment."""
-        return [t for t in self._targets if t.id and t.unseen_s <= self.policy.lost_s / 3]
+        return [t for t in self._targets if t.id and t.unseen_s <= SHOWN_S]
 
     def clear(self) -> list[int]:
         """Forget all (another picture size, another scene); ids of confirmed tracks that ended."""

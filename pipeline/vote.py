@@ -19,8 +19,8 @@ class VotePolicy:
         memory: weight (0 to 1) the past keeps when a new crop arrives, once there are several.
     """
 
-    appear: float = 0.5
-    vanish: float = 0.3
+    appear: float = 0.25
+    vanish: float = 0.15
     looks: int = 2
     memory: float = 0.75
 
