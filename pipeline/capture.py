@@ -89,8 +89,7 @@ class Capture:
         self.stats.state = "connecting"
         try:
             with source:
-                self._pump(source)
-            self.stats.state = "done"
+                self.stats.state = "done" if self._pump(source) else "stopped"
             return False
         except SourceRefusedError as error:
             self._fail(error)
@@ -105,7 +104,8 @@ class Capture:
                 return False
         return source.live
 
-    def _pump(self, source: Source) -> None:
+    def _pump(self, source: Source) -> bool:
+        """Offer every frame; whether the source came to its end."""
         stats, name = self.stats, self.camera.name
         self.inbox.open(name, replace=source.live, depth=1 if source.live else FILE_DEPTH)
         stats.length_s = source.length_s
@@ -118,8 +118,9 @@ class Capture:
             stats.corrupt = corrupt + source.corrupt
             stats.dropped += self.inbox.put(name, frame)
             if self.stop.is_set():
-                return
+                return False
         stats.corrupt = corrupt + source.corrupt
+        return True
 
     def _fail(self, error: SourceError) -> None:
         self.stats.state, self.stats.note = "failed", str(error)

@@ -161,8 +161,9 @@ def run(
 def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) -> int:
     console = Console()
     with ExitStack() as stack:
-        runner = stack.enter_context(Runner(settings, out))
-        _stop_on_signals(runner)
+        runner = Runner(settings, out)
+        _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
+        stack.enter_context(runner)
         try:
             with view.View(runner.stats, console, quiet) as screen:
                 runner.start()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-State = Literal["waiting", "connecting", "up", "down", "done", "failed"]
+State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
 KEPT = 20_000
 

@@ -21,6 +21,7 @@ _MARKS = {
     "up": ("green", "up"),
     "down": ("red", "down"),
     "done": ("cyan", "done"),
+    "stopped": ("yellow", "stopped"),
     "failed": ("bold red", "failed"),
 }
 #: Seconds between plain lines where the output is no terminal.

@@ -8,14 +8,17 @@ Continues from the checkpoint when it was interrupted. Needs the ``train`` extra
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from engines.training import garments
+from engines.training import garments, report
 
 
 def imagenet_weights() -> Path:
@@ -36,14 +39,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def accuracy(trainer: garments.Trainer, photos: list[garments.Photo], labels: int) -> float:
+def confusion(trainer: garments.Trainer, photos: list[garments.Photo], labels: int) -> Any:
     net = trainer.average.eval()
-    counts = garments.confusion(photos, labels, lambda photo: garments.predict_photo(net, photo))
-    return float(np.trace(counts) / counts.sum())
+    return garments.confusion(photos, labels, lambda photo: garments.predict_photo(net, photo))
 
 
-def train(args: argparse.Namespace, console: Console) -> garments.Trainer:
-    """Run the epochs that are left, saving after each."""
+def train(args: argparse.Namespace, console: Console) -> int:
+    """Run the epochs that are left, saving after each; then export and write the card."""
     photos, held, names = garments.load_split(args.data, args.seed)
     console.print(f"{len(photos)} photos for training, {len(held)} for validation")
     recipe = garments.Recipe(epochs=args.epochs, seed=args.seed)
@@ -63,10 +65,45 @@ def train(args: argparse.Namespace, console: Console) -> garments.Trainer:
                 bar.update(task, advance=1, description=f"epoch {step.epoch + 1}")
             trainer.save(args.checkpoint)
             line = f"epoch {trainer.epoch}: loss {np.mean(losses):.3f}"
-            if trainer.epoch % args.check_every == 0 or trainer.epoch == recipe.epochs:
-                line += f", validation pixel accuracy {accuracy(trainer, held, len(names)):.4f}"
+            if trainer.epoch % args.check_every == 0 and trainer.epoch < recipe.epochs:
+                counts = confusion(trainer, held, len(names))
+                line += f", validation pixel accuracy {np.trace(counts) / counts.sum():.4f}"
             bar.console.print(line)
-    return trainer
+    finish(args, trainer, held, names)
+    return 0
+
+
+def finish(
+    args: argparse.Namespace,
+    trainer: garments.Trainer,
+    held: list[garments.Photo],
+    names: list[str],
+) -> None:
+    """Measure, export, write the card and the labels."""
+    photos = trainer.crops.photos
+    categories = json.loads((args.data / "fashionpedia_map.json").read_text())
+    mapped = [categories[name] for name in names]
+    seen = [np.unique(photo.mask) for photo in photos]
+    frequency = np.bincount(np.concatenate(seen), minlength=len(names)).tolist()
+    counts = confusion(trainer, held, len(names))
+    result = report.figures(counts, names, mapped, frequency)
+    facts = {
+        "parameters": sum(p.numel() for p in trainer.net.parameters()) / 1e6,
+        "photos": len(photos) + len(held),
+        "train": len(photos),
+        "held": len(held),
+        "seed": args.seed,
+        "epochs": args.epochs,
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows = [{"label": n, "category": c} for n, c in zip(names, mapped, strict=True)]
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    (args.out / "labels.json").write_text(f"[\n{lines}\n]\n")
+    (args.out / "MODEL_CARD.md").write_text(report.card(args.out.name, result, facts))
+    garments.export(trainer.average, args.out / "model.onnx")
+    digest = hashlib.sha256((args.out / "model.onnx").read_bytes()).hexdigest()
+    print(f"pixel accuracy {result.accuracy:.4f}, mean garment recall {result.recall:.4f}")
+    print(f"wrote {args.out}; sha256 for engines/zoo.py: {digest}")
 
 
 def main() -> int:
@@ -75,11 +112,7 @@ def main() -> int:
     if not args.data.is_dir():
         console.print(f"{args.data}: no such folder; --data names the street photos")
         return 2
-    trainer = train(args, console)
-    args.out.mkdir(parents=True, exist_ok=True)
-    garments.export(trainer.average, args.out / "model.onnx")
-    console.print(f"wrote {args.out / 'model.onnx'}")
-    return 0
+    return train(args, console)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ _REASONS: tuple[tuple[str, str, bool], ...] = (
 def _explain(error: Exception, live: bool) -> tuple[str, bool]:
     """Reason in words, and whether a live source may come back."""
     names = {cls.__name__ for cls in type(error).__mro__}
+    if live and "InvalidDataError" in names:
+        return "no usable answer in time; is it a camera, and sending?", True
     for name, reason, again in _REASONS:
         if name in names:
             return reason, again

@@ -1,0 +1,169 @@
+"""Recordings as they should not be, and picture formats as they are."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from support import CLIP, cut
+
+from pipeline.config import CameraConfig
+from pipeline.errors import SourceRefusedError
+from pipeline.sources import expand, open_source
+
+
+def encode(path, pictures, codec="libx264", pix_fmt="yuv420p", rate=10, times=None):
+    """Write RGB pictures with an encoder of FFmpeg's."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(1000 * (times[i] if times else i / rate))
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def picture(width, height, colour=(200, 60, 40)):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def read(path):
+    with open_source(CameraConfig(url=str(path))) as source:
+        return list(source), source
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(SourceRefusedError, match="check the path"):
+        read("missing.mp4")
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 1000, b"\x00" * 5000])
+def test_files_that_are_no_video(tmp_path, content):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(content)
+    with pytest.raises(SourceRefusedError, match=r"x\.mp4: "):
+        read(path)
+
+
+def test_a_truncated_recording_gives_what_is_there(tmp_path):
+    whole = cut(tmp_path / "whole.mp4", 100).read_bytes()
+    path = tmp_path / "half.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    frames, source = read(path)
+    assert 20 < len(frames) < 100
+    assert frames[-1].rgb((8, 8)).shape == (8, 8, 3)
+    assert source.corrupt >= 0
+
+
+def test_damage_in_the_middle_is_counted_and_survived(tmp_path):
+    content = bytearray(cut(tmp_path / "whole.mp4", 100).read_bytes())
+    rng = np.random.default_rng(0)
+    middle = len(content) // 2
+    content[middle : middle + 4000] = rng.integers(0, 256, 4000, np.uint8).tobytes()
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    frames, source = read(path)
+    assert 50 < len(frames) < 101
+    assert source.corrupt + len(frames) >= 95
+
+
+def test_audio_only(tmp_path):
+    path = tmp_path / "voice.mp4"
+    with wave.open(str(path), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(b"\0\0" * 8000)
+    with pytest.raises(SourceRefusedError, match="no video in it"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "suffix"),
+    [
+        ("libx264", "yuv420p", "mp4"), ("libx264", "yuv422p", "mp4"), ("libx264", "yuv444p", "mp4"),
+        ("libx264", "gray", "mp4"), ("libx264", "yuv420p10le", "mp4"), ("mjpeg", "yuvj420p", "avi"),
+        ("mpeg4", "yuv420p", "mp4"), ("ffv1", "bgr0", "mkv"), ("libvpx-vp9", "yuv420p", "webm"),
+    ],
+)  # fmt: skip
+def test_every_pixel_format_has_the_right_colours(tmp_path, codec, pix_fmt, suffix):
+    path = encode(tmp_path / f"a.{suffix}", [picture(64, 48)] * 5, codec, pix_fmt)
+    frames, _ = read(path)
+    assert len(frames) == 5
+    rgb = frames[2].rgb().astype(int)
+    assert rgb.shape == (48, 64, 3)
+    expected = [200, 60, 40] if pix_fmt != "gray" else [rgb[0, 0, 0]] * 3
+    assert np.abs(rgb - expected).max() <= 8
+
+
+@pytest.mark.parametrize("size", [(17, 9), (1, 1), (33, 1)])
+def test_odd_sizes(tmp_path, size):
+    path = encode(tmp_path / "odd.mkv", [picture(*size)] * 3, "ffv1", "yuv444p")
+    frames, _ = read(path)
+    assert (frames[0].width, frames[0].height) == size
+    assert frames[0].rgb((30, 30)).shape == (30, 30, 3)
+    assert frames[0].rgb().shape == (size[1], size[0], 3)
+
+
+def test_variable_frame_rate_keeps_its_times(tmp_path):
+    times = [0.0, 0.1, 0.15, 0.9, 2.0]
+    path = encode(tmp_path / "vfr.mkv", [picture(64, 48)] * 5, times=times)
+    frames, _ = read(path)
+    assert [frame.pts for frame in frames] == pytest.approx(times, abs=0.01)
+
+
+def test_streams_without_times_count_on(annexb):
+    frames, _ = read(annexb)
+    assert len(frames) == 400
+    steps = np.diff([frame.pts for frame in frames])
+    assert (steps > 0).all()
+    assert frames[-1].pts == pytest.approx(399 * np.median(steps), rel=0.05)
+
+
+def test_a_change_of_size_in_the_middle(tmp_path, annexb):
+    small = encode(tmp_path / "small.h264", [picture(64, 48)] * 10, times=None)
+    path = tmp_path / "both.h264"
+    path.write_bytes(annexb.read_bytes()[:60_000] + small.read_bytes())
+    frames, _ = read(path)
+    assert {(f.width, f.height) for f in frames} == {(768, 576), (64, 48)}
+
+
+def test_a_rotated_phone_video_stands_upright(tmp_path):
+    half = picture(64, 48, (230, 230, 230))
+    half[:24] = (20, 20, 20)
+    flat = encode(tmp_path / "flat.mp4", [half] * 5)
+    path = tmp_path / "turned.mp4"
+    content = bytearray(flat.read_bytes())
+    # The display matrix of the track header: identity becomes a quarter turn clockwise.
+    identity = b"\0\1\0\0" + b"\0" * 12 + b"\0\1\0\0" + b"\0" * 12 + b"\x40\0\0\0"
+    turned = b"\0" * 4 + b"\0\1\0\0" + b"\0" * 4 + b"\xff\xff\0\0" + b"\0" * 16 + b"\x40\0\0\0"
+    at = content.index(identity, content.index(b"tkhd"))
+    content[at : at + 36] = turned
+    path.write_bytes(content)
+    frames, _ = read(path)
+    assert (frames[0].width, frames[0].height) == (48, 64)
+    rgb = frames[0].rgb()
+    assert rgb[:, :20].mean() > 200, "the bright half was below and is now on the left"
+    assert rgb[:, 28:].mean() < 60
+
+
+def test_folders_expand_to_what_can_be_read(tmp_path):
+    for name in ("b.mp4", "a.jpg", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [p.split("/")[-1] for p in expand(str(tmp_path))] == ["a.jpg", "b.mp4"]
+    assert expand("rtsp://h/x") == ["rtsp://h/x"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceRefusedError, match="no video or picture"):
+        expand(str(tmp_path / "empty"))
+
+
+def test_the_clip_has_a_note_of_its_origin():
+    assert "opencv" in (CLIP.parent / "README.md").read_text().lower()
