@@ -31,14 +31,15 @@ class TrackPolicy:
     Attributes:
         start_score: score a detection needs to found a track.
         keep_score: score a detection needs to continue one.
-        iou: overlap of prediction and detection below which they never match.
+        iou: likeness of prediction and detection (overlap, or nearness) below which they never
+            match.
         confirm_hits: detections before a track counts as a person.
         lost_s: seconds without a detection, while being looked for, until a track ends.
     """
 
     start_score: float = 0.5
     keep_score: float = 0.25
-    iou: float = 0.2
+    iou: float = 0.15
     confirm_hits: int = 3
     lost_s: float = 2.5
 

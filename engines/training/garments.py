@@ -207,7 +207,7 @@ def export(net: GarmentParser, path: Path) -> None:
     sample = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     batch = {0: "batch"}
     torch.onnx.export(
-        ExportedParser(net),
+        ExportedParser(net).eval(),
         (sample,),
         str(path),
         input_names=["images"],
