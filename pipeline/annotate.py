@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -40,7 +41,8 @@ Plate = tuple[int, int, int, int]
 
 def text_scale(image: Bgr) -> float:
     """Font scale that stays readable at the picture's height."""
-    return min(max(image.shape[0] / 1500, 0.38), 1.2)
+    height = float(image.shape[0])
+    return min(max(height / 1500, 0.38), 1.2)
 
 
 def plate_size(lines: Sequence[str], scale: float) -> tuple[int, int]:
@@ -50,7 +52,7 @@ def plate_size(lines: Sequence[str], scale: float) -> tuple[int, int]:
 
 
 def place(box: Box, size: tuple[int, int], taken: Sequence[Plate], image: Bgr) -> Plate:
-    """Where a person's plate covers the least of other plates: right, left, above or below."""
+    """Where a person's plate covers the least of other plates and people: one of four sides."""
     width, height = size
     x0, y0, x1, y1 = (int(v) for v in box)
     corners = ((x1 + 2, y0), (x0 - width - 2, y0), (x0, y0 - height - 2), (x0, y1 + 2))
@@ -85,11 +87,13 @@ def draw_plate(
 
 
 def draw_labels(image: Bgr, people: Sequence[tuple[Box, int, Sequence[str]]]) -> None:
-    """Write every person's lines beside the box, off each other where there is room, in place."""
+    """Write every person's lines beside the box, off all others where there is room, in place."""
+    outlines = [tuple(int(v) for v in box) for box, _, _ in people]
     taken: list[Plate] = []
-    for box, number, lines in people:
+    for i, (box, number, lines) in enumerate(people):
         if lines:
-            plate = place(box, plate_size(lines, text_scale(image)), taken, image)
+            others = cast(list[Plate], outlines[:i] + outlines[i + 1 :])
+            plate = place(box, plate_size(lines, text_scale(image)), taken + others, image)
             taken.append(plate)
             draw_plate(image, lines, plate, colour_of(number))
 

@@ -72,14 +72,16 @@ class Capture:
                 if not self.stop.is_set():
                     self._read_once(source)
             return
-        failures = 0
+        failures, told = 0, ""
         while not self.stop.is_set():
             began = time.monotonic()
             if not self._read_once(source):
                 return
             failures = 1 if time.monotonic() - began > _FORGIVEN_S else failures + 1
             pause = backoff_s(failures, random.random())
-            log.warning("%s; trying again in %.1f s", self.stats.note, pause)
+            if self.stats.note != told or failures == 1:  # an outage is told once, not per try
+                told = self.stats.note
+                log.warning("%s; trying again until it is back", told)
             if self.stop.wait(pause):
                 return
             source = open_source(self.camera)
@@ -112,7 +114,9 @@ class Capture:
         corrupt = stats.corrupt
         for frame in source:
             if stats.state != "up":
-                stats.reconnects += stats.decoded > 0
+                if stats.decoded > 0:
+                    stats.reconnects += 1
+                    log.warning("%s: back again", name)
                 stats.state, stats.note = "up", ""
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt

@@ -70,7 +70,9 @@ def _logging(quiet: bool) -> None:
     """Warnings as plain lines on standard error; FFmpeg's own chatter is switched off."""
     av.logging.set_level(None)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    handler = RichHandler(console=_errors, show_path=False, show_time=not quiet, markup=False)
+    handler = RichHandler(
+        console=_errors, show_path=False, show_time=not quiet, log_time_format="%H:%M:%S"
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
 
 
@@ -159,13 +161,12 @@ def run(
 
 
 def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) -> int:
-    console = Console()
     with ExitStack() as stack:
         runner = Runner(settings, out)
         _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
         stack.enter_context(runner)
         try:
-            with view.View(runner.stats, console, quiet) as screen:
+            with view.View(runner.stats, _errors, quiet) as screen:
                 runner.start()
                 while not runner.finished.wait(0.25) and not runner.interrupted:
                     screen.update()
@@ -175,7 +176,7 @@ def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) ->
                 make_folder(stats.parent)
                 replace_file(stats, json.dumps(runner.stats.as_json(), indent=1).encode())
         if not quiet:
-            view.summary(runner.stats, out, console)
+            view.summary(runner.stats, out, Console())
         return _exit_code(runner)
 
 

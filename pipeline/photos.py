@@ -55,7 +55,7 @@ class TaggedPhoto:
 
     def drawing(self) -> Bgr:
         """The picture with people and tags drawn on it."""
-        image = self.image.copy()
+        image: Bgr = self.image.copy()
         for i, person in enumerate(self.persons):
             draw_box(image, person.box, colour_of(i + 1))
         boxes: list[Box] = [p.box for p in self.persons] or [(0.0, 0.0, 0.0, 0.0)]

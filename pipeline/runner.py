@@ -168,5 +168,5 @@ class Runner:
                 return
             for tagged in items:
                 for sink in self._sinks:
-                    with self.stats.timed(sink.name):
+                    with self.stats.timed(f"write {sink.name}"):
                         sink.write(tagged)

@@ -59,16 +59,18 @@ def _table(cameras: list[CameraStats], elapsed: float) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for camera in cameras[:_MOST_ROWS]:
         style, word = _MARKS[camera.state]
-        state = Text(word, style)
-        if camera.note:
-            state.append(f"  {camera.note}", "dim")
         table.add_row(
-            camera.id, state, str(camera.analysed), f"{camera.analysed / elapsed:.1f}",
+            camera.id, Text(word, style), str(camera.analysed), f"{camera.analysed / elapsed:.1f}",
             str(camera.detector_runs), str(camera.dropped), str(camera.people), _latency(camera),
         )  # fmt: skip
     if len(cameras) > _MOST_ROWS:
         table.add_row(f"… and {len(cameras) - _MOST_ROWS} more")
     return table
+
+
+def _notes(cameras: list[CameraStats]) -> list[Text]:
+    """What is wrong, a line per camera; below the table, so that its numbers keep their room."""
+    return [Text(camera.note, "yellow") for camera in cameras if camera.note][:_MOST_ROWS]
 
 
 class View:
@@ -104,7 +106,7 @@ class View:
 
     def _picture(self) -> Any:
         cameras, elapsed, share = self._known()
-        parts: list[Any] = [_table(cameras, elapsed)]
+        parts: list[Any] = [_table(cameras, elapsed), *_notes(cameras)]
         if share is not None:
             row = Table.grid(padding=(0, 1))
             left = f"{clock(elapsed * (1 - share) / share)} left" if share > 0 else ""
@@ -140,6 +142,8 @@ def summary(stats: Stats, out: Path, console: Console) -> None:
     cameras = list(stats.cameras.values())
     elapsed = max(time.monotonic() - stats.started, 0.001)
     console.print(_table(cameras, elapsed))
+    for note in _notes(cameras):
+        console.print(note, soft_wrap=True)
     frames = sum(c.analysed for c in cameras)
     console.print(
         f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps); results in {out}/",
