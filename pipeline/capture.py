@@ -16,7 +16,7 @@ from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.inbox import Inbox
 from pipeline.protocols import Source
-from pipeline.sources import open_source
+from pipeline.sources import is_live, open_source
 from pipeline.stats import CameraStats
 from pipeline.types import Frame
 
@@ -67,11 +67,10 @@ class Capture:
         except SourceRefusedError as error:
             self._fail(error)
             return
-        if not source.live:
+        if not is_live(self.camera.url):
             with self.admit:
-                if not self.stop.is_set():
-                    self._read_once(source)
-            return
+                if self.stop.is_set() or not self._read_once(source):
+                    return
         failures, told = 0, ""
         while not self.stop.is_set():
             began = time.monotonic()

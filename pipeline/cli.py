@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -48,6 +49,9 @@ EngineOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 
 _errors = Console(stderr=True)
+
+#: Signals this close together are one: `timeout` and shells signal process and group.
+_ONE_SIGNAL_S = 0.2
 
 
 @contextmanager
@@ -108,12 +112,16 @@ def _cameras(sources: list[str]) -> list[dict[str, str]]:
 
 def _stop_on_signals(runner: Runner) -> None:
     """First Ctrl-C or SIGTERM: finish and close. Second: end at once."""
+    first = 0.0
 
     def stop(number: int, frame: object) -> None:
-        if runner.interrupted:
+        nonlocal first
+        now = time.monotonic()
+        if not runner.interrupted:
+            runner.interrupted, first = True, now
+            runner.stop()
+        elif now - first > _ONE_SIGNAL_S:
             os._exit(128 + number)
-        runner.interrupted = True
-        runner.stop()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
@@ -176,7 +184,7 @@ def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) ->
                 make_folder(stats.parent)
                 replace_file(stats, json.dumps(runner.stats.as_json(), indent=1).encode())
         if not quiet:
-            view.summary(runner.stats, out, Console())
+            view.summary(runner.stats, out, runner.running_on, Console())
         return _exit_code(runner)
 
 

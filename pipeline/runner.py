@@ -42,8 +42,8 @@ def open_model(config: Config, name: str) -> Engine:
     return engine
 
 
-def build_stages(config: Config, stats: Stats, stack: ExitStack) -> list[Stage]:
-    """The stages of a run, in order; engines are closed by ``stack``."""
+def build_stages(config: Config, stats: Stats, stack: ExitStack) -> tuple[list[Stage], Engine]:
+    """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
     detector = stack.enter_context(open_model(config, config.person.model))
     stages: list[Stage] = [
         MotionStage(config.skip_policy, stats),
@@ -55,7 +55,7 @@ def build_stages(config: Config, stats: Stats, stack: ExitStack) -> list[Stage]:
         parser = GarmentParser(engine, find(config.garments.model), config.garments)
         stages.append(GarmentStage(parser, config.garments, config.vote_policy))
     stages.append(EventStage(stats))
-    return stages
+    return stages, detector
 
 
 class Runner:
@@ -83,7 +83,8 @@ class Runner:
             live = any(is_live(camera.url) for camera in self.config.cameras)
             sinks = open_sinks(self._out, self.config.outputs, live)
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
-            self._stages = build_stages(self.config, self.stats, stack)
+            self._stages, engine = build_stages(self.config, self.stats, stack)
+            self.running_on = f"{engine.backend}, {engine.precision}"
             self._stack = stack.pop_all()
         return self
 

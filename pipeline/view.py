@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console, Group
@@ -127,25 +126,18 @@ class View:
             line += f", {100 * share:.0f} %, {clock(elapsed * (1 - share) / share)} left"
         return line
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
 
-def summary(stats: Stats, out: Path, console: Console) -> None:
-    """What was found, camera by camera, and where it lies."""
+def summary(stats: Stats, out: Path, running_on: str, console: Console) -> None:
+    """What was found, camera by camera, on which engine, and where it lies."""
     cameras = list(stats.cameras.values())
     elapsed = max(time.monotonic() - stats.started, 0.001)
     console.print(_table(cameras, elapsed))
     for note in _notes(cameras):
         console.print(note, soft_wrap=True)
     frames = sum(c.analysed for c in cameras)
-    console.print(
-        f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps); results in {out}/",
-        highlight=False,
-    )
+    speed = f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps)"
+    console.print(f"{speed} on {running_on}; results in {out}/", highlight=False)

@@ -195,6 +195,19 @@ def test_a_signal_ends_within_two_seconds_and_keeps_what_was_found(number, tmp_p
     assert "results in" in out
 
 
+def test_a_signal_delivered_twice_is_one_signal(tmp_path):
+    """`timeout` signals the process and then its group."""
+    process = start("run", CLIP, "--out", tmp_path, "--stats", tmp_path / "s.json")
+    events = tmp_path / "events.jsonl"
+    wait_until(lambda: events.exists() and events.stat().st_size > 500, 30, "events")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert (tmp_path / "s.json").exists()
+
+
 def test_a_second_signal_ends_at_once_whatever_hangs(tmp_path):
     os.mkfifo(tmp_path / "events.jsonl")  # nobody reads: writing waits for ever
     process = start("run", CLIP, "--out", tmp_path, "--quiet")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -101,12 +100,7 @@ class VideoSink:
         make_folder(self._folder)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         writers, self._writers = self._writers, {}
         failure: Exception | None = None
         for writer in writers.values():
@@ -114,5 +108,5 @@ class VideoSink:
                 writer.close()
             except SinkError as problem:
                 failure = failure or problem
-        if failure is not None and error is None:
+        if failure is not None and error[0] is None:
             raise failure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.sources.location import is_live, scheme_of
 from pipeline.types import Frame
 from pipeline.yuv import Plane, Planes, rotate
 
@@ -120,6 +120,8 @@ class StreamSource:
         stream = self._container.streams.video[0]
         if stream.codec_context is None:
             raise SourceRefusedError(f"{self._where}: no decoder for its codec")
+        if scheme_of(self._camera.url) in ("http", "https"):
+            self.live = not self._container.duration
         if self.live:
             stream.codec_context.thread_count = 1  # frame threads would delay every frame
         else:
@@ -189,12 +191,7 @@ class StreamSource:
         kind = SourceError if again and self.live else SourceRefusedError
         return kind(f"{self._where}: {reason}")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -229,11 +226,10 @@ def rtsp_source(camera: CameraConfig) -> StreamSource:
 
 
 def http_source(camera: CameraConfig) -> StreamSource:
-    """A recording or an HLS stream over HTTP; HLS playlists count as live."""
+    """A recording, an HLS stream or an MJPEG camera over HTTP; what has a length is a recording."""
     _check_host(camera)
-    live = ".m3u8" in camera.url.lower()
     options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
-    return StreamSource(camera, live=live, options=options)
+    return StreamSource(camera, live=is_live(camera.url), options=options)
 
 
 def v4l2_source(camera: CameraConfig) -> StreamSource:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,10 +18,28 @@ from support import cut
 from pipeline.config import CameraConfig
 from pipeline.sources import open_source, scheme_of
 
-KINDS = ["file", "image", "http", "hls", "rtsp"]
+KINDS = ["file", "image", "http", "hls", "mjpeg", "rtsp"]
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Web(SimpleHTTPRequestHandler):
+    """Files of a folder, and an endless motion JPEG camera at /cam."""
+
+    def do_GET(self) -> None:
+        if self.path != "/cam":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for i in range(400):
+                _, packed = cv2.imencode(".jpg", np.full((48, 64, 3), i % 200, np.uint8))
+                head = (
+                    f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(packed)}\r\n\r\n"
+                )
+                self.wfile.write(head.encode() + packed.tobytes() + b"\r\n")
+                time.sleep(0.02)
+
     def log_message(self, *args: object) -> None:
         pass
 
@@ -27,7 +47,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def web(tmp_path):
     """A web server over a temporary folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Web, directory=str(tmp_path)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -45,6 +65,8 @@ def location(request, tmp_path):
         return str(path)
     if kind == "rtsp":
         return request.getfixturevalue("rtsp")().url()
+    if kind == "mjpeg":
+        return f"{request.getfixturevalue('web')}/cam"
     if kind == "hls":
         cut(tmp_path / "live.m3u8", 40, "hls")
         return f"{request.getfixturevalue('web')}/live.m3u8"
@@ -92,7 +114,8 @@ def test_opening_again_works(location):
 
 def test_live_means_cameras(location):
     with open_source(CameraConfig(url=location)) as source:
-        assert source.live == (scheme_of(location) == "rtsp" or "m3u8" in location)
+        assert source.live == (scheme_of(location) == "rtsp" or location.endswith("/cam"))
+        assert source.live or source.length_s is not None
 
 
 def test_a_recording_gives_every_frame(clip):
