@@ -19,7 +19,6 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import track as progress_bar
 
 from engines import EngineError
@@ -70,14 +69,20 @@ def escape(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _logging(quiet: bool) -> None:
-    """Warnings as plain lines on standard error; FFmpeg's own chatter is switched off."""
+class _Lines(logging.Handler):
+    """One line a message on standard error, above the live table where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+
+
+def _logging() -> None:
+    """Warnings and errors as plain lines; FFmpeg's and OpenCV's own chatter is switched off."""
     av.logging.set_level(None)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    handler = RichHandler(
-        console=_errors, show_path=False, show_time=not quiet, log_time_format="%H:%M:%S"
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(message)s")
+    handler = _Lines()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) -> config.Config:
@@ -97,17 +102,21 @@ def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) ->
 
 def _cameras(sources: list[str]) -> list[dict[str, str]]:
     """Settings of the cameras named on the command line, each with a name of its own."""
-    cameras: list[dict[str, str]] = []
     names: set[str] = set()
-    for source in sources:
-        for url in expand(source):
-            base = name = config.CameraConfig(url=url).name[:56]
-            number = 2
-            while name in names:
-                name, number = f"{base}-{number}", number + 1
-            names.add(name)
-            cameras.append({"url": url, "id": name})
-    return cameras
+    return [
+        {"url": url, "id": _unique(config.CameraConfig(url=url).name[:56], names)}
+        for source in sources
+        for url in expand(source)
+    ]
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, or with the first number behind it that makes it new; remembers it."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    taken.add(free)
+    return free
 
 
 def _stop_on_signals(runner: Runner) -> None:
@@ -153,7 +162,7 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Tag people's clothes on cameras and recordings until they end or Ctrl-C."""
-    _logging(quiet)
+    _logging()
     with _explained():
         outputs: dict[str, Any] = {"frames": True} if frames else {}
         if video is not None:
@@ -199,7 +208,7 @@ def tag(
     quiet: QuietOption = False,
 ) -> None:
     """Tag the clothes on pictures."""
-    _logging(quiet)
+    _logging()
     with _explained(), ExitStack() as stack:
         settings = _settings(config_file, engine, {})
         tagger, names = _photo_tagger(settings, stack)
@@ -210,7 +219,7 @@ def tag(
         if masks:
             make_folder(out / "masks")
             replace_file(out / "labels.json", json.dumps(names).encode())
-        failures = 0
+        failures, stems = 0, set[str]()
         for path in progress_bar(found, "tagging", disable=quiet, transient=True):
             try:
                 photo = tagger.tag(path)
@@ -218,11 +227,12 @@ def tag(
                 failures += 1
                 _errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
                 continue
-            lines.write(photo.record())
+            stem = _unique(path.stem, stems)
+            lines.write(photo.record() | ({"mask": f"masks/{stem}.png"} if masks else {}))
             if masks:
-                _write_png(out / "masks" / f"{path.stem}.png", photo.mask())
+                _write_png(out / "masks" / f"{stem}.png", photo.mask())
             if draw:
-                _write_png(out / "drawn" / f"{path.stem}.png", photo.drawing())
+                _write_png(out / "drawn" / f"{stem}.png", photo.drawing())
         if not quiet:
             print(f"{len(found) - failures} of {len(found)} pictures tagged; results in {out}/")  # noqa: T201
     raise typer.Exit(1 if failures else 0)

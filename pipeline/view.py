@@ -136,8 +136,6 @@ def summary(stats: Stats, out: Path, running_on: str, console: Console) -> None:
     cameras = list(stats.cameras.values())
     elapsed = max(time.monotonic() - stats.started, 0.001)
     console.print(_table(cameras, elapsed))
-    for note in _notes(cameras):
-        console.print(note, soft_wrap=True)
     frames = sum(c.analysed for c in cameras)
     speed = f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps)"
     console.print(f"{speed} on {running_on}; results in {out}/", highlight=False)

@@ -105,7 +105,8 @@ def test_tag_contract(backend, tmp_path):
         assert 0 <= y0 < y1 <= 575
     names = json.loads((out / "labels.json").read_text())
     assert len(names) == 59
-    mask = cv2.imread(str(out / "masks" / "street.png"), cv2.IMREAD_UNCHANGED)
+    assert record["mask"] == "masks/street.png"
+    mask = cv2.imread(str(out / record["mask"]), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (575, 767)
     assert mask.dtype == np.uint8
     assert {tag["label"] for tag in record["tags"]} <= {names[i] for i in np.unique(mask)}
@@ -121,6 +122,7 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
         "grey.png": rng.integers(0, 256, (40, 30), np.uint8),
         "deep.png": rng.integers(0, 65536, (40, 30, 3)).astype(np.uint16),
         "alpha.png": rng.integers(0, 256, (40, 30, 4), np.uint8),
+        "deeper/odd.png": np.full((9, 9, 3), 20, np.uint8),
         "deeper/huge.jpg": np.zeros((4320, 7680, 3), np.uint8),
     }  # fmt: skip
     for name, picture in pictures.items():
@@ -131,8 +133,9 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
     assert done.returncode == 1
     assert "empty.jpg" in done.stderr
     assert "broken.jpg" in done.stderr
-    assert "6 of 8 pictures tagged" in done.stdout
-    assert len(lines(tmp_path / "out" / "tags.jsonl")) == 6
+    assert "7 of 9 pictures tagged" in done.stdout
+    assert len(lines(tmp_path / "out" / "tags.jsonl")) == 7
+    assert (tmp_path / "out" / "masks" / "odd-2.png").exists()
     mask = cv2.imread(str(tmp_path / "out" / "masks" / "huge.png"), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (4320, 7680)
 

@@ -35,6 +35,14 @@ def test_shipped_configurations_are_valid(path, monkeypatch):
     jsonschema.validate(yaml.safe_load(path.read_text()), schema)
 
 
+def test_the_commented_configuration_shows_every_default(monkeypatch):
+    monkeypatch.setenv("CAM_USER", "x")
+    monkeypatch.setenv("CAM_PASSWORD", "x")
+    path = next(p for p in CONFIGS if p.name == "store-cpu.yaml")
+    shown = {k: v for k, v in yaml.safe_load(path.read_text()).items() if k != "cameras"}
+    assert shown == Config().model_dump(exclude={"cameras"})
+
+
 def test_unknown_keys_name_file_line_and_the_nearest_key():
     text = problem("person:\n  score: 0.5\n  intervall_s: 1\n")
     assert text.startswith("shop.yaml:3: person.intervall_s: unknown key")

@@ -44,7 +44,7 @@ _REASONS: tuple[tuple[str, str, bool], ...] = (
 )
 
 
-def _explain(error: Exception, live: bool) -> tuple[str, bool]:
+def _explain(error: Exception, live: bool, remote: bool) -> tuple[str, bool]:
     """Reason in words, and whether a live source may come back."""
     names = {cls.__name__ for cls in type(error).__mro__}
     if live and "InvalidDataError" in names:
@@ -53,7 +53,7 @@ def _explain(error: Exception, live: bool) -> tuple[str, bool]:
         if name in names:
             return reason, again
     text = redact(str(getattr(error, "strerror", None) or error))
-    if "Input/output error" in text and live:
+    if "Input/output error" in text and remote:
         return "cannot be reached; check the host name and the network", True
     return text, True
 
@@ -187,7 +187,7 @@ class StreamSource:
         return redact(self._camera.url)
 
     def _failure(self, error: Exception) -> SourceError:
-        reason, again = _explain(error, self.live)
+        reason, again = _explain(error, self.live, "://" in self._camera.url)
         kind = SourceError if again and self.live else SourceRefusedError
         return kind(f"{self._where}: {reason}")
 
