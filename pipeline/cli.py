@@ -24,7 +24,14 @@ from rich.progress import track as progress_bar
 from engines import EngineError
 from engines.zoo import MODELS, find, labels, verify
 from pipeline import __version__, config, doctor, view
-from pipeline.errors import ConfigError, PipelineError, SinkError, SourceError, redact
+from pipeline.errors import (
+    ConfigError,
+    PipelineError,
+    SinkError,
+    SourceError,
+    SourceRefusedError,
+    redact,
+)
 from pipeline.garments import GarmentParser
 from pipeline.photos import PhotoTagger, find_photos
 from pipeline.runner import Runner, open_model
@@ -102,11 +109,13 @@ def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) ->
 
 def _cameras(sources: list[str]) -> list[dict[str, str]]:
     """Settings of the cameras named on the command line, each with a name of its own."""
+    urls = [url for source in sources for url in (expand(source) if source else [source])]
+    for url in urls:
+        if not url or url.encode(errors="ignore").decode() != url:
+            raise SourceRefusedError(f"{url!a}: empty, or not UTF-8; rename it")
     names: set[str] = set()
     return [
-        {"url": url, "id": _unique(config.CameraConfig(url=url).name[:56], names)}
-        for source in sources
-        for url in expand(source)
+        {"url": url, "id": _unique(config.CameraConfig(url=url).name[:56], names)} for url in urls
     ]
 
 

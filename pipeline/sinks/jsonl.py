@@ -22,7 +22,7 @@ class JsonLines:
     def open(self) -> None:
         make_folder(self.path.parent)
         with explained(self.path):
-            self._file = self.path.open(self._mode, encoding="utf-8")
+            self._file = self.path.open(self._mode, encoding="utf-8", errors="backslashreplace")
 
     def write(self, record: dict[str, Any]) -> None:
         assert self._file is not None
