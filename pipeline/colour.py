@@ -44,8 +44,8 @@ def name_of(lightness: float, chroma: float, hue: float) -> str:
     """Name of one colour: CIE L* (0 to 100), chroma in the a*b* plane, HSV hue in degrees."""
     if lightness < 6 or chroma < 6 or (chroma < 12 and lightness < 35):
         return _grey_name(lightness)
-    if chroma < 11 and not 10 <= hue < 70:
-        return _grey_name(lightness)
+    if chroma < (16 if lightness > 80 else 11) and not 10 <= hue < 70:
+        return _grey_name(lightness)  # shadows and sky tint white cloth
     warm = _light_warm_name(hue, chroma, lightness)
     if warm is not None:
         return warm
@@ -54,6 +54,8 @@ def name_of(lightness: float, chroma: float, hue: float) -> str:
         return "navy"
     if name in ("red", "purple") and lightness > 65:
         return "pink"
+    if name == "pink" and lightness < 42:
+        return "red" if hue > 325 else "purple"
     return name
 
 

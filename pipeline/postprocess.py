@@ -43,7 +43,8 @@ def ssd_anchors() -> F32:
         ys, xs, _ = np.meshgrid(steps, steps, np.arange(len(shapes)), indexing="ij")
         whs = np.broadcast_to(sizes, (cells, cells, len(shapes), 2))
         rows.append(np.concatenate([xs[..., None], ys[..., None], whs], axis=3).reshape(-1, 4))
-    return np.concatenate(rows).astype(np.float32)
+    anchors: F32 = np.concatenate(rows).astype(np.float32)
+    return anchors
 
 
 def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -68,7 +69,8 @@ def nms(boxes: F32, scores: F32, iou: float) -> npt.NDArray[np.intp]:
     for i in range(len(order)):
         if alive[i]:
             alive[i + 1 :] &= overlap[i, i + 1 :] <= iou
-    return order[alive]
+    kept: npt.NDArray[np.intp] = order[alive]
+    return kept
 
 
 def ssd_detections(boxes: F32, scores: F32, threshold: float, iou: float) -> tuple[F32, F32]:
