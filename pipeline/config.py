@@ -77,7 +77,7 @@ class PersonConfig(_Section):
 class TrackConfig(_Section):
     """Following people from frame to frame."""
 
-    iou: Share = Field(0.15, description="least likeness of prediction and detection")
+    iou: Share = Field(0.1, description="least likeness of prediction and detection")
     confirm_hits: int = Field(3, ge=1, le=100, description="detections that make a person")
     lost_s: Seconds = Field(2.5, description="time out of sight after which a person has left")
 

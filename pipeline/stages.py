@@ -11,6 +11,7 @@ import numpy as np
 from engines.base import Engine
 from engines.zoo import ModelSpec
 from pipeline.config import PersonConfig
+from pipeline.crop import appearance
 from pipeline.motion import Grid, changed_share, luma_grid
 from pipeline.postprocess import DETECTION_DECODERS
 from pipeline.skip import SkipPolicy, decide
@@ -87,7 +88,12 @@ class DetectStage:
             boxes, kept = self._decode(codes, scores, threshold, settings.iou)
             boxes = boxes * np.array([frame.width, frame.height] * 2, np.float32)
             pairs = zip(boxes.tolist(), kept.tolist(), strict=True)
-            found.append(tuple(Detection(tuple(box), score) for box, score in pairs))
+            found.append(
+                tuple(
+                    Detection(tuple(box), score, appearance=appearance(frame, box))
+                    for box, score in pairs
+                )
+            )
         return found
 
 

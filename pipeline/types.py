@@ -54,11 +54,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An object found in one frame; score 0 to 1."""
+    """An object found in one frame; score 0 to 1.
+
+    ``appearance`` is a short colour signature (see ``pipeline.crop.appearance``), empty if unknown.
+    """
 
     box: Box
     score: float
     label: str = "person"
+    appearance: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

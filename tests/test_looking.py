@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import make_frame
 
-from pipeline.crop import person_window, quality, sharpness, visible_share
+from pipeline.crop import appearance, person_window, quality, sharpness, visible_share
 from pipeline.motion import changed_share, luma_grid
 from pipeline.skip import SkipPolicy, decide
 from pipeline.types import Frame
@@ -43,6 +43,22 @@ def test_sharp_pictures_are_better_than_blurred_and_cut_ones():
     assert quality(sharp, box) > quality(flat, box)
     assert quality(sharp, (-25.0, 50.0, 25.0, 150.0)) < quality(sharp, box)
     assert sharpness(flat, (300.0, 300.0, 400.0, 400.0)) == 0
+
+
+def test_appearance_sees_clothes_and_not_the_scene():
+    frame = make_frame(size=(200, 200), level=100)
+    y = frame.luma.copy()
+    y[50:100, 80:120] = 20
+    dark = Frame("a", 0, 0.0, 0.0, 0.0, Planes(y, frame.planes.u, frame.planes.v))
+    box = (80.0, 35.0, 120.0, 165.0)
+    upper, lower = appearance(dark, box)[:3], appearance(dark, box)[3:]
+    assert upper[0] < 15
+    assert lower[0] > 40
+    assert upper[1:] == lower[1:] == (192.0, 192.0)
+    y[:, :80] = 250
+    assert appearance(dark, box)[:3] == upper
+    assert len(appearance(dark, (500.0, 500.0, 900.0, 900.0))) == 6
+    assert len(appearance(Frame("a", 0, 0.0, 0.0, 0.0, Planes(y)), box)) == 6
 
 
 def test_motion_ignores_noise_and_sees_a_person():

@@ -104,6 +104,24 @@ def test_two_people_keep_their_ids():
     assert boxes[2] == pytest.approx(260, abs=2)
 
 
+def test_clothes_keep_ids_apart_where_boxes_do_not():
+    """Somebody in light blue turns up where somebody in black was lost."""
+    black, light = (10.0, 192.0, 192.0) * 2, (90.0, 215.0, 180.0) * 2
+
+    def dressed(looks):
+        return Detection((100.0, 100.0, 140.0, 200.0), 0.9, appearance=looks)
+
+    tracker = Tracker(POLICY)
+    for n in range(4):
+        tracker.update([dressed(black)], n * 0.2)
+    for n in range(4, 8):
+        tracker.update([dressed(light)], n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2]
+    for n in range(8, 10):
+        tracker.update([dressed(tuple(v + 8 for v in light))], n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2], "a passing shadow changes nobody"
+
+
 def test_clear_ends_all():
     tracker = Tracker(POLICY)
     walk(tracker, 0.0, 0.2, 1.0)
