@@ -40,6 +40,8 @@ class SinkError(PipelineError, OSError):
 
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
+#: A password with a slash in it: what follows the colon is no port, so all up to the last @ goes.
+_SLASHED = re.compile(r"(?<=://)[^\s@/:]*:(?!\d*(?:[/?#\s]|$))\S*@")
 _SECRET_QUERY = re.compile(
     r"(?i)([?&/;](?:[\w.-]*(?:pass|pwd|token|secret|key|auth|sig)[\w.-]*|user|usr)=)[^&\s#]*"
 )
@@ -47,14 +49,18 @@ _SECRET_QUERY = re.compile(
 
 def redact(text: str) -> str:
     """The same text without user names, passwords and tokens of any URL inside."""
-    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub("", text))
+    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub("", _SLASHED.sub("", text)))
 
 
 def source_name(location: str) -> str:
     """A short, file-name-safe id for a path or URL, free of credentials."""
     if "://" in location:
-        parts = urlsplit(redact(location))
-        base = f"{parts.hostname or ''}{parts.path}"
+        shown = redact(location)
+        try:
+            parts = urlsplit(shown)
+            base = f"{parts.hostname or ''}{parts.path}"
+        except ValueError:  # no valid URL; opening it will say so
+            base = shown
     else:
         base = re.split(r"[/\\]", location.rstrip("/\\"))[-1]
         base = re.sub(r"\.\w{1,5}$", "", base) or base

@@ -148,6 +148,7 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
         (["run", "rtsp://"], "not a valid URL", 1),
         (["run", "rtsp://u:hunter2@h:99999/x"], "not a valid URL", 1),
         (["run"], "no camera given", 2),
+        (["run", "rtsp://[::1/x"], "not a valid URL", 1),
         (["run", ""], "empty", 1),
         (["run", "a\udcff.mp4"], "not UTF-8", 1),
         (["run", "x.mp4", "--engine", "cuda"], "must be one of auto", 2),

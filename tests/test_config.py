@@ -104,6 +104,7 @@ def test_secrets_come_from_the_environment_and_never_show():
         "rtsp://admin:s3cret@10.0.0.7/s", "rtsp://admin:s3cr@et@10.0.0.7/s",
         "http://10.0.0.7/s?user=admin&password=s3cret", "http://h/x?token=s3cret&a=1",
         "rtsp://h/user=admin&pwd=s3cret",
+        "rtsp://admin:s3cret/more@10.0.0.7/s",
     ],
 )  # fmt: skip
 def test_redaction(url):
@@ -112,6 +113,21 @@ def test_redaction(url):
         assert secret not in shown
     assert "refused" in shown
     assert "s3cret" not in source_name(url)
+
+
+def test_redaction_leaves_harmless_addresses_alone():
+    for url in (
+        "rtsp://10.0.0.7:554/a@b",
+        "rtsp://cam/a@b",
+        "rtsp://10.0.0.7:554",
+        "rtsp://cam:/a@b",
+    ):
+        assert redact(url) == url
+
+
+@pytest.mark.parametrize("location", ["rtsp://[::1/x", "http://[", "rtsp://]x/y"])
+def test_malformed_urls_still_have_a_name(location):
+    assert source_name(location)
 
 
 @given(st.text(min_size=1, max_size=60))
