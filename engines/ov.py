@@ -18,7 +18,6 @@ from engines.base import (
     check_inputs,
 )
 
-_HINTS = {"f32": "f32", "bf16": "bf16", "f16": "f16"}
 _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
@@ -55,7 +54,7 @@ class OpenVinoEngine:
         self.precision = options.precision
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
+            "INFERENCE_PRECISION_HINT": options.precision,
         }
         if options.threads:
             settings["INFERENCE_NUM_THREADS"] = options.threads

@@ -99,10 +99,8 @@ class Capture:
             self.stats.state, self.stats.note = "down", str(error)
         except Exception as error:  # one camera's defect must not end the others
             log.exception("camera %s: unexpected error", self.camera.name)
-            self.stats.state, self.stats.note = "down", f"{self.camera.name}: {redact(str(error))}"
-            if not source.live:
-                self.stats.state = "failed"
-                return False
+            self.stats.state = "down" if source.live else "failed"
+            self.stats.note = f"{self.camera.name}: {redact(str(error))}"
         return source.live
 
     def _pump(self, source: Source) -> bool:

@@ -19,10 +19,11 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track as progress_bar
 
 from engines import EngineError
-from engines.zoo import MODELS, find, labels, verify
+from engines.zoo import MODELS, find, verify
 from pipeline import __version__, config, doctor, view
 from pipeline.errors import (
     ConfigError,
@@ -32,13 +33,11 @@ from pipeline.errors import (
     SourceRefusedError,
     redact,
 )
-from pipeline.garments import GarmentParser
 from pipeline.photos import PhotoTagger, find_photos
-from pipeline.runner import Runner, open_model
+from pipeline.runner import Runner, open_detector, open_parser
 from pipeline.sinks.files import make_folder, replace_file
 from pipeline.sinks.jsonl import JsonLines
 from pipeline.sources import expand, is_live
-from pipeline.stages import DetectStage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Tags clothes on live cameras and recordings.")  # fmt: skip
@@ -67,13 +66,13 @@ def _explained() -> Iterator[None]:
         yield
     except (PipelineError, EngineError) as error:
         for line in redact(str(error)).splitlines():
-            _errors.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+            _complain(line)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
 
 
-def escape(text: str) -> str:
-    """Text that Rich prints as it is."""
-    return text.replace("[", r"\[")
+def _complain(text: str) -> None:
+    """One error, one line, however wide the terminal."""
+    _errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 class _Lines(logging.Handler):
@@ -220,13 +219,15 @@ def tag(
     _logging()
     with _explained(), ExitStack() as stack:
         settings = _settings(config_file, engine, {})
-        tagger, names = _photo_tagger(settings, stack)
+        detector, parser = open_detector(settings, stack), open_parser(settings, stack)
+        tagger = PhotoTagger(detector, parser, settings.person.score)
         found = list(find_photos(photos))
         lines = JsonLines(out / "tags.jsonl", append=False)
         lines.open()
         stack.callback(lines.close)
         if masks:
             make_folder(out / "masks")
+            names = [label.name for label in parser.labels]
             replace_file(out / "labels.json", json.dumps(names).encode())
         failures, stems = 0, set[str]()
         for path in progress_bar(found, "tagging", disable=quiet, transient=True):
@@ -234,7 +235,7 @@ def tag(
                 photo = tagger.tag(path)
             except SourceError as error:
                 failures += 1
-                _errors.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+                _complain(str(error))
                 continue
             stem = _unique(path.stem, stems)
             lines.write(photo.record() | ({"mask": f"masks/{stem}.png"} if masks else {}))
@@ -245,16 +246,6 @@ def tag(
         if not quiet:
             print(f"{len(found) - failures} of {len(found)} pictures tagged; results in {out}/")  # noqa: T201
     raise typer.Exit(1 if failures else 0)
-
-
-def _photo_tagger(settings: config.Config, stack: ExitStack) -> tuple[PhotoTagger, list[str]]:
-    person, garments = find(settings.person.model), find(settings.garments.model)
-    detector = stack.enter_context(open_model(settings, person.name))
-    engine = stack.enter_context(open_model(settings, garments.name))
-    parser = GarmentParser(engine, garments, settings.garments)
-    stage = DetectStage(detector, person, settings.person)
-    names = [label.name for label in labels(garments.name)]
-    return PhotoTagger(stage, parser, settings.person.score), names
 
 
 def _write_png(path: Path, image: Any) -> None:

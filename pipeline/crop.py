@@ -27,6 +27,12 @@ def person_window(box: Box, size: tuple[int, int], margin: float = MARGIN) -> Wi
     return round(left), round(top), round(left) + round(width), round(top) + round(height)
 
 
+def clip_box(box: Box, frame: Frame) -> Box:
+    """The part of a box inside of the frame, at least a pixel large."""
+    x0, y0 = min(max(box[0], 0.0), frame.width - 1.0), min(max(box[1], 0.0), frame.height - 1.0)
+    return x0, y0, max(min(box[2], frame.width), x0 + 1.0), max(min(box[3], frame.height), y0 + 1.0)
+
+
 def visible_share(box: Box, width: int, height: int) -> float:
     """Share of the box's area that lies inside of the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])

@@ -15,9 +15,9 @@ from rich.table import Table
 import pipeline
 from engines import ModelFileError, available, open_engine, precisions, warm_up
 from engines.zoo import MODELS, ModelSpec, verify
+from pipeline.sinks.video import ENCODERS
 
 _CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
-_ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pydantic", "lap")
 _GPU = ("tensorrt", "tensorrt_rtx", "pycuda")
 
@@ -55,7 +55,9 @@ def _rows() -> list[tuple[str, str]]:
         found = importlib.util.find_spec(name) is not None
         rows.append((name, "installed" if found else "not installed"))
     rows.append(("decoders", _decoders()))
-    rows.append(("encoders", ", ".join(n for n in _ENCODERS if n in av.codecs_available) or "none"))
+    rows.append(
+        ("encoders", ", ".join(n for n, _ in ENCODERS if n in av.codecs_available) or "none")
+    )
     rows += [(name, metadata.version(name)) for name in _LIBRARIES]
     for spec in MODELS.values():
         try:
@@ -92,7 +94,7 @@ def check_model(spec: ModelSpec, console: Console) -> None:
     for backend, version in available().items():
         if version is None:
             continue
-        with open_engine(spec, backend) as engine:
+        with open_engine(path, backend) as engine:
             warm_up(engine)
             start = time.perf_counter()
             warm_up(engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
+from pipeline.crop import clip_box
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
 from pipeline.postprocess import paste_labels
-from pipeline.records import VERSION, tag_record
+from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
 from pipeline.stages import DetectStage
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
@@ -41,7 +42,7 @@ class TaggedPhoto:
     def record(self) -> dict[str, Any]:
         """One line of tags.jsonl."""
         persons = [
-            {"track_id": i + 1, "box": [round(v, 1) for v in p.box], "score": round(p.score, 4)}
+            {"track_id": i + 1, "box": box_record(p.box), "score": round(p.score, 4)}
             for i, p in enumerate(self.persons)
         ]
         return {
@@ -92,15 +93,8 @@ class PhotoTagger:
         tags = []
         for i, (_, own) in enumerate(parsed):
             number = i + 1 if persons else None
-            tags += [_numbered(tag, number, frame) for tag in own]
+            tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
         return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
-
-
-def _numbered(tag: Tag, number: int | None, frame: Frame) -> Tag:
-    """The tag with its person's number and its box inside of the picture."""
-    x0, y0, x1, y1 = tag.box
-    box = (max(x0, 0.0), max(y0, 0.0), min(x1, float(frame.width)), min(y1, float(frame.height)))
-    return Tag(tag.kind, tag.label, tag.category, tag.score, box, tag.colour, number, tag.model)
 
 
 def find_photos(places: list[Path]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.types import Box, Parsing
-from pipeline.yuv import Window
+from pipeline.yuv import inside
 
 F32 = npt.NDArray[np.float32]
 
@@ -122,7 +122,7 @@ def label_box(parsing: Parsing, label: int) -> Box:
 
 def paste_labels(canvas: npt.NDArray[np.uint8], parsing: Parsing) -> None:
     """Write a parsing's garment labels (not its background) into a whole-picture mask, in place."""
-    x0, y0, x1, y1 = _inside(parsing.window, canvas.shape[1], canvas.shape[0])
+    x0, y0, x1, y1 = inside(parsing.window, canvas.shape[1], canvas.shape[0])
     if x0 >= x1 or y0 >= y1:
         return
     height, width = parsing.labels.shape
@@ -137,8 +137,3 @@ def paste_labels(canvas: npt.NDArray[np.uint8], parsing: Parsing) -> None:
     )
     target = canvas[y0:y1, x0:x1]
     np.copyto(target, part.astype(np.uint8), where=part > 0)
-
-
-def _inside(window: Window, width: int, height: int) -> Window:
-    x0, y0, x1, y1 = window
-    return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)

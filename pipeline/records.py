@@ -10,7 +10,8 @@ from pipeline.types import Box, Event, Tag, TaggedFrame, Track
 VERSION = 1
 
 
-def _box(box: Box) -> list[float]:
+def box_record(box: Box) -> list[float]:
+    """A box as every file has it: xyxy to a tenth of a pixel."""
     return [round(value, 1) for value in box]
 
 
@@ -27,7 +28,7 @@ def tag_record(tag: Tag) -> dict[str, Any]:
         "category": tag.category,
         "colour": tag.colour,
         "score": round(tag.score, 4),
-        "box": _box(tag.box),
+        "box": box_record(tag.box),
         "track_id": tag.track_id,
         "model": tag.model,
     }
@@ -54,7 +55,7 @@ def event_record(event: Event) -> dict[str, Any]:
 def _track_record(track: Track) -> dict[str, Any]:
     return {
         "track_id": track.id,
-        "box": _box(track.box),
+        "box": box_record(track.box),
         "score": round(track.score, 4),
         "predicted": track.predicted,
         "tags": [tag_record(tag) for tag in track.tags],

@@ -42,20 +42,31 @@ def open_model(config: Config, name: str) -> Engine:
     return engine
 
 
+def open_detector(config: Config, stack: ExitStack) -> DetectStage:
+    """The configured person detector; ``stack`` closes its engine."""
+    engine = stack.enter_context(open_model(config, config.person.model))
+    return DetectStage(engine, find(config.person.model), config.person)
+
+
+def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
+    """The configured garment parser; ``stack`` closes its engine."""
+    engine = stack.enter_context(open_model(config, config.garments.model))
+    return GarmentParser(engine, find(config.garments.model), config.garments)
+
+
 def build_stages(config: Config, stats: Stats, stack: ExitStack) -> tuple[list[Stage], Engine]:
     """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
-    detector = stack.enter_context(open_model(config, config.person.model))
+    detector = open_detector(config, stack)
     stages: list[Stage] = [
         MotionStage(config.skip_policy, stats),
-        DetectStage(detector, find(config.person.model), config.person),
+        detector,
         TrackStage(config.track_policy),
     ]
     if config.garments.enabled:
-        engine = stack.enter_context(open_model(config, config.garments.model))
-        parser = GarmentParser(engine, find(config.garments.model), config.garments)
+        parser = open_parser(config, stack)
         stages.append(GarmentStage(parser, config.garments, config.vote_policy))
     stages.append(EventStage(stats))
-    return stages, detector
+    return stages, detector.engine
 
 
 class Runner:

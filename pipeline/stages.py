@@ -11,13 +11,13 @@ import numpy as np
 from engines.base import Engine
 from engines.zoo import ModelSpec
 from pipeline.config import PersonConfig
-from pipeline.crop import appearance
+from pipeline.crop import appearance, clip_box
 from pipeline.motion import Grid, changed_share, luma_grid
 from pipeline.postprocess import DETECTION_DECODERS
 from pipeline.skip import SkipPolicy, decide
 from pipeline.stats import Stats
 from pipeline.track import Tracker, TrackPolicy
-from pipeline.types import Box, Detection, Event, Frame, Tag, TaggedFrame, Track
+from pipeline.types import Detection, Event, Frame, Tag, TaggedFrame, Track
 from pipeline.vote import slot_of
 
 #: Pictures per engine call; larger batches gain nothing on a CPU.
@@ -63,7 +63,7 @@ class DetectStage:
     name = "detect"
 
     def __init__(self, engine: Engine, spec: ModelSpec, settings: PersonConfig) -> None:
-        self._engine = engine
+        self.engine = engine
         self._size = spec.size
         self._decode = DETECTION_DECODERS[spec.decoder]
         self._settings = settings
@@ -80,7 +80,7 @@ class DetectStage:
     def detect(self, frames: list[Frame]) -> list[tuple[Detection, ...]]:
         """People in each frame, best first, boxes in frame pixels."""
         images = np.stack([frame.rgb(self._size) for frame in frames])
-        result = self._engine.infer({"images": images})
+        result = self.engine.infer({"images": images})
         settings = self._settings
         threshold = min(settings.score, settings.keep_score)
         found = []
@@ -128,7 +128,7 @@ class TrackStage:
         tracks = tuple(
             Track(
                 t.id,
-                _clip(t.as_box(t.pts if at is None else at), frame),
+                clip_box(t.as_box(t.pts if at is None else at), frame),
                 t.score,
                 t.first_pts,
                 predicted=t.predicted,
@@ -136,12 +136,6 @@ class TrackStage:
             for t in tracker.confirmed()
         )
         return replace(tagged, tracks=tracks, ended=tuple(ended))
-
-
-def _clip(box: Box, frame: Frame) -> Box:
-    """The part of a box inside of the frame, at least a pixel large."""
-    x0, y0 = min(max(box[0], 0.0), frame.width - 1.0), min(max(box[1], 0.0), frame.height - 1.0)
-    return x0, y0, max(min(box[2], frame.width), x0 + 1.0), max(min(box[3], frame.height), y0 + 1.0)
 
 
 class EventStage:

@@ -1,5 +1,5 @@
-"""Counters of a run. Each camera's are written by its capture thread and the inference thread;
-simple additions under one lock."""
+"""Counters of a run. Each counter of a camera has one writer: its capture thread or the inference
+thread; ``dropped`` and the like are never added to from two."""
 
 from __future__ import annotations
 

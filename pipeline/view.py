@@ -36,6 +36,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def left(elapsed: float, share: float) -> str:
+    """Time left, judged by the time taken; nothing is known at the start."""
+    return f"{clock(elapsed * (1 - share) / share)} left" if share > 0 else ""
+
+
 def progress(cameras: list[CameraStats]) -> float | None:
     """Share of all recordings that is done; ``None`` if any length is unknown."""
     if not cameras or any(c.state != "done" and not c.length_s for c in cameras):
@@ -108,8 +113,11 @@ class View:
         parts: list[Any] = [_table(cameras, elapsed), *_notes(cameras)]
         if share is not None:
             row = Table.grid(padding=(0, 1))
-            left = f"{clock(elapsed * (1 - share) / share)} left" if share > 0 else ""
-            row.add_row(ProgressBar(100, 100 * share, width=40), f"{100 * share:.0f} %", left)
+            row.add_row(
+                ProgressBar(100, 100 * share, width=40),
+                f"{100 * share:.0f} %",
+                left(elapsed, share),
+            )
             parts.append(row)
         return Group(*parts)
 
@@ -123,7 +131,7 @@ class View:
             f"{up} of {len(cameras)} cameras up, {dropped} dropped"
         )
         if share:
-            line += f", {100 * share:.0f} %, {clock(elapsed * (1 - share) / share)} left"
+            line += f", {100 * share:.0f} %, {left(elapsed, share)}"
         return line
 
     def __exit__(self, *error: object) -> None:

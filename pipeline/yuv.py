@@ -121,6 +121,12 @@ def _convert(planes: Planes, window: Window, size: tuple[int, int]) -> Rgb:
     )
 
 
+def inside(window: Window, width: int, height: int) -> Window:
+    """The part of a window within a picture; empty (x0 >= x1 or y0 >= y1) if there is none."""
+    x0, y0, x1, y1 = window
+    return max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+
+
 def to_rgb(
     planes: Planes, window: Window | None = None, size: tuple[int, int] | None = None
 ) -> Rgb:
@@ -133,15 +139,15 @@ def to_rgb(
     window = window or (0, 0, width, height)
     x0, y0, x1, y1 = window
     size = size or (x1 - x0, y1 - y0)
-    inside = (max(x0, 0), max(y0, 0), min(x1, width), min(y1, height))
-    if inside == window:
+    part = inside(window, width, height)
+    if part == window:
         return _convert(planes, window, size)
     out = np.full((size[1], size[0], 3), PAD, np.uint8)
-    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+    if part[0] >= part[2] or part[1] >= part[3]:
         return out
     sx, sy = size[0] / (x1 - x0), size[1] / (y1 - y0)
-    left, top = round((inside[0] - x0) * sx), round((inside[1] - y0) * sy)
-    right, bottom = round((inside[2] - x0) * sx), round((inside[3] - y0) * sy)
+    left, top = round((part[0] - x0) * sx), round((part[1] - y0) * sy)
+    right, bottom = round((part[2] - x0) * sx), round((part[3] - y0) * sy)
     if left < right and top < bottom:
-        out[top:bottom, left:right] = _convert(planes, inside, (right - left, bottom - top))
+        out[top:bottom, left:right] = _convert(planes, part, (right - left, bottom - top))
     return out

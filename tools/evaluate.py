@@ -18,10 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engines.training import garment_data, report
+from engines.training import garment_data, garments, report
 from pipeline.cli import main as threadline
-
-_NO_TAG = frozenset({"null", "hair", "skin"})
+from pipeline.garments import NO_GARMENT
 
 
 def tag_photos(photos: list[Path], out: Path, engine: str) -> None:
@@ -45,26 +44,26 @@ def micro_f1(pairs: Iterable[tuple[set[str], set[str]]]) -> float:
     return 2 * hits / max(2 * hits + wrong + missed, 1)
 
 
-def measure(root: Path, out: Path, ids: list[str]) -> dict[str, Any]:
+def measure(root: Path, out: Path) -> dict[str, Any]:
     """Compare what was written with the true masks."""
-    names = json.loads((root / "labels.json").read_text())
+    train, held, names = garments.load_split(root, 0)
     mapping = json.loads((root / "fashionpedia_map.json").read_text())
     records = [json.loads(line) for line in (out / "tags.jsonl").read_text().splitlines()]
-    counts = np.zeros((len(names), len(names)), np.int64)
+
+    def written(photo: garments.Photo) -> Any:
+        return cv2.imread(str(out / "masks" / f"{photo.id}.png"), cv2.IMREAD_UNCHANGED)
+
+    counts = garments.confusion(held, len(names), written)
     fine, coarse = [], []
-    for photo_id, record in zip(ids, records, strict=True):
-        truth = garment_data.load_photo(root, photo_id).mask
-        mask = cv2.imread(str(out / "masks" / f"{photo_id}.png"), cv2.IMREAD_UNCHANGED)
-        np.add.at(counts, (truth.ravel(), mask.ravel()), 1)
-        worn = {names[i] for i in np.unique(truth)} - _NO_TAG
+    for photo, record in zip(held, records, strict=True):
+        worn = {names[i] for i in np.unique(photo.mask)} - NO_GARMENT
         said = {tag["label"] for tag in record["tags"]}
         fine.append((said, worn))
         coarse.append(({mapping[n] for n in said} - {None}, {mapping[n] for n in worn} - {None}))
-    photos = [garment_data.load_photo(root, i).mask for i in garment_data.split_ids(root, 0)[0]]
-    frequency = np.bincount(np.concatenate([np.unique(m) for m in photos]), minlength=len(names))
-    figures = report.figures(counts, names, [mapping[n] for n in names], frequency.tolist())
+    frequency = report.photos_per_label([photo.mask for photo in train], len(names))
+    figures = report.figures(counts, names, [mapping[n] for n in names], frequency)
     return {
-        "photos": len(ids),
+        "photos": len(held),
         "photos with exactly one person found": sum(len(r["persons"]) == 1 for r in records),
         "pixel accuracy, 59 labels": figures.accuracy,
         "pixel accuracy, Fashionpedia categories": figures.category_accuracy,
@@ -83,7 +82,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         photos = [args.data / "photos" / f"{i}.jpg" for i in ids]
         tag_photos(photos, Path(folder), args.engine)
-        result = measure(args.data, Path(folder), ids)
+        result = measure(args.data, Path(folder))
     print("| what | value |\n|---|---|")
     for name, value in result.items():
         print(f"| {name} | {value if isinstance(value, int) else format(value, '.4f')} |")

@@ -83,8 +83,7 @@ def finish(
     photos = trainer.crops.photos
     categories = json.loads((args.data / "fashionpedia_map.json").read_text())
     mapped = [categories[name] for name in names]
-    seen = [np.unique(photo.mask) for photo in photos]
-    frequency = np.bincount(np.concatenate(seen), minlength=len(names)).tolist()
+    frequency = report.photos_per_label([photo.mask for photo in photos], len(names))
     counts = confusion(trainer, held, len(names))
     result = report.figures(counts, names, mapped, frequency)
     facts = {

@@ -28,6 +28,11 @@ TAPS = {1: 24, 2: 40, 4: 112, 6: 320}
 BN_EPS = 1e-3
 
 
+def normalise(images: Tensor) -> Tensor:
+    """uint8 RGB (N, H, W, 3) to float32 (N, 3, H, W), as the published weights were trained on."""
+    return (images.permute(0, 3, 1, 2).float() - 127.0) / 128.0
+
+
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding for inputs divisible by the stride."""
 

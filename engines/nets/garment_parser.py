@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0
+from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise
 
 
 def _separable(channels: int) -> nn.Sequential:
@@ -59,8 +59,7 @@ class ExportedParser(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        x = (images.permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        logits = self.net(x)
+        logits = self.net(normalise(images))
         logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
         peak, labels = logits.max(dim=1)
         scores = 1.0 / torch.exp(logits - peak[:, None]).sum(dim=1)

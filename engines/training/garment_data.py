@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from engines.nets.efficientnet_lite import normalise
+
 Image = npt.NDArray[np.uint8]
 Rng = np.random.Generator
 
@@ -149,10 +151,5 @@ class GarmentCrops(Dataset[tuple[Tensor, Tensor]]):
         image = degrade(image, rng)
         if rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        return normalise(image), torch.from_numpy(mask.astype(np.int64))
-
-
-def normalise(image: Image) -> Tensor:
-    """uint8 RGB (H, W, 3) to float32 (3, H, W) as the backbone was trained on."""
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return (pixels.float() - 127.0) / 128.0
+        pixels = torch.from_numpy(np.ascontiguousarray(image))
+        return normalise(pixels[None])[0], torch.from_numpy(mask.astype(np.int64))

@@ -72,6 +72,13 @@ class Figures:
     recalls: Mapping[str, float]
 
 
+def photos_per_label(masks: Sequence[npt.NDArray[np.uint8]], labels: int) -> list[int]:
+    """In how many photos each label occurs."""
+    seen = np.concatenate([np.unique(mask) for mask in masks])
+    counts: list[int] = np.bincount(seen, minlength=labels)[:labels].tolist()
+    return counts
+
+
 def by_category(counts: Counts, categories: Sequence[str | None]) -> Counts:
     """The confusion counts over categories; labels without one count as background."""
     known = ["", *sorted({c for c in categories if c})]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pipeline.annotate import Bgr, snapshot, tag_text
-from pipeline.crop import person_window
+from pipeline.crop import clip_box, person_window
 from pipeline.sinks.files import make_folder, replace_file
 from pipeline.types import Frame, TaggedFrame, Track
 
@@ -62,7 +62,6 @@ def _cut(frame: Frame, track: Track) -> Bgr:
     """The person with a margin, inside of the frame, BGR."""
     height = track.box[3] - track.box[1]
     width = max(track.box[2] - track.box[0], 0.4 * height)
-    x0, y0, x1, y1 = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
-    left, top = min(max(x0, 0), frame.width - 1), min(max(y0, 0), frame.height - 1)
-    window = (left, top, max(min(x1, frame.width), left + 1), max(min(y1, frame.height), top + 1))
-    return np.ascontiguousarray(frame.crop(window)[:, :, ::-1])
+    window = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
+    x0, y0, x1, y1 = (int(v) for v in clip_box(window, frame))
+    return np.ascontiguousarray(frame.crop((x0, y0, x1, y1))[:, :, ::-1])

@@ -20,7 +20,7 @@ from pipeline.types import TaggedFrame
 _CLOCK = 90_000
 #: Encoders in order of preference, with their options. No B-frames: a fragmented file cannot say
 #: that its times are shifted by them.
-_ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
+ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("libx264", {"preset": "veryfast", "crf": "23", "bf": "0"}),
     ("libopenh264", {}),
     ("mpeg4", {"q:v": "4"}),
@@ -28,7 +28,7 @@ _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
 
 
 def _encoder() -> tuple[str, dict[str, str]]:
-    for name, options in _ENCODERS:
+    for name, options in ENCODERS:
         if name in av.codecs_available:
             return name, options
     raise SinkError("no H.264 or MPEG-4 encoder in this FFmpeg; set outputs.video: false")

@@ -130,7 +130,6 @@ class StreamSource:
                 self.length_s = self._container.duration / av.time_base
         self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         self._start = stream.start_time
-        self._base = stream.time_base
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
