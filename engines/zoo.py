@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +25,8 @@ class ModelSpec:
 
     Attributes:
         size: width and height of its input in pixels; input is ``images``, uint8 RGB (N, H, W, 3).
+        multiple: a model that takes any input whose sides are multiples of this; 0 if ``size`` is
+            fixed, else ``size`` is the one for 16:9 pictures.
         decoder: name of the function family that reads its outputs.
         outputs: what comes out, for people.
     """
@@ -36,6 +40,17 @@ class ModelSpec:
     licence: str
     source: str
     shipped: bool = True
+    multiple: int = 0
+
+    def input_size(self, width: int, height: int, pixels: int = 0) -> tuple[int, int]:
+        """Width and height of the input for a picture.
+
+        A model of free size keeps the picture's aspect ratio at about ``pixels`` pixels in all, or
+        as many as ``size`` has.
+        """
+        if not self.multiple:
+            return self.size
+        return fitted_size(width, height, pixels or self.size[0] * self.size[1], self.multiple)
 
     @property
     def path(self) -> Path:
@@ -81,6 +96,24 @@ MODELS = {
         ),
     )
 }
+
+
+@lru_cache(maxsize=64)
+def fitted_size(width: int, height: int, pixels: int, multiple: int) -> tuple[int, int]:
+    """Sides that are multiples of ``multiple``, of nearly the aspect ratio of ``width`` x
+    ``height``, with at most 5 % more than ``pixels`` pixels (but no side shorter than 4
+    multiples)."""
+    least, most = 4, max(pixels // (4 * multiple**2), 5)
+    best, cost = (least, least), math.inf
+    for columns, rows in itertools.product(range(least, most + 1), repeat=2):
+        area = columns * rows * multiple**2
+        if area > 1.05 * pixels:
+            continue
+        bent = abs(math.log(columns * height / (rows * width)))
+        wasted = math.log(max(pixels / area, 1.0))
+        if bent + wasted / 2 < cost:
+            best, cost = (columns, rows), bent + wasted / 2
+    return best[0] * multiple, best[1] * multiple
 
 
 def find(name: str) -> ModelSpec:

@@ -70,6 +70,9 @@ class PersonConfig(_Section):
     score: Share = Field(0.45, description="score a person needs to be believed")
     keep_score: Share = Field(0.25, description="score that keeps a person already followed")
     iou: Share = Field(0.5, description="overlap above which two boxes are one person")
+    pixels: int = Field(
+        0, ge=0, le=4_000_000, description="size of the picture the detector sees; 0: the model's"
+    )
     interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
     refresh_s: Seconds = Field(2.0, description="longest time without one, even if all is still")
 

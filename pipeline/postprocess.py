@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.anchors import CENTRE, SIZE, ssd_anchors
 from pipeline.types import Box, Parsing
 from pipeline.yuv import inside
 
 F32 = npt.NDArray[np.float32]
-
-#: SSD feature maps of the 300 px person model: cells per side.
-_SSD_GRIDS = (19, 10, 5, 3, 2, 1)
-_SSD_RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3)
-#: Variances the box encoding was trained with (Liu et al., ECCV 2016): centre 10, size 5.
-_CENTRE, _SIZE = 10.0, 5.0
-
-
-@lru_cache(maxsize=1)
-def ssd_anchors() -> F32:
-    """Anchors (1917, 4) as centre x, centre y, width, height in shares of the picture.
-
-    Scales rise evenly from 0.2 to 0.95; each scale but the first has five aspect ratios and one
-    square between it and the next (Liu et al., SSD, ECCV 2016, section 2.2). The first map has
-    three anchors only, one of them half-sized, as in the TensorFlow detection models.
-    """
-    scales = [*np.linspace(0.2, 0.95, len(_SSD_GRIDS)), 1.0]
-    rows = []
-    for level, cells in enumerate(_SSD_GRIDS):
-        scale = scales[level]
-        if level == 0:
-            shapes = [(0.1, 1.0), (scale, 2.0), (scale, 0.5)]
-        else:
-            between = float(np.sqrt(scale * scales[level + 1]))
-            shapes = [(scale, ratio) for ratio in _SSD_RATIOS] + [(between, 1.0)]
-        sizes = np.array([(s * np.sqrt(r), s / np.sqrt(r)) for s, r in shapes])
-        steps = (np.arange(cells) + 0.5) / cells
-        ys, xs, _ = np.meshgrid(steps, steps, np.arange(len(shapes)), indexing="ij")
-        whs = np.broadcast_to(sizes, (cells, cells, len(shapes), 2))
-        rows.append(np.concatenate([xs[..., None], ys[..., None], whs], axis=3).reshape(-1, 4))
-    anchors: F32 = np.concatenate(rows).astype(np.float32)
-    return anchors
 
 
 def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -73,26 +41,29 @@ def nms(boxes: F32, scores: F32, iou: float) -> npt.NDArray[np.intp]:
     return kept
 
 
-def ssd_detections(boxes: F32, scores: F32, threshold: float, iou: float) -> tuple[F32, F32]:
+def ssd_detections(
+    boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
+) -> tuple[F32, F32]:
     """Decode one picture's SSD output.
 
     Args:
         boxes: encoded boxes (n, 4) as y, x, height, width offsets.
         scores: (n,) in 0 to 1.
+        size: width and height of the model's input.
 
     Returns:
         boxes (k, 4) xyxy in shares of the picture (0 to 1), and their scores (k,), best first.
     """
     keep = np.flatnonzero(scores >= threshold)
-    code, anchor, kept = boxes[keep], ssd_anchors()[keep], scores[keep]
-    centre = anchor[:, :2] + code[:, [1, 0]] / _CENTRE * anchor[:, 2:]
-    half = np.exp(np.clip(code[:, [3, 2]] / _SIZE, -10, 10)) * anchor[:, 2:] / 2
+    code, anchor, kept = boxes[keep], ssd_anchors(*size)[keep], scores[keep]
+    centre = anchor[:, :2] + code[:, [1, 0]] / CENTRE * anchor[:, 2:]
+    half = np.exp(np.clip(code[:, [3, 2]] / SIZE, -10, 10)) * anchor[:, 2:] / 2
     xyxy = np.clip(np.concatenate([centre - half, centre + half], axis=1), 0, 1)
     chosen = nms(xyxy.astype(np.float32), kept, iou)
     return xyxy[chosen].astype(np.float32), np.array(kept[chosen])
 
 
-Decoder = Callable[[F32, F32, float, float], tuple[F32, F32]]
+Decoder = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
 #: Detector families by ``ModelSpec.decoder``.
 DETECTION_DECODERS: dict[str, Decoder] = {"ssd": ssd_detections}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,7 @@ class DetectStage:
 
     def __init__(self, engine: Engine, spec: ModelSpec, settings: PersonConfig) -> None:
         self.engine = engine
-        self._size = spec.size
+        self._spec = spec
         self._decode = DETECTION_DECODERS[spec.decoder]
         self._settings = settings
 
@@ -79,22 +79,31 @@ class DetectStage:
 
     def detect(self, frames: list[Frame]) -> list[tuple[Detection, ...]]:
         """People in each frame, best first, boxes in frame pixels."""
-        images = np.stack([frame.rgb(self._size) for frame in frames])
+        pixels = self._settings.pixels
+        sizes = [self._spec.input_size(frame.width, frame.height, pixels) for frame in frames]
+        found: list[tuple[Detection, ...]] = [()] * len(frames)
+        for size in set(sizes):
+            alike = [i for i, other in enumerate(sizes) if other == size]
+            together = self._detect([frames[i] for i in alike], size)
+            for i, people in zip(alike, together, strict=True):
+                found[i] = people
+        return found
+
+    def _detect(
+        self, frames: list[Frame], size: tuple[int, int]
+    ) -> Iterator[tuple[Detection, ...]]:
+        images = np.stack([frame.rgb(size) for frame in frames])
         result = self.engine.infer({"images": images})
         settings = self._settings
         threshold = min(settings.score, settings.keep_score)
-        found = []
         for frame, codes, scores in zip(frames, result["boxes"], result["scores"], strict=True):
-            boxes, kept = self._decode(codes, scores, threshold, settings.iou)
+            boxes, kept = self._decode(codes, scores, size, threshold, settings.iou)
             boxes = boxes * np.array([frame.width, frame.height] * 2, np.float32)
             pairs = zip(boxes.tolist(), kept.tolist(), strict=True)
-            found.append(
-                tuple(
-                    Detection(tuple(box), score, appearance=appearance(frame, box))
-                    for box, score in pairs
-                )
+            yield tuple(
+                Detection(tuple(box), score, appearance=appearance(frame, box))
+                for box, score in pairs
             )
-        return found
 
 
 class TrackStage:

@@ -101,6 +101,13 @@ def _resize(
     part = plane[y0:y1, x0:x1]
     if part.shape == (size[1], size[0]):
         return part
+    # Halving is several times faster than one area resize by an odd factor, and as smooth.
+    while part.shape[1] >= 2 * size[0] and part.shape[0] >= 2 * size[1]:
+        half = (part.shape[1] // 2, part.shape[0] // 2)
+        even = part[: 2 * half[1], : 2 * half[0]]
+        part = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if part.shape == (size[1], size[0]):
+        return part
     shrinks = part.shape[1] > 1.5 * size[0] or part.shape[0] > 1.5 * size[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from engines import available, open_engine
+from engines.anchors import ssd_anchors
 from engines.zoo import find
 from pipeline.postprocess import (
     iou_matrix,
@@ -18,7 +19,6 @@ from pipeline.postprocess import (
     label_summary,
     nms,
     paste_labels,
-    ssd_anchors,
     ssd_detections,
 )
 from pipeline.types import Parsing
@@ -54,7 +54,7 @@ def test_nms_keeps_the_best_and_no_two_that_overlap(a, scores):
 
 
 def test_anchors_cover_the_picture():
-    anchors = ssd_anchors()
+    anchors = ssd_anchors(300, 300)
     assert anchors.shape == (1917, 4)
     assert anchors[:1083, :2].min() == pytest.approx(0.5 / 19)
     assert anchors[0, 2:].tolist() == pytest.approx([0.1, 0.1])
@@ -64,11 +64,11 @@ def test_anchors_cover_the_picture():
 def test_zero_offsets_decode_to_the_anchors():
     scores = np.zeros(1917, np.float32)
     scores[500] = 0.9
-    found, kept = ssd_detections(np.zeros((1917, 4), np.float32), scores, 0.5, 0.5)
-    x, y, w, h = ssd_anchors()[500]
+    found, kept = ssd_detections(np.zeros((1917, 4), np.float32), scores, (300, 300), 0.5, 0.5)
+    x, y, w, h = ssd_anchors(300, 300)[500]
     assert found[0].tolist() == pytest.approx([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
     assert kept.tolist() == pytest.approx([0.9])
-    nothing, _ = ssd_detections(np.zeros((1917, 4), np.float32), scores, 0.95, 0.5)
+    nothing, _ = ssd_detections(np.zeros((1917, 4), np.float32), scores, (300, 300), 0.95, 0.5)
     assert nothing.shape == (0, 4)
 
 
@@ -81,7 +81,9 @@ def test_person_boxes_match_the_original_graph(backend):
     with open_engine(find("person-ssdlite"), backend) as engine:
         result = engine.infer({"images": images})
         for i, expected in enumerate(reference):
-            found, scores = ssd_detections(result["boxes"][i], result["scores"][i], 0.4, 0.6)
+            found, scores = ssd_detections(
+                result["boxes"][i], result["scores"][i], (300, 300), 0.4, 0.6
+            )
             overlap = iou_matrix(expected["boxes"], found)
             assert len(found) == len(expected["boxes"])
             assert (overlap.max(axis=1) >= 0.99).all()

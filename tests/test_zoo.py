@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines import ModelFileError
-from engines.zoo import MODELS, find, labels, verify
+from engines.zoo import MODELS, find, fitted_size, labels, verify
 
 
 @pytest.mark.parametrize("name", list(MODELS))
@@ -41,3 +44,20 @@ def test_labels_are_the_59_with_their_categories():
 def test_specs_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         find("person-ssdlite").name = "x"  # type: ignore[misc]
+
+
+@given(width=st.integers(60, 8000), height=st.integers(60, 8000))
+def test_fitted_inputs_keep_aspect_and_area(width, height):
+    w, h = fitted_size(width, height, 448 * 256, 32)
+    assert w % 32 == h % 32 == 0
+    assert w * h <= 1.05 * 448 * 256
+    if 0.4 < width / height < 2.5:
+        assert abs(math.log(w * height / (h * width))) < 0.17
+        assert w * h > 0.75 * 448 * 256
+
+
+def test_fitted_inputs_of_usual_pictures():
+    assert fitted_size(1920, 1080, 448 * 256, 32) == (448, 256)
+    assert fitted_size(768, 576, 448 * 256, 32) == (384, 288)
+    assert fitted_size(1080, 1920, 448 * 256, 32) == (256, 448)
+    assert find("person-ssdlite").input_size(1920, 1080, 500_000) == (300, 300)

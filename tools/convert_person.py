@@ -112,7 +112,9 @@ def check(original: Path, video: Path) -> bool:
             keep = scores >= 0.4
             yxyx = np.asarray(theirs["detection_boxes:0"])[0][keep]
             ours = engine.infer({"images": small})
-            got, got_scores = ssd_detections(ours["boxes"][0], ours["scores"][0], 0.35, 0.6)
+            got, got_scores = ssd_detections(
+                ours["boxes"][0], ours["scores"][0], (300, 300), 0.35, 0.6
+            )
             overlap = iou_matrix(yxyx[:, [1, 0, 3, 2]], got)
             for row, score in zip(overlap, scores[keep], strict=True):
                 best = int(row.argmax())

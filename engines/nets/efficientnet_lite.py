@@ -25,6 +25,8 @@ STAGES = (
 )
 #: Stages whose output leaves the backbone, with its channels; strides 4, 8, 16, 32.
 TAPS = {1: 24, 2: 40, 4: 112, 6: 320}
+#: Channels of the pooled features.
+EMBEDDING = 1280
 BN_EPS = 1e-3
 
 
@@ -87,6 +89,29 @@ class EfficientNetLite0(nn.Module):
             if index in TAPS:
                 self.taps.append(len(blocks) - 1)
         self._blocks = nn.ModuleList(blocks)
+        self._conv_head = nn.Conv2d(STAGES[-1][4], EMBEDDING, 1, bias=False)
+        self._bn1 = nn.BatchNorm2d(EMBEDDING, eps=BN_EPS)
+
+        self._frozen: list[nn.Module] = []
+
+    def freeze(self, blocks: int) -> None:
+        """Keep the stem and the first ``blocks`` blocks as they are, statistics included.
+
+        They see the largest maps: training without them takes little more than half the time.
+        """
+        self._frozen = [self._conv_stem, self._bn0, *self._blocks[:blocks]] if blocks else []
+        for part in self._frozen:
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> EfficientNetLite0:
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
+
+    def embed(self, top: Tensor) -> Tensor:
+        """Pooled features (N, 1280) of the stride 32 map, as the ImageNet classifier sees them."""
+        return F.relu6(self._bn1(self._conv_head(top))).mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = F.relu6(self._bn0(self._conv_stem(x)))

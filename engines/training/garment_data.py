@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,33 +27,60 @@ MARGIN = 0.10
 PAD = 127
 #: Label index that marks pixels outside of the photo; no loss, no metric.
 IGNORE = 255
+#: Thumbnails at least this alike show the same scene.
+NEAR_DUPLICATE = 0.94
+#: Cells of a label that must be visible in a crop before it counts as worn there.
+VISIBLE = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo: RGB (H, W, 3) uint8 and its label mask (H, W) uint8."""
+    """One photo: RGB (H, W, 3) uint8, its label mask (H, W) uint8 and the labels it is said to
+    show, which the mask may have missed."""
 
     id: str
     rgb: Image
     mask: Image
+    tags: tuple[int, ...] = ()
+
+
+def read_index(root: Path) -> list[dict[str, Any]]:
+    """Rows of ``index.jsonl``: id, level (``pixel`` or ``image``) and tags."""
+    return [json.loads(line) for line in (root / "index.jsonl").read_text().splitlines()]
 
 
 def split_ids(root: Path, seed: int, validation: float = 0.2) -> tuple[list[str], list[str]]:
     """Train and validation ids of the photos with pixel masks, fixed by ``seed``."""
-    rows = [json.loads(line) for line in (root / "index.jsonl").read_text().splitlines()]
-    ids = sorted(row["id"] for row in rows if row["level"] == "pixel")
+    ids = sorted(row["id"] for row in read_index(root) if row["level"] == "pixel")
     order = np.random.default_rng(seed).permutation(len(ids))
     held = round(len(ids) * validation)
     return sorted(ids[i] for i in order[held:]), sorted(ids[i] for i in order[:held])
 
 
-def load_photo(root: Path, photo_id: str) -> Photo:
-    """Read one photo and its mask from the data folder."""
+def load_photo(root: Path, photo_id: str, mask: Path, tags: tuple[int, ...] = ()) -> Photo:
+    """Read one photo from the data folder, and its mask file."""
     bgr = cv2.imread(str(root / "photos" / f"{photo_id}.jpg"), cv2.IMREAD_COLOR)
-    mask = cv2.imread(str(root / "masks" / f"{photo_id}.png"), cv2.IMREAD_UNCHANGED)
-    if bgr is None or mask is None:
+    labels = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+    if bgr is None or labels is None:
         raise FileNotFoundError(f"{root}: photo or mask of {photo_id} is missing or unreadable")
-    return Photo(photo_id, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), mask)
+    rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return Photo(photo_id, rgb, np.asarray(labels, np.uint8), tags)
+
+
+def thumbnail(rgb: Image) -> npt.NDArray[np.float32]:
+    """A picture's coarse look as a unit vector: near duplicates have a product close to 1."""
+    small = cv2.resize(rgb, (16, 24), interpolation=cv2.INTER_AREA).astype(np.float32)
+    flat = (small - small.mean()).ravel()
+    unit: npt.NDArray[np.float32] = flat / max(float(np.linalg.norm(flat)), 1e-6)
+    return unit
+
+
+def without_duplicates(photos: list[Photo], held: list[Photo]) -> list[Photo]:
+    """``photos`` without near duplicates of ``held`` ones: the data shows some scenes twice."""
+    if not photos or not held:
+        return photos
+    known = np.stack([thumbnail(photo.rgb) for photo in held])
+    return [p for p in photos if float((known @ thumbnail(p.rgb)).max()) < NEAR_DUPLICATE]
 
 
 def person_box(mask: Image) -> npt.NDArray[np.float64]:
@@ -109,34 +137,76 @@ def take_window(
     return np.asarray(image, np.uint8), np.asarray(mask, np.uint8)
 
 
-def degrade(image: Image, rng: Rng) -> Image:
-    """Colour jitter for all; a far, blurred or compressed camera for some."""
+def _recolour(image: Image, rng: Rng) -> Image:
+    """Contrast, brightness, saturation and white balance; low light with noise for a few."""
     out = image.astype(np.float32)
     grey = out.mean()
     out = (out - grey) * rng.uniform(0.7, 1.3) + grey * rng.uniform(0.7, 1.3)
     luma = out.mean(axis=2, keepdims=True)
     out = luma + (out - luma) * rng.uniform(0.6, 1.4)
     out *= rng.uniform(0.94, 1.06, 3).astype(np.float32)
-    image = np.clip(out, 0, 255).astype(np.uint8)
-    if rng.random() < 0.35:
-        share = rng.uniform(0.25, 0.8)
-        small = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
-        image = np.asarray(cv2.resize(small, CROP_SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
-    if rng.random() < 0.15:
-        length = int(rng.integers(3, 8))
-        image = np.asarray(cv2.blur(image, (length, 1)), np.uint8)
-    if rng.random() < 0.3:
+    if rng.random() < 0.1:
+        out = out * rng.uniform(0.3, 0.6)
+        out += rng.normal(0, rng.uniform(3, 10), out.shape).astype(np.float32)
+    return np.clip(out, 0, 255).astype(np.uint8)
+
+
+def degrade(image: Image, rng: Rng, least: float = 0.2) -> Image:
+    """Colour jitter for all; a far, moving, compressed camera for some, in that order.
+
+    ``least`` is the smallest share of its resolution a picture may be left with.
+    """
+    image = _recolour(image, rng)
+    size = (image.shape[1], image.shape[0])
+    far = rng.random() < 0.4
+    if far:
+        share = rng.uniform(least, 0.8)
+        image = np.asarray(
+            cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    if rng.random() < 0.2:
+        length = int(rng.integers(2, 8))
+        kernel = (length, 1) if rng.random() < 0.7 else (1, length)
+        image = np.asarray(cv2.blur(image, kernel), np.uint8)
+    if rng.random() < (0.6 if far else 0.2):
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
         _, packed = cv2.imencode(".jpg", image, quality)
         image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+    if far:
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return image
 
 
-class GarmentCrops(Dataset[tuple[Tensor, Tensor]]):
-    """Person crops (3, H, W) float32 normalised, with masks (H, W) int64; augmented by seed."""
+def occlude(image: Image, mask: Image, rng: Rng) -> None:
+    """Hide a part behind a shelf edge or a passer-by: one plain block, in place."""
+    height, width = mask.shape
+    w, h = int(width * rng.uniform(0.15, 0.6)), int(height * rng.uniform(0.1, 0.35))
+    x, y = int(rng.integers(-w // 2, width - w // 2)), int(rng.integers(0, height - h // 2))
+    block = np.s_[max(y, 0) : y + h, max(x, 0) : x + w]
+    image[block] = rng.integers(0, 256, 3) + rng.normal(0, 12, (*mask[block].shape, 1))
+    mask[block] = 0
 
-    def __init__(self, photos: list[Photo], seed: int) -> None:
+
+def presence(mask: Image, tags: tuple[int, ...], labels: int) -> npt.NDArray[np.float32]:
+    """Which labels a crop shows (labels,): 1 seen, 0 not worn, -1 worn but not to be seen here."""
+    cells = np.bincount(mask.ravel(), minlength=256)[:labels]
+    out = np.zeros(labels, np.float32)
+    out[list(tags)] = -1.0
+    out[(cells > 0) & (cells < VISIBLE)] = -1.0
+    out[cells >= VISIBLE] = 1.0
+    return out
+
+
+class GarmentCrops(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Person crops, augmented by seed.
+
+    Items are the crop (3, H, W) float32 normalised, its mask (H, W) int64 and the presence of
+    each label (labels,) float32.
+    """
+
+    def __init__(self, photos: list[Photo], labels: int, seed: int) -> None:
         self.photos = photos
+        self.labels = labels
         self.boxes = [person_box(photo.mask) for photo in photos]
         self.seed = seed
         self.epoch = 0
@@ -144,12 +214,16 @@ class GarmentCrops(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
+        photo = self.photos[index]
         window = crop_window(jitter_box(self.boxes[index], rng))
-        image, mask = take_window(self.photos[index], window, rng.uniform(-8, 8))
+        image, mask = take_window(photo, window, rng.uniform(-8, 8))
+        if rng.random() < 0.12:
+            occlude(image, mask, rng)
+        worn = torch.from_numpy(presence(mask, photo.tags, self.labels))
         image = degrade(image, rng)
         if rng.random() < 0.5:
             image, mask = image[:, ::-1], mask[:, ::-1]
         pixels = torch.from_numpy(np.ascontiguousarray(image))
-        return normalise(pixels[None])[0], torch.from_numpy(mask.astype(np.int64))
+        return normalise(pixels[None])[0], torch.from_numpy(mask.astype(np.int64)), worn

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from engines.nets.garment_parser import ExportedParser, GarmentParser
+from engines.training.averaging import follow
 from engines.training.garment_data import (
     CROP_SIZE,
     IGNORE,
@@ -25,8 +26,10 @@ from engines.training.garment_data import (
     crop_window,
     load_photo,
     person_box,
+    read_index,
     split_ids,
     take_window,
+    without_duplicates,
 )
 
 
@@ -41,6 +44,8 @@ class Recipe:
     weight_decay: float = 0.02
     ema: float = 0.995
     rare_weight: float = 0.2
+    presence_weight: float = 0.5
+    frozen_blocks: int = 5
     seed: int = 0
     threads: int = 2
 
@@ -74,24 +79,22 @@ def parsing_loss(logits: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     )
 
 
+def presence_loss(logits: Tensor, worn: Tensor) -> Tensor:
+    """Binary cross-entropy per label; entries below 0 are unknown and left out."""
+    known = (worn >= 0).float()
+    loss = F.binary_cross_entropy_with_logits(logits, worn.clamp(0, 1), reduction="none")
+    return (loss * known).sum() / known.sum().clamp(min=1) * 10
+
+
 def _optimizer(net: GarmentParser, recipe: Recipe) -> torch.optim.Optimizer:
-    backbone = list(net.backbone.parameters())
-    known = {id(p) for p in backbone}
+    backbone = [p for p in net.backbone.parameters() if p.requires_grad]
+    known = {id(p) for p in net.backbone.parameters()}
     rest = [p for p in net.parameters() if id(p) not in known]
     groups = [
         {"params": rest, "lr": recipe.lr},
         {"params": backbone, "lr": recipe.backbone_lr},
     ]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-
-
-def _follow(average: nn.Module, net: nn.Module, keep: float) -> None:
-    with torch.no_grad():
-        for old, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-            if old.dtype.is_floating_point:
-                old.lerp_(new, 1 - keep)
-            else:
-                old.copy_(new)
 
 
 class Trainer:
@@ -101,9 +104,10 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(recipe.threads)
         self.recipe = recipe
-        self.crops = GarmentCrops(photos, recipe.seed)
+        self.crops = GarmentCrops(photos, labels, recipe.seed)
         self.net = GarmentParser(labels)
         self.net.backbone.load_imagenet(imagenet)
+        self.net.backbone.freeze(recipe.frozen_blocks)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.net)
         self.weights = label_weights(photos, labels, recipe.rare_weight)
@@ -148,16 +152,18 @@ class Trainer:
             self.crops, recipe.batch, shuffle=True, drop_last=True, num_workers=1, generator=order
         )
         self.net.train()
-        for step, (images, masks) in enumerate(loader):
+        for step, (images, masks, worn) in enumerate(loader):
             images = images.contiguous(memory_format=torch.channels_last)
-            loss = parsing_loss(self.net(images), masks, self.weights)
+            logits, seen = self.net(images)
+            loss = parsing_loss(logits, masks, self.weights)
+            loss = loss + recipe.presence_weight * presence_loss(seen, worn)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
             self.optimizer.step()
             self.schedule.step()
             done = self.epoch * self.steps + step
-            _follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
+            follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
             yield Progress(self.epoch, step + 1, self.steps, float(loss.detach()))
         self.epoch += 1
 
@@ -167,7 +173,7 @@ def predict_photo(net: GarmentParser, photo: Photo) -> npt.NDArray[np.uint8]:
     """Label mask (H, W) of a whole photo, parsed inside the person's true box."""
     window = crop_window(person_box(photo.mask))
     image, _ = take_window(photo, window)
-    labels, _ = ExportedParser(net)(torch.from_numpy(image)[None])
+    labels, *_ = ExportedParser(net)(torch.from_numpy(image)[None])
     small = np.asarray(labels[0], np.uint8)
     shift = window[:2].astype(np.float64)
     scale = (window[2:] - window[:2]) / np.array([small.shape[1], small.shape[0]])
@@ -190,14 +196,30 @@ def confusion(
 
 
 def load_split(root: Path, seed: int) -> tuple[list[Photo], list[Photo], list[str]]:
-    """Train photos, validation photos and the label names."""
+    """Train photos, validation photos and the label names.
+
+    Training photos that show the same scene as a validation photo are left out.
+    """
     train, validation = split_ids(root, seed)
     names = json.loads((root / "labels.json").read_text())
-    return (
-        [load_photo(root, i) for i in train],
-        [load_photo(root, i) for i in validation],
-        names,
-    )
+    tags = tag_indices(root, names)
+    masks = root / "masks"
+    held = [load_photo(root, i, masks / f"{i}.png", tags[i]) for i in validation]
+    photos = [load_photo(root, i, masks / f"{i}.png", tags[i]) for i in train]
+    return without_duplicates(photos, held), held, names
+
+
+def tag_indices(root: Path, names: list[str]) -> dict[str, tuple[int, ...]]:
+    """Label indices every photo is tagged with, by id."""
+    return {r["id"]: tuple(names.index(tag) for tag in r["tags"]) for r in read_index(root)}
+
+
+def load_pseudo(root: Path, masks: Path, held: list[Photo], names: list[str]) -> list[Photo]:
+    """Photos with tags only, with the masks of an earlier round."""
+    tags = tag_indices(root, names)
+    ids = [row["id"] for row in read_index(root) if row["level"] == "image"]
+    photos = [load_photo(root, i, masks / f"{i}.png", tags[i]) for i in ids]
+    return without_duplicates(photos, held)
 
 
 def export(net: GarmentParser, path: Path) -> None:
@@ -211,8 +233,8 @@ def export(net: GarmentParser, path: Path) -> None:
         (sample,),
         str(path),
         input_names=["images"],
-        output_names=["labels", "scores"],
-        dynamic_axes={"images": batch, "labels": batch, "scores": batch},
+        output_names=["labels", "scores", "presence"],
+        dynamic_axes=dict.fromkeys(("images", "labels", "scores", "presence"), batch),
         opset_version=17,
         dynamo=False,
     )
