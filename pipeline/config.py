@@ -71,7 +71,7 @@ class PersonConfig(_Section):
     keep_score: Share = Field(0.25, description="score that keeps a person already followed")
     iou: Share = Field(0.5, description="overlap above which two boxes are one person")
     pixels: int = Field(
-        0, ge=0, le=4_000_000, description="size of the picture the detector sees; 0: the model's"
+        0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
     )
     interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
     refresh_s: Seconds = Field(2.0, description="longest time without one, even if all is still")

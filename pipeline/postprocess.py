@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.anchors import CENTRE, SIZE, ssd_anchors
+from engines.boxes import overlaps
 from pipeline.types import Box, Parsing
 from pipeline.yuv import inside
 
@@ -17,16 +18,7 @@ F32 = npt.NDArray[np.float32]
 
 def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Intersection over union of every box in ``a`` (n, 4) with every box in ``b`` (m, 4)."""
-    first, second = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64)
-    second = second.reshape(-1, 4)
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a = np.prod(np.clip(first[:, 2:] - first[:, :2], 0, None), axis=1)
-    area_b = np.prod(np.clip(second[:, 2:] - second[:, :2], 0, None), axis=1)
-    union = area_a[:, None] + area_b[None, :] - inter
-    share: npt.NDArray[np.float64] = inter / np.where(union > 0, union, 1.0)
-    return share
+    return overlaps(a, b)[0]
 
 
 def nms(boxes: F32, scores: F32, iou: float) -> npt.NDArray[np.intp]:

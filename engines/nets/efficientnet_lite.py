@@ -91,7 +91,6 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = nn.Conv2d(STAGES[-1][4], EMBEDDING, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(EMBEDDING, eps=BN_EPS)
-
         self._frozen: list[nn.Module] = []
 
     def freeze(self, blocks: int) -> None:

@@ -32,6 +32,11 @@ HEAD_CHANNELS = (576, 1280, 512, 256, 256, 128)
 ANCHORS = (3, 6, 6, 6, 6, 6)
 
 
+def normalise(images: Tensor) -> Tensor:
+    """uint8 RGB (N, H, W, 3) to float32 (N, 3, H, W) in -1 to 1."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
 class Conv(nn.Conv2d):
     """Convolution with bias, SAME padding for even inputs and, if asked, ReLU6; depthwise if it
     is wider than one pixel and keeps its channels."""
@@ -177,5 +182,5 @@ class ExportedPerson(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        boxes, scores = self.net(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        boxes, scores = self.net(normalise(images))
         return boxes, torch.sigmoid(scores)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engines.boxes import overlaps
+
 F64 = npt.NDArray[np.float64]
 
 
@@ -45,21 +47,11 @@ class Curve:
         return float(self.recall[good[-1]]), float(self.scores[good[-1]])
 
 
-def _iou(a: F64, b: F64) -> tuple[F64, F64]:
-    """IoU, and share of each ``a`` inside of each ``b``; both (a, b)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a = np.prod(a[:, 2:] - a[:, :2], axis=1)[:, None]
-    area_b = np.prod(b[:, 2:] - b[:, :2], axis=1)[None]
-    return inter / np.maximum(area_a + area_b - inter, 1e-9), inter / np.maximum(area_a, 1e-9)
-
-
 def _judge(look: Looked, least: float) -> npt.NDArray[np.int8]:
     """1 right, 0 wrong, -1 not counted, for each found box; best scores choose first."""
     verdict = np.zeros(len(look.found), np.int8)
-    iou, _ = _iou(look.found, look.people)
-    near, within = _iou(look.found, look.ignore)
+    iou, _ = overlaps(look.found, look.people)
+    near, within = overlaps(look.found, look.ignore)
     taken = np.zeros(len(look.people), bool)
     for i in np.argsort(-look.scores, kind="stable"):
         free = np.where(taken, 0.0, iou[i])

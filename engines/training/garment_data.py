@@ -57,13 +57,18 @@ def split_ids(root: Path, seed: int, validation: float = 0.2) -> tuple[list[str]
     return sorted(ids[i] for i in order[held:]), sorted(ids[i] for i in order[:held])
 
 
+def read_rgb(path: Path) -> Image | None:
+    """A picture as RGB, or ``None`` if it cannot be read."""
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def load_photo(root: Path, photo_id: str, mask: Path, tags: tuple[int, ...] = ()) -> Photo:
     """Read one photo from the data folder, and its mask file."""
-    bgr = cv2.imread(str(root / "photos" / f"{photo_id}.jpg"), cv2.IMREAD_COLOR)
+    rgb = read_rgb(root / "photos" / f"{photo_id}.jpg")
     labels = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
-    if bgr is None or labels is None:
+    if rgb is None or labels is None:
         raise FileNotFoundError(f"{root}: photo or mask of {photo_id} is missing or unreadable")
-    rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     return Photo(photo_id, rgb, np.asarray(labels, np.uint8), tags)
 
 
@@ -135,6 +140,16 @@ def take_window(
         photo.mask, matrix, CROP_SIZE, flags=flags | cv2.INTER_NEAREST, borderValue=(IGNORE,)
     )
     return np.asarray(image, np.uint8), np.asarray(mask, np.uint8)
+
+
+def paste_window(labels: Image, window: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Image:
+    """Labels of a window (xyxy, photo pixels) as a mask of the whole photo, background around."""
+    scale = (window[2:] - window[:2]) / np.array([labels.shape[1], labels.shape[0]])
+    matrix = np.array([[1 / scale[0], 0, 0], [0, 1 / scale[1], 0]])
+    matrix[:, 2] = (0.5 - window[:2]) / scale - 0.5
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    size = (shape[1], shape[0])
+    return np.asarray(cv2.warpAffine(labels, matrix, size, flags=flags, borderValue=(0,)), np.uint8)
 
 
 def _recolour(image: Image, rng: Rng) -> Image:

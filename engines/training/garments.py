@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from engines.nets.garment_parser import ExportedParser, GarmentParser
-from engines.training.averaging import follow
+from engines.training import checkpoint
 from engines.training.garment_data import (
     CROP_SIZE,
     IGNORE,
@@ -25,6 +24,7 @@ from engines.training.garment_data import (
     Photo,
     crop_window,
     load_photo,
+    paste_window,
     person_box,
     read_index,
     split_ids,
@@ -98,7 +98,7 @@ def _optimizer(net: GarmentParser, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 class Trainer:
-    """One training, resumable from ``checkpoint`` after every epoch."""
+    """One training, resumable from a checkpoint after every epoch."""
 
     def __init__(self, photos: list[Photo], labels: int, imagenet: Path, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
@@ -119,29 +119,21 @@ class Trainer:
         )
         self.epoch = 0
 
-    def save(self, checkpoint: Path) -> None:
-        """Write the state after the last finished epoch, whole or not at all."""
-        parts = {
+    def _parts(self) -> dict[str, checkpoint.Part]:
+        return {
             "net": self.net,
             "average": self.average,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
-        state = {name: part.state_dict() for name, part in parts.items()}
-        partial = checkpoint.with_suffix(".part")
-        torch.save({**state, "epoch": self.epoch, "recipe": asdict(self.recipe)}, partial)
-        partial.replace(checkpoint)
 
-    def resume(self, checkpoint: Path) -> None:
-        """Continue from ``checkpoint``; the recipe must be the one it was written with."""
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            raise ValueError(f"{checkpoint}: written with another recipe; remove it to start anew")
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch = state["epoch"]
+    def save(self, path: Path) -> None:
+        """Write the state after the last finished epoch, whole or not at all."""
+        checkpoint.save(path, self._parts(), self.epoch, asdict(self.recipe))
+
+    def resume(self, path: Path) -> None:
+        """Continue from ``path``; the recipe must be the one it was written with."""
+        self.epoch = checkpoint.resume(path, self._parts(), asdict(self.recipe))
 
     def run_epoch(self) -> Iterator[Progress]:
         """Train one epoch, yielding after every step."""
@@ -163,7 +155,7 @@ class Trainer:
             self.optimizer.step()
             self.schedule.step()
             done = self.epoch * self.steps + step
-            follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
+            checkpoint.follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
             yield Progress(self.epoch, step + 1, self.steps, float(loss.detach()))
         self.epoch += 1
 
@@ -174,14 +166,7 @@ def predict_photo(net: GarmentParser, photo: Photo) -> npt.NDArray[np.uint8]:
     window = crop_window(person_box(photo.mask))
     image, _ = take_window(photo, window)
     labels, *_ = ExportedParser(net)(torch.from_numpy(image)[None])
-    small = np.asarray(labels[0], np.uint8)
-    shift = window[:2].astype(np.float64)
-    scale = (window[2:] - window[:2]) / np.array([small.shape[1], small.shape[0]])
-    matrix = np.array([[1 / scale[0], 0, 0], [0, 1 / scale[1], 0]])
-    matrix[:, 2] = (0.5 - shift) / scale - 0.5
-    size = (photo.mask.shape[1], photo.mask.shape[0])
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
-    return np.asarray(cv2.warpAffine(small, matrix, size, flags=flags, borderValue=(0,)), np.uint8)
+    return paste_window(np.asarray(labels[0], np.uint8), window, photo.mask.shape)
 
 
 def confusion(

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from engines.anchors import CENTRE, SIZE, ssd_anchors
-from engines.nets.person_ssd import PersonSSD
-from engines.training.averaging import follow
+from engines.boxes import overlaps
+from engines.nets.person_ssd import PersonSSD, normalise
+from engines.training import checkpoint
 from engines.training.people_data import Scene
 from engines.training.people_scenes import SIZES, Material
 
@@ -35,20 +36,8 @@ class Recipe:
     weight_decay: float = 1e-3
     ema: float = 0.998
     frozen_blocks: int = 3
-    every: int = 200
     seed: int = 0
     threads: int = 2
-
-
-def overlaps(boxes: F32, anchors: F32) -> tuple[F32, F32]:
-    """IoU and share of each anchor covered, both (boxes, anchors); all xyxy."""
-    low = np.maximum(boxes[:, None, :2], anchors[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], anchors[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    own = np.prod(anchors[:, 2:] - anchors[:, :2], axis=1)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    iou = inter / np.maximum(area[:, None] + own[None] - inter, 1e-9)
-    return iou.astype(np.float32), (inter / own[None]).astype(np.float32)
 
 
 def encode(scene: Scene) -> tuple[F32, F32]:
@@ -65,8 +54,8 @@ def encode(scene: Scene) -> tuple[F32, F32]:
     marks = np.zeros(len(anchors), np.float32)
     codes = np.zeros((len(anchors), 4), np.float32)
     if len(scene.ignore):
-        _, covered = overlaps((scene.ignore / share).astype(np.float32), anchors)
-        marks[(covered > 0.4).any(axis=0)] = UNKNOWN
+        _, covered = overlaps(anchors, scene.ignore / share)
+        marks[(covered > 0.4).any(axis=1)] = UNKNOWN
     if not len(scene.people):
         return marks, codes
     people = (scene.people / share).astype(np.float32)
@@ -123,7 +112,7 @@ class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 class Trainer:
-    """One training, resumable from ``checkpoint``."""
+    """One training, resumable from a checkpoint."""
 
     def __init__(self, net: PersonSSD, material: Material, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
@@ -141,38 +130,28 @@ class Trainer:
         )
         self.step = 0
 
-    def save(self, checkpoint: Path) -> None:
-        """Write the state, whole or not at all."""
-        parts = {
+    def _parts(self) -> dict[str, checkpoint.Part]:
+        return {
             "net": self.net,
             "average": self.average,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
-        state = {name: part.state_dict() for name, part in parts.items()}
-        partial = checkpoint.with_suffix(".part")
-        torch.save({**state, "step": self.step, "recipe": asdict(self.recipe)}, partial)
-        partial.replace(checkpoint)
 
-    def resume(self, checkpoint: Path) -> None:
-        """Continue from ``checkpoint``; the recipe must be the one it was written with."""
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
-            raise ValueError(f"{checkpoint}: written with another recipe; remove it to start anew")
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.step = state["step"]
+    def save(self, path: Path) -> None:
+        """Write the state after the last finished step, whole or not at all."""
+        checkpoint.save(path, self._parts(), self.step, asdict(self.recipe))
+
+    def resume(self, path: Path) -> None:
+        """Continue from ``path``; the recipe must be the one it was written with."""
+        self.step = checkpoint.resume(path, self._parts(), asdict(self.recipe))
 
     def run(self) -> Iterator[float]:
         """Train to the end, yielding the loss of every step."""
         self.batches.first = self.step
         self.net.train()
         for images, marks, codes in DataLoader(self.batches, None, num_workers=1):
-            pixels = (images.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(
-                memory_format=torch.channels_last
-            )
+            pixels = normalise(images).contiguous(memory_format=torch.channels_last)
             boxes, logits = self.net(pixels)
             loss = detection_loss(boxes, logits, marks, codes)
             self.optimizer.zero_grad(set_to_none=True)
@@ -181,5 +160,6 @@ class Trainer:
             self.optimizer.step()
             self.schedule.step()
             self.step += 1
-            follow(self.average, self.net, min(self.recipe.ema, (1 + self.step) / (10 + self.step)))
+            keep = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+            checkpoint.follow(self.average, self.net, keep)
             yield float(loss.detach())

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.training.garment_data import Image
+from engines.training.garment_data import Image, read_rgb
 
 F64 = npt.NDArray[np.float64]
 
@@ -35,12 +35,6 @@ class Cutout:
 
     rgb: Image
     alpha: Image
-
-
-def read_rgb(path: Path) -> Image | None:
-    """A picture as RGB, or ``None`` if it cannot be read."""
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def coco_scene(root: Path, stem: str) -> Scene:

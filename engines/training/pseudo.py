@@ -17,7 +17,14 @@ import torch.nn.functional as F
 
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.garment_parser import GarmentParser
-from engines.training.garment_data import Image, Photo, crop_window, person_box, take_window
+from engines.training.garment_data import (
+    Image,
+    Photo,
+    crop_window,
+    paste_window,
+    person_box,
+    take_window,
+)
 
 
 @torch.no_grad()
@@ -25,17 +32,6 @@ def _logits(net: GarmentParser, photo: Photo, window: npt.NDArray[np.float64]) -
     image, _ = take_window(photo, window)
     pixels = normalise(torch.from_numpy(image)[None])
     return (net(pixels)[0] + net(pixels.flip(3))[0].flip(2)) / 2
-
-
-def _paste(
-    labels: Image, window: npt.NDArray[np.float64], shape: tuple[int, int]
-) -> npt.NDArray[np.uint8]:
-    scale = (window[2:] - window[:2]) / np.array([labels.shape[1], labels.shape[0]])
-    matrix = np.array([[1 / scale[0], 0, 0], [0, 1 / scale[1], 0]])
-    matrix[:, 2] = (0.5 - window[:2]) / scale - 0.5
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
-    size = (shape[1], shape[0])
-    return np.asarray(cv2.warpAffine(labels, matrix, size, flags=flags, borderValue=(0,)), np.uint8)
 
 
 def _largest(mask: Image) -> Image:
@@ -62,7 +58,7 @@ def pseudo_mask(net: GarmentParser, photo: Photo, allowed: Sequence[int]) -> Ima
         logits = _logits(net, photo, window) + shut[:, None, None]
         fine = F.interpolate(logits[None], scale_factor=4.0, mode="bilinear", align_corners=False)
         labels = fine[0].argmax(dim=0).to(torch.uint8).numpy()
-        mask = _largest(_paste(labels, window, (shape[0], shape[1])))
+        mask = _largest(paste_window(labels, window, photo.mask.shape))
         if not mask.any():
             break
         window = crop_window(person_box(mask))
