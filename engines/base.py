@@ -94,10 +94,20 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Arrays) -> None:
         spec.check(inputs[spec.name])
 
 
-def warm_up(engine: Engine, batch: int = 1) -> None:
-    """Run once on zeros, so that the first real frame does not pay for lazy set-up."""
-    zeros = {
-        spec.name: np.zeros([batch if n is None else n for n in spec.shape], spec.dtype)
-        for spec in engine.inputs
-    }
+def refused(inputs: Arrays, error: Exception) -> str:
+    """What to say when a library fails on inputs of the right kind."""
+    shapes = ", ".join(f"'{name}' {array.shape}" for name, array in inputs.items())
+    return f"the model cannot run on {shapes}: {str(error).splitlines()[0]}"
+
+
+def warm_up(engine: Engine, size: tuple[int, int], batch: int = 1) -> None:
+    """Run once on zeros, so that the first real frame does not pay for lazy set-up.
+
+    ``size`` (width, height) is that of pictures, where the model takes any.
+    """
+    free = (batch, size[1], size[0])
+    zeros = {}
+    for spec in engine.inputs:
+        shape = [free[min(i, 2)] if n is None else n for i, n in enumerate(spec.shape)]
+        zeros[spec.name] = np.zeros(shape, spec.dtype)
     engine.infer(zeros)

@@ -10,12 +10,14 @@ import numpy as np
 from engines.base import (
     Array,
     Arrays,
+    EngineInputError,
     EngineOptions,
     EngineUnavailableError,
     ModelFileError,
     Precision,
     TensorSpec,
     check_inputs,
+    refused,
 )
 
 _DTYPES = {
@@ -65,7 +67,10 @@ class OnnxRuntimeEngine:
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)
         names = [spec.name for spec in self.outputs]
-        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        try:
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        except Exception as error:  # the library's own classes differ between versions
+            raise EngineInputError(refused(inputs, error)) from error
 
     def __enter__(self) -> OnnxRuntimeEngine:
         return self

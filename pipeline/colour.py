@@ -1,12 +1,15 @@
 """Names for the colours inside of a mask.
 
-The eleven basic colour terms (Berlin and Kay, 1969) plus beige and navy, which shops use. Each
-pixel is named by a table over coarse RGB; the garment takes the name most of its pixels have.
+Every pixel takes the word of the nearest ISCC-NBS centroid in CIELAB (Kelly and Judd, "Color:
+Universal Language and Dictionary of Names", NBS Special Publication 440, 1976), the 267 centroids
+put under the thirteen words shops use; the garment takes the words most of its pixels have.
 """
 
 from __future__ import annotations
 
+import csv
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,62 +21,37 @@ NAMES = (
     "black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink",
     "brown", "beige", "navy",
 )  # fmt: skip
-_INDEX = {name: i for i, name in enumerate(NAMES)}
-#: Hue in degrees below which a colour has the name, read in order.
-_HUES = ((14, "red"), (42, "orange"), (70, "yellow"), (165, "green"), (255, "blue"),
-         (290, "purple"), (338, "pink"), (361, "red"))  # fmt: skip
+#: Share of a garment's pixels its second colour needs to be named.
+SECOND = 0.25
 _BITS = 5
+_TABLE = Path(__file__).with_name("colours.csv")
 
 
-def _grey_name(lightness: float) -> str:
-    return "black" if lightness < 25 else "white" if lightness > 78 else "grey"
-
-
-def _light_warm_name(hue: float, chroma: float, lightness: float) -> str | None:
-    """Beige and brown: the muted or dark side of red, orange and yellow."""
-    if not 10 <= hue < 70:
-        return None
-    if lightness > 62 and chroma < 30:
-        return "beige"
-    if lightness < 58 and (chroma < 55 or lightness < 42) and hue < 55:
-        return "brown"
-    return None
-
-
-def name_of(lightness: float, chroma: float, hue: float) -> str:
-    """Name of one colour: CIE L* (0 to 100), chroma in the a*b* plane, HSV hue in degrees."""
-    if lightness < 6 or chroma < 6 or (chroma < 12 and lightness < 35):
-        return _grey_name(lightness)
-    if chroma < (16 if lightness > 80 else 11) and not 10 <= hue < 70:
-        return _grey_name(lightness)  # shadows and sky tint white cloth
-    warm = _light_warm_name(hue, chroma, lightness)
-    if warm is not None:
-        return warm
-    name = next(name for limit, name in _HUES if hue < limit)
-    if name == "blue" and lightness < 28:
-        return "navy"
-    if name in ("red", "purple") and lightness > 65:
-        return "pink"
-    if name == "pink" and lightness < 42:
-        return "red" if hue > 325 else "purple"
-    return name
+def _lab(rgb: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """CIELAB (n, 3) of sRGB (n, 3) in 0 to 255."""
+    scaled = (rgb / 255).astype(np.float32)
+    return np.asarray(cv2.cvtColor(scaled[None], cv2.COLOR_RGB2Lab)[0], np.float32)
 
 
 @lru_cache(maxsize=1)
 def colour_table() -> npt.NDArray[np.uint8]:
     """Colour index for every RGB value of 5 bits a channel, (32768,) uint8."""
-    steps = ((np.arange(1 << _BITS) + 0.5) * (256 >> _BITS)).astype(np.uint8)
-    rgb = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=3).reshape(1, -1, 3)
-    scaled = rgb.astype(np.float32) / 255
-    lab = cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab)[0]
-    hue = cv2.cvtColor(scaled, cv2.COLOR_RGB2HSV)[0, :, 0]
-    chroma = np.hypot(lab[:, 1], lab[:, 2])
-    rows = zip(lab[:, 0].tolist(), chroma.tolist(), hue.tolist(), strict=True)
-    return np.array([_INDEX[name_of(*row)] for row in rows], np.uint8)
+    with _TABLE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    codes = [bytes.fromhex(row["srgb"][1:]) for row in rows]
+    centroids = _lab(np.array([list(code) for code in codes], np.float64))
+    terms = np.array([NAMES.index(row["term"]) for row in rows], np.uint8)
+    steps = (np.arange(1 << _BITS) + 0.5) * (256 >> _BITS)
+    cube = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=3).reshape(-1, 3)
+    points = _lab(cube)
+    # |a - b|^2 without the |a|^2 that all centroids share.
+    distance = (centroids**2).sum(axis=1) - 2 * points @ centroids.T
+    return np.asarray(terms[distance.argmin(axis=1)], np.uint8)
 
 
-def colour_name(rgb: Rgb, mask: npt.NDArray[np.bool_]) -> tuple[str, float]:
-    """Name of the colour most pixels under ``mask`` have, and their share (0 to 1).
+def colour_names(rgb: Rgb, mask: npt.NDArray[np.bool_]) -> list[tuple[str, float]]:
+    """The colour most pixels under ``mask`` have, and a second one if a quarter has it, with the
+    share of each (0 to 1).
 
     Args:
         rgb: uint8 (h, w, 3).
@@ -85,5 +63,9 @@ def colour_name(rgb: Rgb, mask: npt.NDArray[np.bool_]) -> tuple[str, float]:
     pixels = rgb[mask].astype(np.uint32) >> (8 - _BITS)
     codes = (pixels[:, 0] << (2 * _BITS)) | (pixels[:, 1] << _BITS) | pixels[:, 2]
     votes = np.bincount(colour_table()[codes], minlength=len(NAMES))
-    best = int(votes.argmax())
-    return NAMES[best], float(votes[best] / votes.sum())
+    shares = votes / votes.sum()
+    best, second = np.argsort(-shares, kind="stable")[:2].tolist()
+    names = [(NAMES[best], float(shares[best]))]
+    if shares[second] >= SECOND:
+        names.append((NAMES[second], float(shares[second])))
+    return names

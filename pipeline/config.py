@@ -66,9 +66,9 @@ class MotionConfig(_Section):
 class PersonConfig(_Section):
     """Person detection."""
 
-    model: str = Field("person-ssdlite", description="a registered person-detection model")
-    score: Share = Field(0.45, description="score a person needs to be believed")
-    keep_score: Share = Field(0.25, description="score that keeps a person already followed")
+    model: str = Field("person-store-int8", description="a registered person-detection model")
+    score: Share = Field(0.35, description="score a person needs to be believed")
+    keep_score: Share = Field(0.18, description="score that keeps a person already followed")
     iou: Share = Field(0.5, description="overlap above which two boxes are one person")
     pixels: int = Field(
         0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
@@ -90,8 +90,6 @@ class GarmentConfig(_Section):
 
     enabled: bool = True
     model: str = Field("garments-lite0", description="a registered garment-parsing model")
-    score: Share = Field(0.3, description="mean score a garment's pixels need")
-    min_area: Share = Field(0.001, description="least share of the crop a garment covers")
     min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")
     refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
@@ -101,8 +99,9 @@ class GarmentConfig(_Section):
 class VoteConfig(_Section):
     """Fusing a person's crops into tags."""
 
-    appear: Share = Field(0.25, description="fused score at which a tag appears")
-    vanish: Share = Field(0.15, description="fused score under which it vanishes")
+    appear: Share = Field(0.4, description="fused probability at which a garment appears")
+    vanish: Share = Field(0.25, description="fused probability under which it vanishes")
+    fine: Share = Field(0.35, description="probability a label needs, else its category is said")
     looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
     memory: Share = Field(0.75, description="weight of the past against a new crop")
 
@@ -164,7 +163,7 @@ class Config(_Section):
     @property
     def vote_policy(self) -> VotePolicy:
         vote = self.vote
-        return VotePolicy(vote.appear, vote.vanish, vote.looks, vote.memory)
+        return VotePolicy(vote.appear, vote.vanish, vote.fine, vote.looks, vote.memory)
 
 
 Path_ = tuple[str | int, ...]

@@ -95,9 +95,9 @@ def check_model(spec: ModelSpec, console: Console) -> None:
         if version is None:
             continue
         with open_engine(path, backend) as engine:
-            warm_up(engine)
+            warm_up(engine, spec.size)
             start = time.perf_counter()
-            warm_up(engine)
+            warm_up(engine, spec.size)
             taken = 1000 * (time.perf_counter() - start)
             line = f"  {backend} {version}, {engine.precision}: {taken:.1f} ms a picture"
             console.print(line, highlight=False)

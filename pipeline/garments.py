@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 
 from engines.base import Engine
-from engines.zoo import Label, ModelSpec, labels
-from pipeline.colour import colour_name
+from engines.zoo import Label, ModelSpec, categories, labels
+from pipeline.attributes import attributes, body_of
+from pipeline.colour import colour_names
 from pipeline.config import GarmentConfig
 from pipeline.crop import person_window, quality
-from pipeline.postprocess import label_box, label_summary
+from pipeline.postprocess import large_pieces, mask_box
 from pipeline.stages import MOST_BATCH
-from pipeline.types import Box, Frame, Parsing, Tag, TaggedFrame, Track
+from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import Rgb
 
@@ -23,19 +24,25 @@ from pipeline.yuv import Rgb
 NO_GARMENT = frozenset({"null", "hair", "skin"})
 #: Looks after which a track is settled and only refreshed.
 SETTLED = 3
+#: Probability under which a label is no evidence.
+LEAST_SCORE = 0.1
 
 
 class GarmentParser:
     """Runs the parsing model on person crops."""
 
-    def __init__(self, engine: Engine, spec: ModelSpec, settings: GarmentConfig) -> None:
+    def __init__(self, engine: Engine, spec: ModelSpec) -> None:
         self._engine = engine
         self._spec = spec
-        self._settings = settings
         self.labels: tuple[Label, ...] = labels(spec.name)
+        self._categories = categories(spec.name)
+        self._members = {
+            name: [i for i, label in enumerate(self.labels) if label.category == name]
+            for name in self._categories
+        }
 
     def parse(self, people: Sequence[tuple[Frame, Box]]) -> list[tuple[Parsing, tuple[Tag, ...]]]:
-        """Parsing and tags of each person, cropped from full resolution, in batches."""
+        """Parsing and evidence of each person, cropped from full resolution, in batches."""
         out: list[tuple[Parsing, tuple[Tag, ...]]] = []
         for start in range(0, len(people), MOST_BATCH):
             part = people[start : start + MOST_BATCH]
@@ -49,30 +56,75 @@ class GarmentParser:
             scores = np.array(result["scores"], np.float32)
             for i, (window, crop) in enumerate(zip(windows, crops, strict=True)):
                 parsing = Parsing(window, found[i], scores[i])
-                out.append((parsing, self.tags(parsing, crop)))
+                worn = result["worn"][i].tolist(), result["categories"][i].tolist()
+                out.append((parsing, self.evidence(parsing, crop, *worn)))
         return out
 
-    def tags(self, parsing: Parsing, crop: Rgb) -> tuple[Tag, ...]:
-        """Garments present in one crop, best first, each with the colour inside of its mask."""
-        cells, scores = label_summary(parsing, len(self.labels))
-        least = self._settings.min_area * parsing.labels.size
-        small: Rgb | None = None
+    def evidence(
+        self, parsing: Parsing, crop: Rgb, worn: list[float], groups: list[float]
+    ) -> tuple[Tag, ...]:
+        """What one crop says for labels and categories, however little; see ``pipeline.vote``.
+
+        Args:
+            crop: the picture that was parsed, RGB uint8.
+            worn: probability of each label.
+            groups: probability of each category.
+        """
+        look = _Crop(parsing, crop, self.labels, self._spec.name)
         tags = []
-        for i in np.flatnonzero((cells >= least) & (scores >= self._settings.score)).tolist():
-            label = self.labels[i]
-            if label.name in NO_GARMENT:
+        for i, (name, group) in enumerate((label.name, label.category) for label in self.labels):
+            if worn[i] < LEAST_SCORE or name in NO_GARMENT:
                 continue
-            if small is None:
-                height, width = parsing.labels.shape
-                size = (width, height)
-                small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-            colour, _ = colour_name(small, parsing.labels == i)
-            box, score = label_box(parsing, i), round(float(scores[i]), 4)
-            tags.append(
-                Tag("garment", label.name, label.category, score, box, colour,
-                    model=self._spec.name)
-            )  # fmt: skip
-        return tuple(sorted(tags, key=lambda tag: -tag.score))
+            # A label without a cell of its own lies among those of its category.
+            near = self._members[group] if group else []
+            tags.append(look.tag(name, group, worn[i], [i]) or look.tag(name, group, worn[i], near))
+        tags += [
+            look.tag(name, name, groups[i], self._members[name], "category")
+            for i, name in enumerate(self._categories)
+            if groups[i] >= LEAST_SCORE
+        ]
+        return tuple(tag for tag in tags if tag is not None)
+
+
+#: Box, colours and attributes of a set of cells.
+_Where = tuple[Box, tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+class _Crop:
+    """One parsed crop, and the tags its cells make."""
+
+    def __init__(self, parsing: Parsing, crop: Rgb, known: tuple[Label, ...], model: str) -> None:
+        self._parsing = parsing
+        self._crop = crop
+        self._model = model
+        self._body = body_of(parsing.labels, known)
+        self._present = set(np.unique(parsing.labels).tolist())
+        self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
+        height, width = parsing.labels.shape
+        self._small = np.asarray(
+            cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
+
+    def tag(
+        self, label: str, category: str | None, score: float, members: list[int],
+        level: Level = "fine",
+    ) -> Tag | None:  # fmt: skip
+        """The tag of a label, or of a category's labels together; ``None`` without a cell."""
+        here = tuple(i for i in members if i in self._present)
+        if not here:
+            return None
+        if (here, category) not in self._looks:
+            self._looks[here, category] = self._look(here, category)
+        box, colours, more = self._looks[here, category]
+        return Tag("garment", label, category, score, box, colours, more, level, model=self._model)
+
+    def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
+        labels = self._parsing.labels
+        mask = labels == members[0] if len(members) == 1 else np.isin(labels, members)
+        mask = large_pieces(mask)
+        colours = tuple(name for name, _ in colour_names(self._small, mask))
+        more = attributes(self._body, mask, category) if self._body else ()
+        return mask_box(self._parsing.window, mask), colours, more
 
 
 @dataclass(slots=True)
@@ -106,8 +158,8 @@ class GarmentStage:
         ]
         best = set()
         parsed = self._parser.parse([(frame, track.box) for frame, track in chosen])
-        for (frame, track), (_, tags) in zip(chosen, parsed, strict=True):
-            if self._record(frame, track, tags):
+        for (frame, track), (_, evidence) in zip(chosen, parsed, strict=True):
+            if self._record(frame, track, evidence):
                 best.add((id(frame), track.id))
         out = [self._attach(tagged, best) for tagged in rated]
         for tagged in batch:
@@ -141,15 +193,16 @@ class GarmentStage:
             return True
         return age >= settings.refresh_s or track.quality > settings.better * look.best
 
-    def _record(self, frame: Frame, track: Track, tags: tuple[Tag, ...]) -> bool:
+    def _record(self, frame: Frame, track: Track, evidence: tuple[Tag, ...]) -> bool:
         """Count one crop; whether it is the track's best so far."""
         key = (frame.source, track.id)
         look = self._looks.setdefault(key, _Look(TrackVote(self._vote)))
-        look.vote.add(tags)
+        best = max(look.best, track.quality)
+        look.vote.add(evidence, max(track.quality / best, 0.1) if best > 0 else 1.0)
         look.at = frame.pts
         look.tags = tuple(replace(tag, track_id=track.id) for tag in look.vote.result())
         better = track.quality > look.best
-        look.best = max(look.best, track.quality)
+        look.best = best
         return better
 
     def _attach(self, tagged: TaggedFrame, best: set[tuple[int, int]]) -> TaggedFrame:

@@ -19,6 +19,7 @@ from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
 from pipeline.stages import DetectStage
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
+from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import from_bgr
 
 
@@ -72,10 +73,13 @@ class TaggedPhoto:
 class PhotoTagger:
     """Finds people in pictures and parses each; a picture without people is parsed whole."""
 
-    def __init__(self, detector: DetectStage, parser: GarmentParser, least_score: float) -> None:
+    def __init__(
+        self, detector: DetectStage, parser: GarmentParser, least_score: float, vote: VotePolicy
+    ) -> None:
         self._detector = detector
         self._parser = parser
         self._least = least_score
+        self._vote = replace(vote, looks=1)
 
     def tag(self, path: Path) -> TaggedPhoto:
         """Tag one picture.
@@ -91,8 +95,11 @@ class PhotoTagger:
         boxes = [p.box for p in persons] or [whole]
         parsed = self._parser.parse([(frame, box) for box in boxes])
         tags = []
-        for i, (_, own) in enumerate(parsed):
+        for i, (_, evidence) in enumerate(parsed):
             number = i + 1 if persons else None
+            vote = TrackVote(self._vote)
+            vote.add(evidence)
+            own = vote.result()
             tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
         return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engines.anchors import CENTRE, SIZE, ssd_anchors
 from engines.boxes import overlaps
 from pipeline.types import Box, Parsing
-from pipeline.yuv import inside
+from pipeline.yuv import Window, inside
 
 F32 = npt.NDArray[np.float32]
 
@@ -60,20 +60,22 @@ Decoder = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
 DETECTION_DECODERS: dict[str, Decoder] = {"ssd": ssd_detections}
 
 
-def label_summary(parsing: Parsing, count: int) -> tuple[npt.NDArray[np.intp], F32]:
-    """Cells per label (count,) and mean score per label (count,)."""
-    flat = parsing.labels.ravel()
-    cells = np.bincount(flat, minlength=count)[:count]
-    total = np.bincount(flat, parsing.scores.ravel(), minlength=count)[:count]
-    return cells, (total / np.maximum(cells, 1)).astype(np.float32)
+def large_pieces(mask: npt.NDArray[np.bool_], least: float = 0.25) -> npt.NDArray[np.bool_]:
+    """A mask (h, w) without connected pieces smaller than ``least`` of its largest: strays."""
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count <= 2:
+        return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    keep = np.concatenate([[False], areas >= least * areas.max()])
+    found: npt.NDArray[np.bool_] = keep[pieces]
+    return found
 
 
-def label_box(parsing: Parsing, label: int) -> Box:
-    """Box in frame pixels around the cells of one label, which must be present."""
-    mask = parsing.labels == label
+def mask_box(window: Window, mask: npt.NDArray[np.bool_]) -> Box:
+    """Box in frame pixels around the cells (h, w) set in a window's mask, of which there is one."""
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = mask.shape
-    x0, y0, x1, y1 = parsing.window
+    x0, y0, x1, y1 = window
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
     return (
         float(x0 + xs[0] * sx),

@@ -37,8 +37,9 @@ _OUT = "out"
 def open_model(config: Config, name: str) -> Engine:
     """A registered model on the configured engine, warmed up."""
     options = EngineOptions(config.engine.threads, config.engine.precision)
-    engine = open_engine(find(name), config.engine.backend, options)
-    warm_up(engine)
+    spec = find(name)
+    engine = open_engine(spec, config.engine.backend, options)
+    warm_up(engine, spec.size)
     return engine
 
 
@@ -51,7 +52,7 @@ def open_detector(config: Config, stack: ExitStack) -> DetectStage:
 def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
     """The configured garment parser; ``stack`` closes its engine."""
     engine = stack.enter_context(open_model(config, config.garments.model))
-    return GarmentParser(engine, find(config.garments.model), config.garments)
+    return GarmentParser(engine, find(config.garments.model))
 
 
 def build_stages(config: Config, stats: Stats, stack: ExitStack) -> tuple[list[Stage], Engine]:

@@ -16,6 +16,7 @@ from pipeline.yuv import Plane, Planes, Rgb, Window, to_rgb
 
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
+Level = Literal["fine", "category"]
 EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
 
 
@@ -71,10 +72,12 @@ class Tag:
 
     Attributes:
         kind: ``garment`` (later also ``logo``, ``pattern``).
-        label: the fine label, e.g. ``jeans``.
+        label: the fine label, e.g. ``jeans``; the category's name where no label is likely enough.
         category: Fashionpedia category, e.g. ``pants``; ``None`` where it has none.
-        colour: colour name inside of the garment's mask.
-        score: 0 to 1.
+        score: probability, 0 to 1, that the person wears it.
+        colours: colour names inside of the garment's mask: the first, and the second if large.
+        attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
+        level: whether ``label`` is a label or only a category.
         model: name of the model that said so.
     """
 
@@ -83,9 +86,16 @@ class Tag:
     category: str | None
     score: float
     box: Box
-    colour: str | None = None
+    colours: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    level: Level = "fine"
     track_id: int | None = None
     model: str = ""
+
+    @property
+    def colour(self) -> str | None:
+        """The first colour."""
+        return self.colours[0] if self.colours else None
 
 
 @dataclass(frozen=True, slots=True)

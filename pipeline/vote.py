@@ -1,4 +1,10 @@
-"""Many looks at one person, one answer: tags fused over a track's crops, with hysteresis."""
+"""Many looks at one person, one answer: evidence fused over a track's crops.
+
+Each crop brings, per garment category, how likely it is worn and how likely each of its labels is.
+A category is shown while its mean, weighted by how well each crop showed the person, stays above a
+threshold (with hysteresis). Its finest label is said only when that is likely enough itself;
+otherwise the category's own name is, which is less but right more often.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +19,22 @@ class VotePolicy:
     """When a tag is believed.
 
     Attributes:
-        appear: fused score at which a tag appears.
-        vanish: fused score under which a shown tag vanishes.
+        appear: fused probability at which a category appears.
+        vanish: fused probability under which a shown one vanishes.
+        fine: fused probability a label needs to be said instead of its category.
         looks: crops needed before anything is said.
-        memory: weight (0 to 1) the past keeps when a new crop arrives, once there are several.
+        memory: weight (0 to 1) the past keeps when an equally good crop arrives.
     """
 
-    appear: float = 0.25
-    vanish: float = 0.15
+    appear: float = 0.4
+    vanish: float = 0.25
+    fine: float = 0.35
     looks: int = 2
     memory: float = 0.75
+
+
+#: What a label that is being said has over others, so that two near equals do not alternate.
+STAY = 0.05
 
 
 def slot_of(tag: Tag) -> tuple[str, str]:
@@ -32,26 +44,45 @@ def slot_of(tag: Tag) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class _Slot:
-    """Evidence for one category of one person."""
+    """Evidence for one category of one person: weighted means over crops."""
 
-    score: float = 0.0
+    whole: float = 0.0
     labels: dict[str, float] = field(default_factory=dict)
-    colours: dict[str, float] = field(default_factory=dict)
-    latest: Tag | None = None
+    colours: dict[tuple[str, ...], float] = field(default_factory=dict)
+    latest: dict[str, Tag] = field(default_factory=dict)
+    said: str | None = None
     shown: bool = False
 
     def decay(self, keep: float) -> None:
-        self.score *= keep
+        self.whole *= keep
         for votes in (self.labels, self.colours):
             for name in votes:
-                votes[name] *= keep
+                votes[name] *= keep  # type: ignore[index]
 
     def add(self, tag: Tag, share: float) -> None:
-        self.score += share * tag.score
-        self.labels[tag.label] = self.labels.get(tag.label, 0.0) + share * tag.score
-        if tag.colour:
-            self.colours[tag.colour] = self.colours.get(tag.colour, 0.0) + share * tag.score
-        self.latest = tag
+        if tag.level == "category" or tag.category is None:
+            self.whole += share * tag.score
+        if tag.level == "fine":
+            self.labels[tag.label] = self.labels.get(tag.label, 0.0) + share * tag.score
+        if tag.colours:
+            self.colours[tag.colours] = self.colours.get(tag.colours, 0.0) + share * tag.score
+        self.latest[tag.label if tag.level == "fine" else ""] = tag
+
+    def result(self, policy: VotePolicy) -> Tag | None:
+        """The tag to show, if any; remembers what is shown."""
+        self.shown = self.whole >= (policy.vanish if self.shown else policy.appear)
+        if not self.shown:
+            self.said = None
+            return None
+        labels = {n: s + STAY * (n == self.said) for n, s in self.labels.items()}
+        best = max(labels, key=lambda name: labels[name], default="")
+        if not best or (labels[best] < policy.fine and "" in self.latest):
+            best = ""
+        self.said = best
+        score = self.labels[best] if best else self.whole
+        colours = max(self.colours, key=lambda names: self.colours[names], default=())
+        tag = self.latest[best]
+        return replace(tag, colours=colours, score=round(min(score, 1.0), 4))
 
 
 class TrackVote:
@@ -60,33 +91,24 @@ class TrackVote:
     def __init__(self, policy: VotePolicy) -> None:
         self.policy = policy
         self.looks = 0
+        self._weight = 0.0
         self._slots: dict[tuple[str, str], _Slot] = {}
 
-    def add(self, tags: Sequence[Tag]) -> None:
-        """Count one crop's tags. The first crops weigh equally, later ones fade the past."""
+    def add(self, evidence: Sequence[Tag], weight: float = 1.0) -> None:
+        """Count one crop's evidence; ``weight`` (above 0, 1 for a good crop) is its quality."""
         self.looks += 1
-        keep = min(1 - 1 / self.looks, self.policy.memory)
-        best: dict[tuple[str, str], Tag] = {}
-        for tag in tags:
-            slot = slot_of(tag)
-            if slot not in best or tag.score > best[slot].score:
-                best[slot] = tag
-        for evidence in self._slots.values():
-            evidence.decay(keep)
-        for slot, tag in best.items():
-            self._slots.setdefault(slot, _Slot()).add(tag, 1 - keep)
+        memory = self.policy.memory
+        past = min(self._weight, memory / (1 - memory)) if memory < 1 else self._weight
+        self._weight = past + weight
+        keep = past / self._weight
+        for slot in self._slots.values():
+            slot.decay(keep)
+        for tag in evidence:
+            self._slots.setdefault(slot_of(tag), _Slot()).add(tag, 1 - keep)
 
     def result(self) -> tuple[Tag, ...]:
         """Tags believed now, best first; remembers which are shown."""
         if self.looks < self.policy.looks:
             return ()
-        tags = []
-        for slot in self._slots.values():
-            limit = self.policy.vanish if slot.shown else self.policy.appear
-            slot.shown = slot.score >= limit
-            if slot.shown and slot.latest is not None:
-                label = max(slot.labels, key=lambda name: slot.labels[name])
-                colour = max(slot.colours, key=lambda name: slot.colours[name], default=None)
-                score = round(min(slot.score, 1.0), 4)
-                tags.append(replace(slot.latest, label=label, colour=colour, score=score))
-        return tuple(sorted(tags, key=lambda tag: -tag.score))
+        found = (slot.result(self.policy) for slot in self._slots.values())
+        return tuple(sorted((tag for tag in found if tag), key=lambda tag: -tag.score))

@@ -108,7 +108,8 @@ def _resize(
         part = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), np.uint8)
     if part.shape == (size[1], size[0]):
         return part
-    shrinks = part.shape[1] > 1.5 * size[0] or part.shape[0] > 1.5 * size[1]
+    # Up to a factor of two, two taps see every pixel: as smooth as areas, at a ninth of the cost.
+    shrinks = part.shape[1] > 2 * size[0] or part.shape[0] > 2 * size[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
 

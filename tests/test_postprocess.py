@@ -15,8 +15,8 @@ from engines.anchors import ssd_anchors
 from engines.zoo import find
 from pipeline.postprocess import (
     iou_matrix,
-    label_box,
-    label_summary,
+    large_pieces,
+    mask_box,
     nms,
     paste_labels,
     ssd_detections,
@@ -96,13 +96,19 @@ def parsing(window: tuple[int, int, int, int]) -> Parsing:
     return Parsing(window, labels, np.full((8, 4), 0.5, np.float32))
 
 
-def test_label_box_and_summary():
-    cells, scores = label_summary(parsing((0, 0, 40, 80)), 10)
-    assert cells[7] == 4
-    assert cells.sum() == 32
-    assert scores[7] == pytest.approx(0.5)
-    assert scores[3] == 0
-    assert label_box(parsing((0, 0, 40, 80)), 7) == (10, 20, 30, 40)
+def test_mask_box():
+    one = parsing((0, 0, 40, 80))
+    assert mask_box(one.window, one.labels == 7) == (10, 20, 30, 40)
+
+
+def test_strays_of_a_mask_are_left_out_and_pairs_stay():
+    mask = np.zeros((20, 20), bool)
+    mask[2:8, 2:8] = mask[12:17, 12:17] = mask[18, 1] = True
+    kept = large_pieces(mask)
+    assert kept[2:8, 2:8].all()
+    assert kept[12:17, 12:17].all()
+    assert not kept[18, 1]
+    assert not large_pieces(np.zeros((4, 4), bool)).any()
 
 
 @given(x=st.integers(-60, 60), y=st.integers(-60, 60))

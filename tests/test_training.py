@@ -14,8 +14,9 @@ from support import SHARED  # noqa: E402
 
 from engines import open_engine  # noqa: E402
 from engines.nets.efficientnet_lite import EfficientNetLite0  # noqa: E402
-from engines.nets.garment_parser import ExportedParser, GarmentParser  # noqa: E402
-from engines.training import garment_data, garments, report  # noqa: E402
+from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores  # noqa: E402
+from engines.training import calibration, garment_data, garments, report  # noqa: E402
+from engines.training.tag_figures import expected_calibration_error, micro_f1  # noqa: E402
 from pipeline.crop import person_window  # noqa: E402
 
 pytestmark = [
@@ -69,30 +70,89 @@ def test_export_matches_the_network(tmp_path):
     torch.manual_seed(0)
     net = GarmentParser(5, width=16).eval()
     path = tmp_path / "model.onnx"
-    garments.export(net, path)
+    tags = TagScores([-1, 0, 0, 1, 1], temperature=1.3)
+    tags.label_weights.copy_(torch.tensor([0.4, 0.2, 0.1, 1.5, -1.0]))
+    tags.category_weights.copy_(torch.tensor([0.1, 0.2, 0.1, 0.8, -0.5]))
+    garments.export(net, tags, path)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 320, 160, 3), np.uint8)
     with torch.no_grad():
-        labels, scores, worn = ExportedParser(net)(torch.from_numpy(pictures))
+        labels, scores, worn, groups = ExportedParser(net, tags)(torch.from_numpy(pictures))
     with open_engine(path, "onnxruntime") as engine:
         result = engine.infer({"images": pictures})
     assert (result["labels"] == labels.numpy()).mean() > 0.999
     assert np.abs(result["scores"] - scores.numpy()).max() < 1e-4
-    assert np.abs(result["presence"] - worn.numpy()).max() < 1e-4
+    assert np.abs(result["worn"] - worn.numpy()).max() < 1e-4
+    assert np.abs(result["categories"] - groups.numpy()).max() < 1e-4
+
+
+NAMES, GROUPS = ["null", "jeans", "pants", "hat"], [None, "pants", "pants", "hat"]
+PHOTOS, GROUP_PHOTOS = [99, 30, 5, 40], {"pants": 35, "hat": 40}
+
+
+def figures_of(rows):
+    return report.figures(np.array(rows), NAMES, GROUPS, PHOTOS, GROUP_PHOTOS)
 
 
 def test_figures_by_hand():
-    counts = np.array([[80, 0, 0], [5, 10, 5], [0, 10, 10]])
-    result = report.figures(
-        counts, ["null", "jeans", "pants"], [None, "pants", "pants"], [9, 30, 5]
-    )
-    assert result.accuracy == pytest.approx(100 / 120)
-    assert result.category_accuracy == pytest.approx(115 / 120)
-    assert result.foreground == pytest.approx(20 / 40)
-    assert result.recalls == {"jeans": 0.5}
+    result = figures_of([[80, 0, 0, 0], [5, 10, 5, 0], [0, 10, 10, 0], [2, 0, 0, 6]])
+    assert result.accuracy == pytest.approx(106 / 128)
+    assert result.category_accuracy == pytest.approx(121 / 128)
+    assert result.foreground == pytest.approx(26 / 48)
+    assert result.recalls == {"jeans": 0.5, "hat": 0.75}, "pants has too few training photos"
+    assert result.recall == pytest.approx(0.625)
+    assert result.category_recall == pytest.approx((35 / 40 + 0.75) / 2)
     facts = {"parameters": 3.0, "photos": 2, "train": 1, "held": 1, "seed": 0, "epochs": 1}
     text = report.card("x", result, facts)
-    assert "0.8333" in text
     assert "| jeans | 0.500 |" in text
+
+
+def test_figures_of_a_perfect_an_empty_and_a_swapped_parser():
+    true = np.diag([70, 10, 10, 10])
+    perfect = figures_of(true)
+    assert (perfect.accuracy, perfect.recall, perfect.category_recall) == (1, 1, 1)
+    empty = np.zeros((4, 4), int)
+    empty[:, 0] = true.sum(axis=1)
+    nothing = figures_of(empty)
+    assert (nothing.accuracy, nothing.foreground, nothing.recall) == (0.7, 0, 0)
+    swapped = figures_of(true[:, [0, 2, 1, 3]])
+    assert swapped.recalls == {"jeans": 0, "hat": 1}
+    assert swapped.category_accuracy == 1, "jeans for pants is right as a category"
+    assert swapped.accuracy == pytest.approx(0.8)
+
+
+def test_tag_f1_by_hand():
+    assert micro_f1([({"hat"}, {"hat"}), (set(), set())]) == 1
+    assert micro_f1([(set(), {"hat"})]) == 0
+    assert micro_f1([({"coat"}, {"hat"})]) == 0
+    assert micro_f1([({"hat", "coat"}, {"hat", "bag"}), ({"bag"}, {"bag"})]) == pytest.approx(2 / 3)
+    assert micro_f1([]) == 1
+
+
+def test_calibration_error_by_hand():
+    assert expected_calibration_error([], []) == 0
+    assert expected_calibration_error([1.0, 1.0], [True, True]) == 0
+    assert expected_calibration_error([1.0, 1.0], [False, False]) == 1
+    half = expected_calibration_error([0.5] * 10, [True] * 5 + [False] * 5)
+    assert half == pytest.approx(0)
+    assert expected_calibration_error([0.9] * 4, [True, False] * 2) == pytest.approx(0.4)
+
+
+def test_tag_scores_learn_what_is_worn():
+    """Labels whose pixels and presence agree are worn; after fitting, the scores say so."""
+    rng = np.random.default_rng(0)
+    worn = rng.random((80, 4)) < 0.4
+    worn[:, 0] = False
+    logits = torch.zeros(80, 4, 6, 3)
+    logits[:, 0] = 2.0
+    for i, j in zip(*np.nonzero(worn), strict=True):
+        logits[i, j, j, :] = 5.0
+    presence = torch.from_numpy(np.where(worn, 1.0, -1.0) + rng.normal(0, 0.5, worn.shape))
+    scores = TagScores([-1, 0, 0, 1])
+    calibration.fit_tags(scores, logits, presence.float(), worn, [1, 2, 3])
+    labels, groups = scores(logits, presence.float())
+    truth = calibration.worn_categories(worn, scores.member.numpy())
+    assert expected_calibration_error(labels[:, 1:], worn[:, 1:]) < 0.05
+    assert ((groups.numpy() > 0.5) == truth).mean() > 0.95
 
 
 def test_training_learns_resumes_and_forgets_nothing(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,21 +54,82 @@ class GarmentParser(nn.Module):
         return logits, presence
 
 
-class ExportedParser(nn.Module):
-    """The network as engines see it: ``images`` uint8 RGB (N, H, W, 3) in; ``labels`` int32 and
-    ``scores`` float32, both (N, H/2, W/2), and ``presence`` float32 (N, labels) out.
+class TagScores(nn.Module):
+    """From a crop's logits to the probability that each label and each category is worn.
 
-    Normalisation and the argmax live in the graph: the host copies neither float pictures in nor
-    59 planes of logits out.
+    Logistic regressions over what the net says of a label: its presence logit, the cells it has
+    (soft and hard count, logarithmic) and how sure it is of those. A category also hears its
+    labels together: that one of them is worn is surer than which. Both have weights shared by all
+    labels, fitted on photos the net was not trained on.
     """
 
-    def __init__(self, net: GarmentParser) -> None:
+    def __init__(self, categories: Sequence[int], temperature: float = 1.0) -> None:
+        """``categories`` holds each label's category index, or -1."""
+        super().__init__()
+        count = max(categories) + 1
+        member = torch.zeros(count, len(categories))
+        for label, category in enumerate(categories):
+            if category >= 0:
+                member[category, label] = 1.0
+        self.register_buffer("member", member)
+        self.register_buffer("label_weights", torch.zeros(5))
+        self.register_buffer("category_weights", torch.zeros(5))
+        self.temperature = temperature
+
+    def label_evidence(self, logits: Tensor, presence: Tensor) -> Tensor:
+        """Features (N, labels, 4) of pixel logits (N, labels, h, w) and presence logits."""
+        shares = torch.softmax(logits / self.temperature, dim=1).flatten(2)
+        won = (shares >= shares.amax(dim=1, keepdim=True)).float()
+        cells, sure = won.sum(dim=2), (shares * won).sum(dim=2)
+        parts = (
+            presence.clamp(-8.0, 8.0),
+            torch.log(1.0 + shares.sum(dim=2)),
+            torch.log(1.0 + cells),
+            sure / cells.clamp(min=1.0),
+        )
+        return torch.stack(parts, dim=2)
+
+    def category_evidence(self, evidence: Tensor, labels: Tensor) -> Tensor:
+        """Features (N, categories, 4) of the labels' features and probabilities (N, labels)."""
+        member = self.member
+        together = 1.0 - torch.exp(torch.log(1.0 - labels.clamp(max=0.9999)) @ member.T)
+        together = together.clamp(1e-4, 0.9999)
+        best = (evidence[:, None, :, 0] - 100.0 * (1.0 - member)).amax(dim=2)
+        soft = torch.log(1.0 + (torch.exp(evidence[..., 1]) - 1.0) @ member.T)
+        hard = torch.log(1.0 + (torch.exp(evidence[..., 2]) - 1.0) @ member.T)
+        return torch.stack((best, soft, hard, torch.log(together / (1.0 - together))), dim=2)
+
+    @staticmethod
+    def probability(evidence: Tensor, weights: Tensor) -> Tensor:
+        return torch.sigmoid(evidence @ weights[:-1] + weights[-1])
+
+    def forward(self, logits: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (N, labels) and (N, categories)."""
+        evidence = self.label_evidence(logits, presence)
+        labels = self.probability(evidence, self.label_weights)
+        grouped = self.category_evidence(evidence, labels)
+        return labels, self.probability(grouped, self.category_weights)
+
+
+class ExportedParser(nn.Module):
+    """The network as engines see it: ``images`` uint8 RGB (N, H, W, 3) in; ``labels`` int32 and
+    ``scores`` float32, both (N, H/2, W/2), ``worn`` (N, labels) and ``categories``
+    (N, categories), probabilities, out.
+
+    Normalisation, argmax and calibration live in the graph: the host copies neither float
+    pictures in nor 59 planes of logits out.
+    """
+
+    def __init__(self, net: GarmentParser, tags: TagScores) -> None:
         super().__init__()
         self.net = net
+        self.tags = tags
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         logits, presence = self.net(normalise(images))
+        worn, categories = self.tags(logits, presence)
         logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits = logits / self.tags.temperature
         peak, labels = logits.max(dim=1)
         scores = 1.0 / torch.exp(logits - peak[:, None]).sum(dim=1)
-        return labels.to(torch.int32), scores, torch.sigmoid(presence)
+        return labels.to(torch.int32), scores, worn, categories

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from engines.nets.garment_parser import ExportedParser, GarmentParser
+from engines.nets.efficientnet_lite import normalise
+from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores
 from engines.training import checkpoint
 from engines.training.garment_data import (
     CROP_SIZE,
@@ -165,8 +166,10 @@ def predict_photo(net: GarmentParser, photo: Photo) -> npt.NDArray[np.uint8]:
     """Label mask (H, W) of a whole photo, parsed inside the person's true box."""
     window = crop_window(person_box(photo.mask))
     image, _ = take_window(photo, window)
-    labels, *_ = ExportedParser(net)(torch.from_numpy(image)[None])
-    return paste_window(np.asarray(labels[0], np.uint8), window, photo.mask.shape)
+    logits, _ = net(normalise(torch.from_numpy(image)[None]))
+    logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+    labels = logits[0].argmax(dim=0).to(torch.uint8).numpy()
+    return paste_window(labels, window, photo.mask.shape)
 
 
 def confusion(
@@ -207,19 +210,19 @@ def load_pseudo(root: Path, masks: Path, held: list[Photo], names: list[str]) ->
     return without_duplicates(photos, held)
 
 
-def export(net: GarmentParser, path: Path) -> None:
+def export(net: GarmentParser, tags: TagScores, path: Path) -> None:
     """Write the ONNX file (opset 17, dynamic batch)."""
     net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     width, height = CROP_SIZE
     sample = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    batch = {0: "batch"}
+    names = ["labels", "scores", "worn", "categories"]
     torch.onnx.export(
-        ExportedParser(net).eval(),
+        ExportedParser(net, tags).eval(),
         (sample,),
         str(path),
         input_names=["images"],
-        output_names=["labels", "scores", "presence"],
-        dynamic_axes=dict.fromkeys(("images", "labels", "scores", "presence"), batch),
+        output_names=names,
+        dynamic_axes={name: {0: "batch"} for name in ["images", *names]},
         opset_version=17,
         dynamo=False,
     )

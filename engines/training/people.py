@@ -30,9 +30,9 @@ NEGATIVE, POSITIVE, UNKNOWN = 0.0, 1.0, -1.0
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 4000
+    steps: int = 2400
     batch: int = 8
-    lr: float = 4e-4
+    lr: float = 3e-4
     weight_decay: float = 1e-3
     ema: float = 0.998
     frozen_blocks: int = 3

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +62,24 @@ def coco_split(root: Path, seed: int, share: float = 1 / 3) -> tuple[list[str], 
     order = np.random.default_rng(seed).permutation(len(stems))
     held = round(len(stems) * share)
     return sorted(stems[i] for i in order[held:]), sorted(stems[i] for i in order[:held])
+
+
+def labelled_frames(labels: Path, clip: Path) -> Iterator[Scene]:
+    """Frames of a clip with their hand labels.
+
+    Args:
+        labels: JSON with ``frames``: frame number to ``people`` and ``ignore``, boxes in pixels.
+        clip: the video.
+    """
+    frames = json.loads(labels.read_text())["frames"]
+    with av.open(str(clip)) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            known = frames.get(str(index))
+            if known is not None:
+                people, ignore = (
+                    np.array(known[key], np.float64).reshape(-1, 4) for key in ("people", "ignore")
+                )
+                yield Scene(frame.to_ndarray(format="rgb24"), people, ignore)
 
 
 def cut_out(rgb: Image, mask: Image) -> Cutout | None:

@@ -14,7 +14,7 @@ from engines.training.people_data import F64, Cutout, Scene, nobody
 F32 = npt.NDArray[np.float32]
 
 #: Input sizes (width, height), multiples of 32 of about the same area, by aspect ratio.
-SIZES = ((448, 256), (384, 288), (320, 320), (288, 384), (256, 448), (512, 288))
+SIZES = ((512, 288), (448, 320), (384, 384), (320, 448), (288, 512), (576, 256))
 #: People lower than this in the scaled picture are neither wanted nor punished.
 LEAST_HEIGHT = 12.0
 #: Visible share of a person's box under which the person is neither wanted nor punished.

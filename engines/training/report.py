@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,6 +70,7 @@ class Figures:
     category_accuracy: float
     foreground: float
     recall: float
+    category_recall: float
     recalls: Mapping[str, float]
 
 
@@ -79,30 +81,58 @@ def photos_per_label(masks: Sequence[npt.NDArray[np.uint8]], labels: int) -> lis
     return counts
 
 
-def by_category(counts: Counts, categories: Sequence[str | None]) -> Counts:
-    """The confusion counts over categories; labels without one count as background."""
+def photos_per_category(
+    masks: Sequence[npt.NDArray[np.uint8]], categories: Sequence[str | None]
+) -> dict[str, int]:
+    """In how many photos each category occurs."""
+    seen: Counter[str] = Counter()
+    for mask in masks:
+        seen.update({c for i in np.unique(mask) if (c := categories[i])})
+    return dict(seen)
+
+
+def by_category(counts: Counts, categories: Sequence[str | None]) -> tuple[Counts, list[str]]:
+    """The confusion counts over categories and their names; labels without one count as
+    background, which has no name and comes first."""
     known = ["", *sorted({c for c in categories if c})]
     index = np.array([known.index(c or "") for c in categories])
     out = np.zeros((len(known), len(known)), np.int64)
     np.add.at(out, (index[:, None], index[None, :]), counts)
-    return out
+    return out, known
+
+
+def _recalls(counts: Counts, names: Sequence[str], photos: Sequence[int]) -> dict[str, float]:
+    """Pixel recall of every garment with at least 20 training photos that the photos show."""
+    return {
+        name: float(counts[i, i] / counts[i].sum())
+        for i, name in enumerate(names)
+        if photos[i] >= 20 and counts[i].sum() and name and name not in _NO_GARMENT
+    }
 
 
 def figures(
-    counts: Counts, names: Sequence[str], categories: Sequence[str | None], photos: Sequence[int]
+    counts: Counts,
+    names: Sequence[str],
+    categories: Sequence[str | None],
+    photos: Sequence[int],
+    category_photos: Mapping[str, int],
 ) -> Figures:
-    """Figures of a confusion matrix; ``photos`` counts the training photos of each label."""
-    grouped = by_category(counts, categories)
-    recalls = {
-        name: float(counts[i, i] / counts[i].sum())
-        for i, name in enumerate(names)
-        if photos[i] >= 20 and counts[i].sum() and name not in _NO_GARMENT
-    }
+    """Figures of a confusion matrix.
+
+    Args:
+        counts: (labels, labels), true by predicted.
+        photos: in how many training photos each label occurs.
+        category_photos: the same for categories.
+    """
+    grouped, known = by_category(counts, categories)
+    recalls = _recalls(counts, names, photos)
+    coarse = _recalls(grouped, known, [category_photos.get(name, 0) for name in known])
     return Figures(
         float(np.trace(counts) / counts.sum()),
         float(np.trace(grouped) / grouped.sum()),
         float(np.trace(counts[1:, 1:]) / counts[1:].sum()),
         float(np.mean(list(recalls.values()))) if recalls else 0.0,
+        float(np.mean(list(coarse.values()))) if coarse else 0.0,
         recalls,
     )
 
@@ -114,5 +144,5 @@ def card(name: str, result: Figures, facts: Mapping[str, float]) -> str:
     return CARD.format(
         name=name, rows=rows, frequent=len(result.recalls), accuracy=result.accuracy,
         category_accuracy=result.category_accuracy, foreground=result.foreground,
-        recall=result.recall, **facts,
+        recall=result.recall, category_recall=result.category_recall, **facts,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from engines import (
     precisions,
     warm_up,
 )
+from engines.anchors import ssd_anchors
 from engines.zoo import MODELS, find
 
 HERE = [name for name, version in available().items() if version]
@@ -41,7 +42,8 @@ def test_contract_of_inputs_and_outputs(spec, backend):
     with open_engine(spec, backend) as engine:
         [only] = engine.inputs
         assert (only.name, only.dtype) == ("images", np.uint8)
-        assert only.shape == (None, spec.size[1], spec.size[0], 3)
+        width, height = (None, None) if spec.multiple else spec.size
+        assert only.shape == (None, height, width, 3)
         assert engine.backend == backend
         assert engine.precision == "f32"
         for output in engine.outputs:
@@ -76,6 +78,8 @@ def test_all_backends_agree(spec):
     for name, value in results[0].items():
         if value.dtype.kind == "i":
             assert (value == results[1][name]).mean() > 0.995
+        elif spec.name.endswith("-int8"):  # rounding differs by a step here and there
+            assert np.abs(value - results[1][name]).mean() < 0.2
         else:
             assert np.abs(value - results[1][name]).max() < 1e-2
 
@@ -83,7 +87,7 @@ def test_all_backends_agree(spec):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (lambda x: {"images": x["images"][:, :10]}, "expected"),
+        (lambda x: {"images": x["images"][:, :, :, :1]}, "expected"),
         (lambda x: {"images": x["images"].astype(np.float32)}, "float32"),
         (lambda x: {"image": x["images"]}, "takes"),
         (lambda x: {}, "takes"),
@@ -97,9 +101,23 @@ def test_wrong_inputs_are_refused_before_they_run(spec, backend, change, word):
         engine.infer(change(images(spec, 1)))
 
 
+def test_sizes_a_model_cannot_take_are_input_errors(spec, backend):
+    batch = {"images": np.zeros((1, 2, 2, 3), np.uint8)}
+    with open_engine(spec, backend) as engine, pytest.raises(EngineInputError, match="images"):
+        engine.infer(batch)
+
+
+def test_models_of_free_size_take_one_after_the_other(backend):
+    spec = find("person-store")
+    with open_engine(spec, backend) as engine:
+        for size in ((512, 288), (320, 448), (288, 512), (448, 320), (384, 384), (512, 288)):
+            result = engine.infer({"images": np.zeros((1, size[1], size[0], 3), np.uint8)})
+            assert result["boxes"].shape[1] == len(ssd_anchors(*size))
+
+
 def test_warm_up_runs_on_any_batch(spec, backend):
     with open_engine(spec, backend) as engine:
-        warm_up(engine, batch=3)
+        warm_up(engine, spec.size, batch=3)
 
 
 def test_a_damaged_file_is_an_error_with_its_name(tmp_path, backend):

@@ -1,0 +1,75 @@
+"""Colours, sleeves and hems said against those read from the true masks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+
+import cv2
+import numpy as np
+
+from engines import open_engine
+from engines.training import garments
+from engines.training.garment_data import Photo, crop_window, person_box, take_window
+from engines.zoo import MODELS, labels
+from pipeline.attributes import attributes, body_of
+from pipeline.colour import SECOND, colour_names
+from pipeline.config import GarmentConfig
+from pipeline.postprocess import large_pieces
+
+#: Cells a garment must have in both masks to be compared.
+LEAST_CELLS = 20
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """What is read from the parser's mask of each garment category against the true mask."""
+    root = args.data / "street_fashion"
+    train, held, names = garments.load_split(root, args.seed)
+    photos: list[Photo] = train + held if args.all else held
+    mapping = json.loads((root / "fashionpedia_map.json").read_text())
+    spec = MODELS[args.model or GarmentConfig().model]
+    known = labels(spec.name)
+    tally: Counter[str] = Counter()
+    with open_engine(spec, args.engine) as engine:
+        for photo in photos:
+            crop, mask = take_window(photo, crop_window(person_box(photo.mask)))
+            found = engine.infer({"images": crop[None]})["labels"][0]
+            small = np.asarray(cv2.resize(crop, found.shape[::-1], interpolation=cv2.INTER_AREA))
+            true = mask[::2, ::2] * (mask[::2, ::2] < len(names))
+            bodies = body_of(found.astype(np.uint8), known), body_of(true, known)
+            for category in {c for c in mapping.values() if c}:
+                members = [i for i, label in enumerate(known) if label.category == category]
+                ours, theirs = (large_pieces(np.isin(m, members)) for m in (found, true))
+                if min(ours.sum(), theirs.sum()) < LEAST_CELLS:
+                    continue
+                said, right = colour_names(small, ours), colour_names(small, theirs)
+                alike = (ours & theirs).sum() / (ours | theirs).sum() >= 0.5
+                tally["all"] += 1
+                tally["outlined"] += alike
+                tally["same"] += said[0][0] == right[0][0]
+                tally["outlined same"] += alike and said[0][0] == right[0][0]
+                tally["among"] += said[0][0] in {name for name, _ in right}
+                tally["outlined among"] += alike and said[0][0] in {name for name, _ in right}
+                read = [
+                    dict(attributes(body, part, category)) if body else {}
+                    for body, part in zip(bodies, (ours, theirs), strict=True)
+                ]
+                for kind in ("sleeve", "length"):
+                    if alike and kind in read[0] and kind in read[1]:
+                        tally[kind] += 1
+                        tally[f"{kind} same"] += read[0][kind] == read[1][kind]
+    every, outlined = max(tally["all"], 1), max(tally["outlined"], 1)
+    figures = {
+        "garments found": tally["all"],
+        "same first colour": tally["same"] / every,
+        f"first colour has a share of {SECOND} or more": tally["among"] / every,
+        "garments outlined with IoU 0.5 or more": tally["outlined"],
+        "outlined: same first colour": tally["outlined same"] / outlined,
+        f"outlined: first colour has a share of {SECOND} or more": tally["outlined among"]
+        / outlined,
+    }
+    for kind in ("sleeve", "length"):
+        figures[f"outlined: garments with a {kind}"] = tally[kind]
+        figures[f"outlined: same {kind}"] = tally[f"{kind} same"] / max(tally[kind], 1)
+    return figures

@@ -1,0 +1,94 @@
+"""What one person detection and one parsing cost, against one EfficientNet-Lite0 pass."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engines import BACKENDS, open_engine
+from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
+from engines.zoo import MODELS
+from pipeline.config import PersonConfig
+from pipeline.garments import GarmentParser
+from pipeline.stages import DetectStage
+from pipeline.types import Frame
+from pipeline.yuv import Planes
+
+ROUNDS = 60
+
+
+class Lite0(nn.Module):
+    """The yardstick: EfficientNet-Lite0 with its thousand classes at 224 x 224."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite0()
+        self.classes = nn.Linear(EMBEDDING, 1000)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.backbone(normalise(images))
+        logits: Tensor = self.classes(self.backbone.embed(maps[-1]))
+        return logits
+
+
+def yardstick(path: Path) -> None:
+    torch.manual_seed(0)
+    sample = torch.zeros(1, 224, 224, 3, dtype=torch.uint8)
+    torch.onnx.export(
+        Lite0().eval(), (sample,), str(path), input_names=["images"], output_names=["logits"],
+        opset_version=17, dynamo=False,
+    )  # fmt: skip
+
+
+def frame_1080p() -> Frame:
+    rng = np.random.default_rng(0)
+    y, u, v = (
+        rng.integers(16, 235, shape, np.uint8) for shape in ((1080, 1920), (540, 960), (540, 960))
+    )
+    return Frame("", 0, 0.0, 0.0, 0.0, Planes(y, u, v))
+
+
+def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Median time of each job against that of the first, all run in turn."""
+    spent: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(ROUNDS):
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job()
+            spent[name].append(time.perf_counter() - start)
+    middle = {name: float(np.median(times[10:])) for name, times in spent.items()}
+    unit = next(iter(middle.values()))
+    return {name: value / unit for name, value in middle.items()}
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Ratios on every engine that is here, with cropping, resizing and decoding."""
+    frame = frame_1080p()
+    box = (800.0, 200.0, 1060.0, 900.0)
+    crop = np.zeros((1, 224, 224, 3), np.uint8)
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lite0.onnx"
+        yardstick(path)
+        for name in BACKENDS:
+            unit = open_engine(path, name)
+            jobs: dict[str, Callable[[], object]] = {"Lite0": partial(unit.infer, {"images": crop})}
+            for spec in MODELS.values():
+                engine = open_engine(spec, name)
+                if spec.task == "person-detection":
+                    stage = DetectStage(engine, spec, PersonConfig())
+                    jobs[spec.name] = partial(stage.detect, [frame])
+                elif spec.task == "garment-parsing":
+                    parser = GarmentParser(engine, spec)
+                    jobs[spec.name] = partial(parser.parse, [(frame, box)])
+            for job, ratio in ratios(jobs).items():
+                figures[f"{name}: {job} / Lite0 224x224"] = ratio
+    return figures

@@ -1,0 +1,139 @@
+"""``threadline tag`` on street photos: pixels, tags, calibration, and the same seen from afar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from engines.training import garments, report
+from engines.training.garment_data import Image, Photo, person_box
+from engines.training.tag_figures import expected_calibration_error, micro_f1
+from evaluation import pictures
+from pipeline.cli import main as threadline
+from pipeline.garments import NO_GARMENT
+
+#: Height in pixels of a person before a simulated store camera.
+FAR = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the command wrote for one photo."""
+
+    record: dict[str, Any]
+    mask: Image
+
+
+def far_camera(photo: Photo) -> Image:
+    """The photo as a compressed camera sees a walking person 128 px tall, BGR."""
+    box = person_box(photo.mask)
+    scale = min(FAR / (box[3] - box[1]), 1.0)
+    bgr = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2BGR)
+    small = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    moved = cv2.blur(small, (3, 1))
+    _, packed = cv2.imencode(".jpg", moved, [cv2.IMWRITE_JPEG_QUALITY, 40])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+def tag_photos(photos: list[Photo], view: Callable[[Photo], Image], engine: str) -> list[Said]:
+    """Run the command itself, as a user would, on one view of each photo."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        files = []
+        for photo in photos:
+            files.append(Path(folder) / f"{photo.id}.png")
+            cv2.imwrite(str(files[-1]), view(photo))
+        sys.argv = ["threadline", "tag", *map(str, files), "--out", str(out), "--masks"]
+        sys.argv += ["--engine", engine]
+        try:
+            threadline()
+        except SystemExit as done:
+            if done.code:
+                raise
+        records = [json.loads(line) for line in (out / "tags.jsonl").read_text().splitlines()]
+
+        masks = [
+            np.asarray(cv2.imread(str(out / "masks" / f"{p.id}.png"), cv2.IMREAD_UNCHANGED))
+            for p in photos
+        ]
+        return [Said(r, m) for r, m in zip(records, masks, strict=True)]
+
+
+def tag_pairs(
+    photos: list[Photo], said: list[Said], names: list[str], mapping: dict[str, str | None]
+) -> tuple[list[tuple[set[str], set[str]]], list[tuple[set[str], set[str]]]]:
+    """(said, true) sets of fine labels, and of categories."""
+    fine, coarse = [], []
+    for photo, one in zip(photos, said, strict=True):
+        worn = {names[i] for i in np.unique(photo.mask)} - NO_GARMENT
+        tags = one.record["tags"]
+        labels = {t["label"] for t in tags if t["level"] == "fine"}
+        groups = {t["category"] for t in tags} - {None}
+        fine.append((labels, worn))
+        coarse.append((groups, {mapping[n] for n in worn} - {None}))
+    return fine, coarse
+
+
+def calibration(
+    photos: list[Photo], said: list[Said], names: list[str], mapping: dict[str, str | None]
+) -> float:
+    """Expected calibration error of the scores of everything that was said."""
+    scores, right = [], []
+    for photo, one in zip(photos, said, strict=True):
+        worn = {names[i] for i in np.unique(photo.mask)}
+        groups = {mapping[n] for n in worn}
+        for tag in one.record["tags"]:
+            scores.append(tag["score"])
+            right.append(
+                tag["label"] in worn if tag["level"] == "fine" else tag["category"] in groups
+            )
+    return expected_calibration_error(scores, right)
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Pixel accuracy, recall, tag F1, calibration error, and what a far camera costs."""
+    root = args.data / "street_fashion"
+    train, held, names = garments.load_split(root, args.seed)
+    photos = train + held if args.all else held
+    mapping = json.loads((root / "fashionpedia_map.json").read_text())
+    categories = [mapping[n] for n in names]
+    seen = [photo.mask for photo in train]
+    frequency = report.photos_per_label(seen, len(names))
+    frequent = {n for n, count in zip(names, frequency, strict=True) if count >= 20}
+
+    said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine)
+    masks = {photo.id: one.mask for photo, one in zip(photos, said, strict=True)}
+    counts = garments.confusion(photos, len(names), lambda photo: masks[photo.id])
+    groups = report.photos_per_category(seen, categories)
+    figures = report.figures(counts, names, categories, frequency, groups)
+    fine, coarse = tag_pairs(photos, said, names, mapping)
+    frequent_fine = [(a & frequent, b & frequent) for a, b in fine]
+    far = tag_photos(photos, far_camera, args.engine)
+    _, far_coarse = tag_pairs(photos, far, names, mapping)
+    if args.pictures:
+        args.pictures.mkdir(parents=True, exist_ok=True)
+        pictures.confusion(counts, names, categories, args.pictures / "confusion.png")
+        pictures.bars(figures.recalls, args.pictures / "label-recall.png")
+    return {
+        "photos": len(photos),
+        "photos with exactly one person found": sum(len(s.record["persons"]) == 1 for s in said),
+        "pixel accuracy, 59 labels": figures.accuracy,
+        "pixel accuracy, Fashionpedia categories": figures.category_accuracy,
+        "mean garment recall": figures.recall,
+        "mean garment recall, Fashionpedia categories": figures.category_recall,
+        "tag micro-F1, fine labels of at least 20 training photos": micro_f1(frequent_fine),
+        "tag micro-F1, all fine labels": micro_f1(fine),
+        "tag micro-F1, Fashionpedia categories": micro_f1(coarse),
+        "expected calibration error of tags": calibration(photos, said, names, mapping),
+        "far camera: tag micro-F1, Fashionpedia categories": micro_f1(far_coarse),
+        "far camera: loss": micro_f1(coarse) - micro_f1(far_coarse),
+    }

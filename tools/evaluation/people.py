@@ -1,0 +1,79 @@
+"""How many people are found, and how many that are none."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from engines import open_engine
+from engines.training.detection_figures import Curve, Looked, curve
+from engines.training.garment_data import Image
+from engines.training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
+from engines.training.people_teacher import Find
+from engines.zoo import MODELS
+from pipeline.config import PersonConfig
+from pipeline.stages import DetectStage
+from pipeline.types import Frame
+from pipeline.yuv import from_bgr
+
+HAND_LABELS = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
+#: People lower than this in a COCO picture scaled to 640 are neither wanted nor punished.
+LEAST_HEIGHT = 32.0
+
+
+def finder(stage: DetectStage) -> Find:
+    """A pipeline's detection stage as a function of an RGB picture."""
+
+    def find(rgb: Image) -> tuple[F64, F64]:
+        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[..., ::-1])))
+        found = stage.detect([frame])[0]
+        boxes = np.array([d.box for d in found], np.float64).reshape(-1, 4)
+        return boxes, np.array([d.score for d in found], np.float64)
+
+    return find
+
+
+def coco_scenes(root: Path, seed: int, every: bool) -> list[Scene]:
+    """COCO pictures held back from training; small people are ignored."""
+    train, held = coco_split(root, seed)
+    scenes = []
+    for stem in sorted(train + held) if every else held:
+        scene = coco_scene(root, stem)
+        people = scene.people
+        tall = (people[:, 3] - people[:, 1]) * 640 / max(scene.rgb.shape[:2]) >= LEAST_HEIGHT
+        scenes.append(Scene(scene.rgb, people[tall], people[~tall]))
+    return scenes
+
+
+def looked(find: Find, scenes: list[Scene]) -> Curve:
+    return curve([Looked(*find(s.rgb), s.people, s.ignore) for s in scenes])
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Average precision and recall at precision 0.95, IoU 0.5."""
+    settings = PersonConfig(score=0.02, keep_score=0.02)
+    spec = MODELS[args.model or settings.model]
+    sets = {"COCO pictures": coco_scenes(args.data / "coco_train128", args.seed, args.all)}
+    for clip in args.clips:
+        sets[clip.name] = list(labelled_frames(HAND_LABELS / f"{clip.stem}.json", clip))
+    figures: dict[str, float] = {}
+    with open_engine(spec, args.engine) as engine:
+        find = finder(DetectStage(engine, spec, settings))
+        for name, scenes in sets.items():
+            result = looked(find, scenes)
+            recall, score = result.recall_at(0.95)
+            figures[f"{name}: pictures"] = len(scenes)
+            figures[f"{name}: people"] = result.people
+            figures[f"{name}: AP50"] = result.average_precision()
+            figures[f"{name}: recall at precision 0.95"] = recall
+            figures[f"{name}: score to ask for that"] = score
+            default = PersonConfig().score
+            taken = int((result.scores >= default).sum())
+            if taken:
+                figures[f"{name}: precision at score {default}"] = float(
+                    result.precision[taken - 1]
+                )
+                figures[f"{name}: recall at score {default}"] = float(result.recall[taken - 1])
+    return figures
