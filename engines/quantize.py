@@ -25,7 +25,7 @@ def quantize(
     model: Path,
     out: Path,
     inputs: Iterable[Array],
-    keep: tuple[str, ...] = (),
+    only: str = "",
     name: str = "images",
 ) -> None:
     """Write the model with INT8 convolutions: weights per channel, activations by their range over
@@ -33,15 +33,17 @@ def quantize(
 
     Args:
         inputs: calibration inputs as ``infer`` takes them; a few dozen real pictures are enough.
-        keep: nodes that stay in float.
+        only: nodes whose names do not begin so stay in float.
         name: the model's one input.
     """
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
+        nodes = onnx.load(str(prepared)).graph.node
         quantize_static(
             str(prepared),
             str(out),
@@ -50,5 +52,5 @@ def quantize(
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(keep),
+            nodes_to_exclude=[n.name for n in nodes if not n.name.startswith(only)],
         )

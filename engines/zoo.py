@@ -16,7 +16,7 @@ from engines.base import ModelFileError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-Task = Literal["person-detection", "garment-parsing"]
+Task = Literal["person-detection", "garment-parsing", "garment-types"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,16 @@ MODELS = {
             sha256="81f7196643434c84a34bacb5f4e0d24d6a458fe93616d5a6f13e2651bcb3447d",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
+        ),
+        ModelSpec(
+            name="garment-types-lite0",
+            task="garment-types",
+            size=(224, 224),
+            decoder="softmax",
+            outputs="scores float32 (N, 17), softmax over the types of labels.json",
+            sha256="3134331d3850e72ae0a8f044e40457105fdbf92d4a56de9021c7957f62672a21",
+            licence="CC0-1.0 and Apache-2.0",
+            source="trained by tools/train_types.py on photos of single garments and of the street",
         ),
     )
 }

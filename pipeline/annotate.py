@@ -21,8 +21,9 @@ _PALETTE = (
 
 
 def tag_text(tag: Tag) -> str:
-    """A tag in words: ``navy jeans``."""
-    return f"{tag.colour} {tag.label}" if tag.colour else tag.label
+    """A tag in words: ``navy jeans``; a category by the first of its names."""
+    name = tag.label.split(",")[0] if tag.level == "category" else tag.label
+    return f"{tag.colour} {name}" if tag.colour else name
 
 
 def colour_of(track_id: int) -> tuple[int, int, int]:

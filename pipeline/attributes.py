@@ -22,8 +22,8 @@ SLEEVED = frozenset({
 })  # fmt: skip
 #: Categories whose hem falls somewhere between hip and floor.
 HEMMED = frozenset({"skirt", "dress", "coat"})
-#: Hem as a share of the body from the crown, and what it reaches.
-HEMS = ((0.54, "hip"), (0.66, "thigh"), (0.78, "knee"), (0.90, "calf"), (2.0, "ankle"))
+#: Hem as a share of the body from the crown, and Fashionpedia's word for it.
+HEMS = ((0.54, "hip"), (0.66, "mini"), (0.78, "knee"), (0.90, "midi"), (2.0, "maxi"))
 #: Bare arm cells against garment cells beside the trunk, from which sleeves count as short.
 BARE = 0.12
 #: Cells fewer than these say nothing.

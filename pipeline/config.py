@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engines import BACKENDS
 from engines.zoo import MODELS
+from pipeline.background import Background
 from pipeline.errors import ConfigError, redact, source_name
 from pipeline.skip import SkipPolicy
 from pipeline.track import TrackPolicy
@@ -90,6 +91,8 @@ class GarmentConfig(_Section):
 
     enabled: bool = True
     model: str = Field("garments-lite0", description="a registered garment-parsing model")
+    types: bool = Field(False, description="look again at upper garments: polo, hoodie, blazer")
+    background: Background = Field("keep", description="behind what that look sees")
     min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")
     refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")

@@ -14,6 +14,7 @@ from pipeline.attributes import attributes, body_of
 from pipeline.colour import colour_names
 from pipeline.config import GarmentConfig
 from pipeline.crop import person_window, quality
+from pipeline.garment_types import TypeRefiner
 from pipeline.postprocess import large_pieces, mask_box
 from pipeline.stages import MOST_BATCH
 from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
@@ -31,9 +32,10 @@ LEAST_SCORE = 0.1
 class GarmentParser:
     """Runs the parsing model on person crops."""
 
-    def __init__(self, engine: Engine, spec: ModelSpec) -> None:
+    def __init__(self, engine: Engine, spec: ModelSpec, refiner: TypeRefiner | None = None) -> None:
         self._engine = engine
         self._spec = spec
+        self._refiner = refiner
         self.labels: tuple[Label, ...] = labels(spec.name)
         self._categories = categories(spec.name)
         self._members = {
@@ -54,10 +56,13 @@ class GarmentParser:
             result = self._engine.infer({"images": np.stack(crops)})
             found = result["labels"].astype(np.uint8)
             scores = np.array(result["scores"], np.float32)
+            worn, groups = result["worn"].tolist(), result["categories"].tolist()
             for i, (window, crop) in enumerate(zip(windows, crops, strict=True)):
                 parsing = Parsing(window, found[i], scores[i])
-                worn = result["worn"][i].tolist(), result["categories"][i].tolist()
-                out.append((parsing, self.evidence(parsing, crop, *worn)))
+                tags = self.evidence(parsing, crop, worn[i], groups[i])
+                if self._refiner is not None:
+                    tags = self._refiner.refine(part[i][0], parsing, tags)
+                out.append((parsing, tags))
         return out
 
     def evidence(
@@ -197,12 +202,11 @@ class GarmentStage:
         """Count one crop; whether it is the track's best so far."""
         key = (frame.source, track.id)
         look = self._looks.setdefault(key, _Look(TrackVote(self._vote)))
-        best = max(look.best, track.quality)
-        look.vote.add(evidence, max(track.quality / best, 0.1) if best > 0 else 1.0)
+        look.vote.add(evidence, max(track.quality, 1.0))
         look.at = frame.pts
         look.tags = tuple(replace(tag, track_id=track.id) for tag in look.vote.result())
         better = track.quality > look.best
-        look.best = best
+        look.best = max(look.best, track.quality)
         return better
 
     def _attach(self, tagged: TaggedFrame, best: set[tuple[int, int]]) -> TaggedFrame:

@@ -13,6 +13,7 @@ from engines import Engine, EngineOptions, open_engine, warm_up
 from engines.zoo import find
 from pipeline.capture import Capture
 from pipeline.config import Config
+from pipeline.garment_types import TypeRefiner
 from pipeline.garments import GarmentParser, GarmentStage
 from pipeline.inbox import Inbox
 from pipeline.protocols import Sink, Stage
@@ -34,6 +35,10 @@ JOIN_S = 1.5
 _OUT = "out"
 
 
+#: The classifier behind ``garments.types``.
+TYPES = "garment-types-lite0"
+
+
 def open_model(config: Config, name: str) -> Engine:
     """A registered model on the configured engine, warmed up."""
     options = EngineOptions(config.engine.threads, config.engine.precision)
@@ -52,7 +57,11 @@ def open_detector(config: Config, stack: ExitStack) -> DetectStage:
 def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
     """The configured garment parser; ``stack`` closes its engine."""
     engine = stack.enter_context(open_model(config, config.garments.model))
-    return GarmentParser(engine, find(config.garments.model))
+    refiner = None
+    if config.garments.types:
+        types = stack.enter_context(open_model(config, TYPES))
+        refiner = TypeRefiner(types, find(TYPES), config.garments.background)
+    return GarmentParser(engine, find(config.garments.model), refiner)
 
 
 def build_stages(config: Config, stats: Stats, stack: ExitStack) -> tuple[list[Stage], Engine]:

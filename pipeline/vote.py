@@ -49,13 +49,14 @@ class _Slot:
     whole: float = 0.0
     labels: dict[str, float] = field(default_factory=dict)
     colours: dict[tuple[str, ...], float] = field(default_factory=dict)
+    attributes: dict[tuple[str, str], float] = field(default_factory=dict)
     latest: dict[str, Tag] = field(default_factory=dict)
     said: str | None = None
     shown: bool = False
 
     def decay(self, keep: float) -> None:
         self.whole *= keep
-        for votes in (self.labels, self.colours):
+        for votes in (self.labels, self.colours, self.attributes):
             for name in votes:
                 votes[name] *= keep  # type: ignore[index]
 
@@ -66,6 +67,8 @@ class _Slot:
             self.labels[tag.label] = self.labels.get(tag.label, 0.0) + share * tag.score
         if tag.colours:
             self.colours[tag.colours] = self.colours.get(tag.colours, 0.0) + share * tag.score
+        for pair in tag.attributes:
+            self.attributes[pair] = self.attributes.get(pair, 0.0) + share * tag.score
         self.latest[tag.label if tag.level == "fine" else ""] = tag
 
     def result(self, policy: VotePolicy) -> Tag | None:
@@ -81,8 +84,14 @@ class _Slot:
         self.said = best
         score = self.labels[best] if best else self.whole
         colours = max(self.colours, key=lambda names: self.colours[names], default=())
-        tag = self.latest[best]
-        return replace(tag, colours=colours, score=round(min(score, 1.0), 4))
+        # Later, heavier pairs overwrite lighter ones of the same name.
+        attributes = dict(sorted(self.attributes, key=lambda pair: self.attributes[pair]))
+        return replace(
+            self.latest[best],
+            colours=colours,
+            attributes=tuple(sorted(attributes.items())),
+            score=round(min(score, 1.0), 4),
+        )
 
 
 class TrackVote:
@@ -92,14 +101,16 @@ class TrackVote:
         self.policy = policy
         self.looks = 0
         self._weight = 0.0
+        self._best = 0.0
         self._slots: dict[tuple[str, str], _Slot] = {}
 
-    def add(self, evidence: Sequence[Tag], weight: float = 1.0) -> None:
-        """Count one crop's evidence; ``weight`` (above 0, 1 for a good crop) is its quality."""
+    def add(self, evidence: Sequence[Tag], quality: float = 1.0) -> None:
+        """Count one crop's evidence with a weight of its ``quality`` (above 0, any unit)."""
         self.looks += 1
-        memory = self.policy.memory
-        past = min(self._weight, memory / (1 - memory)) if memory < 1 else self._weight
-        self._weight = past + weight
+        self._best = max(self._best, quality)
+        memory = min(self.policy.memory, 0.999)
+        past = min(self._weight, memory / (1 - memory) * self._best)
+        self._weight = past + quality
         keep = past / self._weight
         for slot in self._slots.values():
             slot.decay(keep)

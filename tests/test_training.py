@@ -101,7 +101,7 @@ def test_figures_by_hand():
     assert result.recalls == {"jeans": 0.5, "hat": 0.75}, "pants has too few training photos"
     assert result.recall == pytest.approx(0.625)
     assert result.category_recall == pytest.approx((35 / 40 + 0.75) / 2)
-    facts = {"parameters": 3.0, "photos": 2, "train": 1, "held": 1, "seed": 0, "epochs": 1}
+    facts = {"parameters": 3.0, "photos": 2, "train": 1, "held": 1, "seed": 0}
     text = report.card("x", result, facts)
     assert "| jeans | 0.500 |" in text
 

@@ -4,6 +4,7 @@
     python tools/evaluate.py clothing
     python tools/evaluate.py colour
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
+    python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py cost
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import clothing, colour, cost, garments, people
+from evaluation import clothing, colour, cost, fusion, garments, people
 
 Figures = dict[str, float]
 KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "clothing": clothing.measure,
     "colour": colour.measure,
     "people": people.measure,
+    "fusion": fusion.measure,
     "cost": cost.measure,
 }
 

@@ -1,8 +1,10 @@
-"""Train the garment parser on the street photos and write its ONNX file and model card.
+"""Train the garment parser on the street photos and write its ONNX files and model card.
 
     python tools/train_garments.py --data ../shared/data/street_fashion
 
-Continues from the checkpoint when it was interrupted. Needs the ``train`` extra.
+Round one learns from the photos with masks. Its net then draws masks for the photos that have tags
+only, held to their tags, and round two learns from both. Continues from its checkpoints when it was
+interrupted. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -14,11 +16,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from engines.training import garments, report
+from engines.nets.garment_parser import TagScores
+from engines.quantize import quantize
+from engines.training import calibration, garments, report
+from engines.training.garment_data import (
+    Photo,
+    crop_window,
+    person_box,
+    read_index,
+    read_rgb,
+    take_window,
+)
+from engines.training.pseudo import pseudo_mask
+
+#: Labels every photo may show, tagged or not.
+ALWAYS = ("null", "skin", "hair")
 
 
 def imagenet_weights() -> Path:
@@ -32,77 +50,97 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/street_fashion"))
     parser.add_argument("--out", type=Path, default=Path("engines/weights/garments-lite0"))
-    parser.add_argument("--checkpoint", type=Path, default=Path("out/train/garments.pt"))
-    parser.add_argument("--epochs", type=int, default=garments.Recipe().epochs)
+    parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
+    parser.add_argument(
+        "--types", type=Path, help="checkpoint of tools/train_types.py to start from"
+    )
+    parser.add_argument("--epochs", type=int, nargs=2, default=(20, 20), help="of the two rounds")
     parser.add_argument("--seed", type=int, default=garments.Recipe().seed)
-    parser.add_argument("--check-every", type=int, default=10, help="epochs between checks")
     return parser.parse_args()
 
 
-def confusion(trainer: garments.Trainer, photos: list[garments.Photo], labels: int) -> Any:
-    net = trainer.average.eval()
-    return garments.confusion(photos, labels, lambda photo: garments.predict_photo(net, photo))
-
-
-def train(args: argparse.Namespace, console: Console) -> int:
-    """Run the epochs that are left, saving after each; then export and write the card."""
-    photos, held, names = garments.load_split(args.data, args.seed)
-    console.print(f"{len(photos)} photos for training, {len(held)} for validation")
-    recipe = garments.Recipe(epochs=args.epochs, seed=args.seed)
-    trainer = garments.Trainer(photos, len(names), imagenet_weights(), recipe)
-    args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    if args.checkpoint.exists():
-        trainer.resume(args.checkpoint)
-        console.print(f"continuing after epoch {trainer.epoch}")
+def train(trainer: garments.Trainer, checkpoint: Path, console: Console) -> None:
+    """Run the epochs that are left, saving after each."""
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+        console.print(f"{checkpoint}: continuing after epoch {trainer.epoch}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        total = recipe.epochs * trainer.steps
-        task = bar.add_task("training", total=total, completed=trainer.epoch * trainer.steps)
-        while trainer.epoch < recipe.epochs:
+        total = trainer.recipe.epochs * trainer.steps
+        task = bar.add_task(checkpoint.stem, total=total, completed=trainer.epoch * trainer.steps)
+        while trainer.epoch < trainer.recipe.epochs:
             losses = []
             for step in trainer.run_epoch():
                 losses.append(step.loss)
-                bar.update(task, advance=1, description=f"epoch {step.epoch + 1}")
-            trainer.save(args.checkpoint)
-            line = f"epoch {trainer.epoch}: loss {np.mean(losses):.3f}"
-            if trainer.epoch % args.check_every == 0 and trainer.epoch < recipe.epochs:
-                counts = confusion(trainer, held, len(names))
-                line += f", validation pixel accuracy {np.trace(counts) / counts.sum():.4f}"
-            bar.console.print(line)
-    finish(args, trainer, held, names)
-    return 0
+                bar.update(task, advance=1)
+            trainer.save(checkpoint)
+            bar.console.print(f"epoch {trainer.epoch}: loss {np.mean(losses):.3f}")
+
+
+def draw_masks(net: Any, root: Path, names: list[str], out: Path, console: Console) -> None:
+    """Write masks of the photos that have tags only, drawn by a net that may use those alone."""
+    out.mkdir(parents=True, exist_ok=True)
+    tags = garments.tag_indices(root, names)
+    always = [names.index(name) for name in ALWAYS]
+    rows = [row["id"] for row in read_index(root) if row["level"] == "image"]
+    left = [name for name in rows if not (out / f"{name}.png").exists()]
+    console.print(f"drawing masks of {len(left)} photos")
+    for name in left:
+        rgb = read_rgb(root / "photos" / f"{name}.jpg")
+        if rgb is not None:
+            photo = Photo(name, rgb, np.zeros(rgb.shape[:2], np.uint8))
+            mask = pseudo_mask(net, photo, [*always, *tags[name]])
+            cv2.imwrite(str(out / f"{name}.png"), mask)
+
+
+def tag_scores(
+    net: Any, held: list[Photo], categories: list[str | None], frequent: list[int]
+) -> TagScores:
+    """Calibrated tag scores, fitted on the validation photos."""
+    known = sorted({c for c in categories if c})
+    scores = TagScores([known.index(c) if c else -1 for c in categories])
+    calibration.fit_tags(scores, *calibration.look(net, held), frequent)
+    return scores
 
 
 def finish(
     args: argparse.Namespace,
     trainer: garments.Trainer,
-    held: list[garments.Photo],
+    photos: list[Photo],
+    held: list[Photo],
     names: list[str],
 ) -> None:
-    """Measure, export, write the card and the labels."""
-    photos = trainer.crops.photos
-    categories = json.loads((args.data / "fashionpedia_map.json").read_text())
-    mapped = [categories[name] for name in names]
-    frequency = report.photos_per_label([photo.mask for photo in photos], len(names))
-    counts = confusion(trainer, held, len(names))
-    result = report.figures(counts, names, mapped, frequency)
+    """Calibrate, export, quantise, measure inside of the true boxes, write card and labels."""
+    net = trainer.average.eval()
+    mapping = json.loads((args.data / "fashionpedia_map.json").read_text())
+    categories = [mapping[name] for name in names]
+    masks = [photo.mask for photo in photos]
+    frequency = report.photos_per_label(masks, len(names))
+    frequent = [i for i, n in enumerate(names) if frequency[i] >= 20 and n not in ALWAYS]
+    args.out.mkdir(parents=True, exist_ok=True)
+    small = args.out.with_name(args.out.name + "-int8")
+    small.mkdir(exist_ok=True)
+    garments.export(net, tag_scores(net, held, categories, frequent), args.out / "model.onnx")
+    samples = (take_window(p, crop_window(person_box(p.mask)))[0][None] for p in photos[:150])
+    quantize(args.out / "model.onnx", small / "model.onnx", samples, only="/net/")
+    counts = garments.confusion(held, len(names), lambda p: garments.predict_photo(net, p))
+    groups = report.photos_per_category(masks, categories)
+    result = report.figures(counts, names, categories, frequency, groups)
     facts = {
-        "parameters": sum(p.numel() for p in trainer.net.parameters()) / 1e6,
-        "photos": len(photos) + len(held),
+        "parameters": sum(p.numel() for p in net.parameters()) / 1e6,
+        "photos": len(trainer.crops.photos),
         "train": len(photos),
         "held": len(held),
         "seed": args.seed,
-        "epochs": args.epochs,
     }
-    args.out.mkdir(parents=True, exist_ok=True)
-    rows = [{"label": n, "category": c} for n, c in zip(names, mapped, strict=True)]
+    rows = [{"label": n, "category": c} for n, c in zip(names, categories, strict=True)]
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    (args.out / "labels.json").write_text(f"[\n{lines}\n]\n")
-    (args.out / "MODEL_CARD.md").write_text(report.card(args.out.name, result, facts))
-    garments.export(trainer.average, args.out / "model.onnx")
-    digest = hashlib.sha256((args.out / "model.onnx").read_bytes()).hexdigest()
+    for folder in (args.out, small):
+        (folder / "labels.json").write_text(f"[\n{lines}\n]\n")
+        (folder / "MODEL_CARD.md").write_text(report.card(folder.name, result, facts))
+        digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+        print(f"wrote {folder}; sha256 for engines/zoo.py: {digest}")
     print(f"pixel accuracy {result.accuracy:.4f}, mean garment recall {result.recall:.4f}")
-    print(f"wrote {args.out}; sha256 for engines/zoo.py: {digest}")
 
 
 def main() -> int:
@@ -111,7 +149,31 @@ def main() -> int:
     if not args.data.is_dir():
         console.print(f"{args.data}: no such folder; --data names the street photos")
         return 2
-    return train(args, console)
+    photos, held, names = garments.load_split(args.data, args.seed)
+    console.print(f"{len(photos)} photos for training, {len(held)} for validation")
+    args.checkpoints.mkdir(parents=True, exist_ok=True)
+    backbone = imagenet_weights()
+    if args.types:
+        backbone = args.checkpoints / "backbone.pt"
+        average = torch.load(args.types, weights_only=True)["average"]
+        start = "backbone."
+        torch.save(
+            {k[len(start) :]: v for k, v in average.items() if k.startswith(start)}, backbone
+        )
+
+    def trainer(material: list[Photo], epochs: int) -> garments.Trainer:
+        recipe = garments.Recipe(epochs=epochs, seed=args.seed)
+        return garments.Trainer(material, len(names), backbone, recipe)
+
+    first = trainer(photos, args.epochs[0])
+    train(first, args.checkpoints / "garments_round1.pt", console)
+    pseudo = args.checkpoints / "pseudo"
+    draw_masks(first.average.eval(), args.data, names, pseudo, console)
+    every = photos + garments.load_pseudo(args.data, pseudo, held, names)
+    second = trainer(every, args.epochs[1])
+    train(second, args.checkpoints / "garments_round2.pt", console)
+    finish(args, second, photos, held, names)
+    return 0
 
 
 if __name__ == "__main__":

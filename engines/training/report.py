@@ -22,20 +22,28 @@ Human parsing: a person crop in, one of 59 clothing labels per pixel out.
 - **Input**: `images` uint8 RGB (N, 320, 160, 3), a person's box widened by 10 % on each side and
   then to 1:2, what lies outside of the picture grey (127).
 - **Output**: `labels` int32 (N, 160, 80), index into `labels.json`; `scores` float32 (N, 160, 80),
-  softmax of the winning label. Scores are not calibrated.
+  softmax of the winning label; `worn` float32 (N, 59) and `categories` float32 (N, 24), calibrated
+  probabilities that each label and each Fashionpedia category (in alphabetical order) is worn.
+- **Sizes**: in float, and `-int8` with INT8 weights and activations (Q/DQ nodes).
 - **Licence**: Apache-2.0.
 
 ## Data
 
 Clothing Co-Parsing (Yang, Luo, Lin: Clothing Co-Parsing by Joint Image Segmentation and Labeling,
-CVPR 2014), Apache-2.0: the {photos} street photos with pixel masks. Split by seed {seed}:
-{train} for training, {held} for validation. No photo is part of this repository.
+CVPR 2014), Apache-2.0. Of the photos with pixel masks, split by seed {seed}, {held} are for
+validation and {train} for training (near duplicates of validation photos left out); with those that
+have tags only, {photos} photos. No photo is part of this repository.
 
 ## Training
 
-`python tools/train_garments.py --data FOLDER --seed {seed}`: {epochs} epochs of crops jittered as
-a detector would, flipped, turned, recoloured, a third of them shrunk, blurred or compressed as by
-a far camera; AdamW, one cycle, label smoothing 0.05, weights averaged over steps.
+`python tools/train_types.py`, then `python tools/train_garments.py --types out/train/types.pt`.
+The backbone starts from the classifier of single garments. Round one learns from the masks; its net
+then draws masks for the photos with tags only, choosing among their tags; round two learns from
+both.
+Crops are jittered as a detector would, hidden in part, flipped, turned, recoloured, a third of them
+shrunk, blurred or compressed as by a far camera. Cross-entropy of pixels, weighted towards rare
+labels, and of what is worn at all; AdamW, one cycle, weights averaged over steps. The probabilities
+are logistic regressions fitted on the validation photos.
 
 ## Figures
 
@@ -47,6 +55,7 @@ Validation photos, parsed inside of the person's true box, all pixels of the pho
 | pixel accuracy, Fashionpedia categories (the rest as background) | {category_accuracy:.4f} |
 | pixel accuracy, true foreground only | {foreground:.4f} |
 | mean garment recall, {frequent} labels with at least 20 training photos | {recall:.4f} |
+| the same over Fashionpedia categories | {category_recall:.4f} |
 
 Pixel recall of the garment labels with at least 20 training photos:
 
@@ -138,7 +147,7 @@ def figures(
 
 
 def card(name: str, result: Figures, facts: Mapping[str, float]) -> str:
-    """The model card's text; ``facts`` are parameters (millions), photo counts, seed and epochs."""
+    """The model card's text; ``facts`` are parameters (millions), photo counts and seed."""
     best_first = sorted(result.recalls.items(), key=lambda item: -item[1])
     rows = "\n".join(f"| {label} | {recall:.3f} |" for label, recall in best_first)
     return CARD.format(
