@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import CLIP, wait_until
 
-from engines.zoo import MODELS
+from engines.zoo import MODELS, labels
 
 BIN = Path(sys.executable).parent / "threadline"
 
@@ -104,12 +104,16 @@ def test_tag_contract(backend, tmp_path):
         assert 0 <= x0 < x1 <= 767
         assert 0 <= y0 < y1 <= 575
     names = json.loads((out / "labels.json").read_text())
+    known = {label.name: label.category for label in labels("garments-lite0")}
     assert len(names) == 59
     assert record["mask"] == "masks/street.png"
     mask = cv2.imread(str(out / record["mask"]), cv2.IMREAD_UNCHANGED)
     assert mask.shape == (575, 767)
     assert mask.dtype == np.uint8
-    assert {tag["label"] for tag in record["tags"]} <= {names[i] for i in np.unique(mask)}
+    fine = {tag["label"] for tag in record["tags"] if tag["level"] == "fine"}
+    assert fine <= set(names)
+    drawn = {known[names[i]] for i in np.unique(mask)}
+    assert {tag["category"] for tag in record["tags"]} <= drawn, "every tag has cells in the mask"
     assert (out / "drawn" / "street.png").exists()
 
 

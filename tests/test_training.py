@@ -16,6 +16,7 @@ from engines import open_engine  # noqa: E402
 from engines.nets.efficientnet_lite import EfficientNetLite0  # noqa: E402
 from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores  # noqa: E402
 from engines.training import calibration, garment_data, garments, report  # noqa: E402
+from engines.training.ahead import ahead  # noqa: E402
 from engines.training.tag_figures import expected_calibration_error, micro_f1  # noqa: E402
 from pipeline.crop import person_window  # noqa: E402
 
@@ -220,3 +221,20 @@ def test_the_shipped_model_has_the_figure_of_its_card():
             right += int((canvas == truth.mask).sum())
             total += canvas.size
     assert right / total >= 0.85
+
+
+def test_batches_made_ahead_keep_their_order_and_errors():
+    assert list(ahead(range(20))) == list(range(20))
+    assert list(ahead([])) == []
+
+    def broken():
+        yield 1
+        raise ValueError("no such photo")
+
+    heard = ahead(broken())
+    assert next(heard) == 1
+    with pytest.raises(ValueError, match="no such photo"):
+        next(heard)
+    endless = ahead(iter(int, 1))
+    assert next(endless) == 0
+    endless.close()

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.garment_types import GarmentTypes
 from engines.training import checkpoint
+from engines.training.ahead import ahead
 from engines.training.type_data import Garment, Garments, square
 
 F32 = npt.NDArray[np.float32]
@@ -117,11 +118,11 @@ class Trainer:
         order = torch.Generator().manual_seed(recipe.seed * 1000 + self.epoch)
         rng = np.random.default_rng((recipe.seed, self.epoch))
         loader = DataLoader(
-            self.garments, recipe.batch, shuffle=True, drop_last=True, num_workers=1,
+            self.garments, recipe.batch, shuffle=True, drop_last=True,
             generator=order,
         )  # fmt: skip
         self.net.train()
-        for step, (images, kinds) in enumerate(loader):
+        for step, (images, kinds) in enumerate(ahead(loader)):
             if rng.random() < recipe.mix:
                 images, target = mixed(images, kinds, self.types, rng)
             else:

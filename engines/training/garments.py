@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores
 from engines.training import checkpoint
+from engines.training.ahead import ahead
 from engines.training.garment_data import (
     CROP_SIZE,
     IGNORE,
@@ -141,11 +142,9 @@ class Trainer:
         recipe = self.recipe
         self.crops.epoch = self.epoch
         order = torch.Generator().manual_seed(recipe.seed * 1000 + self.epoch)
-        loader = DataLoader(
-            self.crops, recipe.batch, shuffle=True, drop_last=True, num_workers=1, generator=order
-        )
+        loader = DataLoader(self.crops, recipe.batch, shuffle=True, drop_last=True, generator=order)
         self.net.train()
-        for step, (images, masks, worn) in enumerate(loader):
+        for step, (images, masks, worn) in enumerate(ahead(loader)):
             images = images.contiguous(memory_format=torch.channels_last)
             logits, seen = self.net(images)
             loss = parsing_loss(logits, masks, self.weights)

@@ -18,6 +18,7 @@ from engines.anchors import CENTRE, SIZE, ssd_anchors
 from engines.boxes import overlaps
 from engines.nets.person_ssd import PersonSSD, normalise
 from engines.training import checkpoint
+from engines.training.ahead import ahead
 from engines.training.people_data import Scene
 from engines.training.people_scenes import SIZES, Material
 
@@ -150,7 +151,7 @@ class Trainer:
         """Train to the end, yielding the loss of every step."""
         self.batches.first = self.step
         self.net.train()
-        for images, marks, codes in DataLoader(self.batches, None, num_workers=1):
+        for images, marks, codes in ahead(DataLoader(self.batches, None)):
             pixels = normalise(images).contiguous(memory_format=torch.channels_last)
             boxes, logits = self.net(pixels)
             loss = detection_loss(boxes, logits, marks, codes)

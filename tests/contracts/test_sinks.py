@@ -16,7 +16,7 @@ from pipeline.sinks import SINKS, open_sinks
 from pipeline.types import Event, Tag, TaggedFrame, Track
 
 BOX = (5.0, 5.0, 30.0, 40.0)
-TAG = Tag("garment", "jeans", "pants", 0.8, BOX, "blue", 1, "garments-lite0")
+TAG = Tag("garment", "jeans", "pants", 0.8, BOX, ("blue",), track_id=1, model="garments-lite0")
 
 
 def tagged(pts: float, size: tuple[int, int] = (64, 48)) -> TaggedFrame:
@@ -95,7 +95,8 @@ def test_events_follow_the_documented_shape(tmp_path):
     }  # fmt: skip
     assert record["version"] == 1
     assert set(record["tag"]) == {
-        "kind", "label", "category", "colour", "score", "box", "track_id", "model",
+        "kind", "label", "category", "level", "colour", "colours", "attributes", "score", "box",
+        "track_id", "model",
     }  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def test_snapshots_follow_the_tags(tmp_path):
         sink.write(first)
         path = tmp_path / "snapshots" / "cam" / "person-0001.jpg"
         before = path.read_bytes()
-        other = replace(first.tracks[0], best=False, tags=(replace(TAG, colour="black"),))
+        other = replace(first.tracks[0], best=False, tags=(replace(TAG, colours=("black",)),))
         sink.write(replace(first, tracks=(other,)))
         assert path.read_bytes() != before
 
