@@ -126,7 +126,7 @@ MODELS = {
             decoder="softmax",
             outputs="scores float32 (N, 17), softmax over the types of labels.json",
             sha256="3134331d3850e72ae0a8f044e40457105fdbf92d4a56de9021c7957f62672a21",
-            licence="CC0-1.0 and Apache-2.0",
+            licence="Apache-2.0",
             source="trained by tools/train_types.py on photos of single garments and of the street",
         ),
     )
