@@ -91,7 +91,7 @@ MODELS = {
             decoder="ssd",
             outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
             "size; scores float32 (N, anchors), 0 to 1",
-            sha256="787dcd539a60d6408b5217b2d6b69a7206bfbe45eb88a85b9949253381e0bcef",
+            sha256="c7a14c7f8ac852847b34ba3d38b45c0543e7b0bdd25ecb43feed3b2d003ede78",
             licence="MIT",
             source="trained by tools/train_person.py from person-ssdlite",
         ),
@@ -103,7 +103,7 @@ MODELS = {
             decoder="ssd",
             outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
             "size; scores float32 (N, anchors), 0 to 1",
-            sha256="8d3b200dca19d1b5ebdc2def4c83495b9ad3230efc53ef738dc3e949aacc4bb8",
+            sha256="1a6bcb5a374cb5d5c3070080374e52889cefa48e47702577b3396f69bffd089d",
             licence="MIT",
             source="trained by tools/train_person.py from person-ssdlite; INT8 by explicit Q/DQ",
         ),

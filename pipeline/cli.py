@@ -220,7 +220,7 @@ def tag(
     with _explained(), ExitStack() as stack:
         settings = _settings(config_file, engine, {})
         detector, parser = open_detector(settings, stack), open_parser(settings, stack)
-        tagger = PhotoTagger(detector, parser, settings.person.score, settings.vote_policy)
+        tagger = PhotoTagger(detector, parser, settings)
         found = list(find_photos(photos))
         lines = JsonLines(out / "tags.jsonl", append=False)
         lines.open()

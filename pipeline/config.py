@@ -68,8 +68,8 @@ class PersonConfig(_Section):
     """Person detection."""
 
     model: str = Field("person-store-int8", description="a registered person-detection model")
-    score: Share = Field(0.35, description="score a person needs to be believed")
-    keep_score: Share = Field(0.18, description="score that keeps a person already followed")
+    score: Share = Field(0.42, description="score a person needs to be believed")
+    keep_score: Share = Field(0.2, description="score that keeps a person already followed")
     iou: Share = Field(0.5, description="overlap above which two boxes are one person")
     pixels: int = Field(
         0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
@@ -94,6 +94,9 @@ class GarmentConfig(_Section):
     types: bool = Field(False, description="look again at upper garments: polo, hoodie, blazer")
     background: Background = Field("keep", description="behind what that look sees")
     min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")
+    photo_share: Share = Field(
+        0.5, description="on still pictures: people under this share of the tallest are passers-by"
+    )
     refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
+from pipeline.config import Config
 from pipeline.crop import clip_box
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
@@ -19,7 +20,7 @@ from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
 from pipeline.stages import DetectStage
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
-from pipeline.vote import TrackVote, VotePolicy
+from pipeline.vote import TrackVote
 from pipeline.yuv import from_bgr
 
 
@@ -73,13 +74,11 @@ class TaggedPhoto:
 class PhotoTagger:
     """Finds people in pictures and parses each; a picture without people is parsed whole."""
 
-    def __init__(
-        self, detector: DetectStage, parser: GarmentParser, least_score: float, vote: VotePolicy
-    ) -> None:
+    def __init__(self, detector: DetectStage, parser: GarmentParser, settings: Config) -> None:
         self._detector = detector
         self._parser = parser
-        self._least = least_score
-        self._vote = replace(vote, looks=1)
+        self._settings = settings
+        self._vote = replace(settings.vote_policy, looks=1)
 
     def tag(self, path: Path) -> TaggedPhoto:
         """Tag one picture.
@@ -90,7 +89,7 @@ class PhotoTagger:
         image = load_image(path)
         frame = Frame(path.stem, 0, 0.0, 0.0, 0.0, from_bgr(image))
         found = self._detector.detect([frame])[0]
-        persons = tuple(p for p in found if p.score >= self._least)
+        persons = self._subjects(found)
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
         boxes = [p.box for p in persons] or [whole]
         parsed = self._parser.parse([(frame, box) for box in boxes])
@@ -102,6 +101,13 @@ class PhotoTagger:
             own = vote.result()
             tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
         return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
+
+    def _subjects(self, found: Sequence[Detection]) -> tuple[Detection, ...]:
+        """Who a picture is of: passers-by, much smaller than the tallest, are left out."""
+        sure = [p for p in found if p.score >= self._settings.person.score]
+        tallest = max((p.box[3] - p.box[1] for p in sure), default=0.0)
+        least = self._settings.garments.photo_share * tallest
+        return tuple(p for p in sure if p.box[3] - p.box[1] >= least)
 
 
 def find_photos(places: list[Path]) -> Iterator[Path]:

@@ -121,7 +121,8 @@ class PersonSSD(nn.Module):
         self.scores = nn.ModuleList(Head(channels, count, 1) for channels, count in pairs)
         self.boxes = nn.ModuleList(Head(channels, count, 4) for channels, count in pairs)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, levels: int = len(ANCHORS)) -> tuple[Tensor, Tensor]:
+        """Only the anchors of the finest ``levels`` maps; the others are not computed."""
         x = self.stem(x)
         maps = []
         for index, block in enumerate(self.blocks):
@@ -130,11 +131,11 @@ class PersonSSD(nn.Module):
                 maps.append(wide)
         x = self.top(x)
         maps.append(x)
-        for stage in self.extras:
+        for stage in self.extras[: levels - 2]:
             x = stage(x)
             maps.append(x)
-        scores = [head(m) for head, m in zip(self.scores, maps, strict=True)]
-        boxes = [head(m) for head, m in zip(self.boxes, maps, strict=True)]
+        scores = [head(m) for head, m in zip(self.scores, maps, strict=False)]
+        boxes = [head(m) for head, m in zip(self.boxes, maps, strict=False)]
         return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)[..., 0]
 
     def load_original(self, tensors: Mapping[str, tuple[Tensor, Tensor]]) -> None:
@@ -182,5 +183,7 @@ class ExportedPerson(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        boxes, scores = self.net(normalise(images))
+        # The coarsest map is one cell for any picture and learns no place: whoever fills the
+        # picture is found by the others, and it would add a box in the middle to most of them.
+        boxes, scores = self.net(normalise(images), levels=len(ANCHORS) - 1)
         return boxes, torch.sigmoid(scores)

@@ -112,7 +112,7 @@ def test_models_of_free_size_take_one_after_the_other(backend):
     with open_engine(spec, backend) as engine:
         for size in ((512, 288), (320, 448), (288, 512), (448, 320), (384, 384), (512, 288)):
             result = engine.infer({"images": np.zeros((1, size[1], size[0], 3), np.uint8)})
-            assert result["boxes"].shape[1] == len(ssd_anchors(*size))
+            assert 0 < result["boxes"].shape[1] <= len(ssd_anchors(*size))
 
 
 def test_warm_up_runs_on_any_batch(spec, backend):
