@@ -22,6 +22,7 @@ import av
 import numpy as np
 import onnx
 import torch
+from evaluation.people import finder as people_finder
 from onnx import numpy_helper
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,15 +33,13 @@ from engines.nets.person_ssd import ExportedPerson, PersonSSD
 from engines.quantize import quantize
 from engines.training import people
 from engines.training.garment_data import Image
-from engines.training.people_data import F64, Scene
+from engines.training.people_data import Scene
 from engines.training.people_material import gather
 from engines.training.people_scenes import SIZES, Material
 from engines.training.people_teacher import Find, seen_twice, taught, without_fixtures
 from engines.zoo import MODELS, ModelSpec
 from pipeline.config import PersonConfig
 from pipeline.stages import DetectStage
-from pipeline.types import Frame
-from pipeline.yuv import from_bgr
 
 #: Round one stops here in its cycle: it only has to label clips.
 ROUND_ONE_STEPS = 1000
@@ -73,15 +72,8 @@ class NetEngine:
 
 def finder(engine: Engine, spec: ModelSpec, pixels: int = 0) -> Find:
     """A detector of pictures through the pipeline's own stage, down to a score of 0.05."""
-    stage = DetectStage(engine, spec, PersonConfig(score=0.05, keep_score=0.05, pixels=pixels))
-
-    def find(rgb: Image) -> tuple[F64, F64]:
-        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[..., ::-1])))
-        found = stage.detect([frame])[0]
-        boxes = np.array([d.box for d in found], np.float64).reshape(-1, 4)
-        return boxes, np.array([d.score for d in found], np.float64)
-
-    return find
+    settings = PersonConfig(score=0.05, keep_score=0.05, pixels=pixels)
+    return people_finder(DetectStage(engine, spec, settings))
 
 
 def original_tensors(path: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
