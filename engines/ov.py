@@ -67,8 +67,10 @@ class OpenVinoEngine:
         if options.threads:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
         self._core = ov.Core()
-        self._path = path
-        graph = self._read()
+        try:
+            graph = self._graph = self._core.read_model(str(path))
+        except RuntimeError as error:
+            raise ModelFileError(f"{path}: openvino cannot read this model: {error}") from error
         self.inputs = tuple(_spec(port) for port in graph.inputs)
         # Compiling merges names of fused tensors; the graph still has the model's own.
         self.outputs = tuple(_spec(port) for port in graph.outputs)
@@ -82,14 +84,6 @@ class OpenVinoEngine:
                     f"{path}: openvino cannot compile this model: {error}"
                 ) from error
 
-    def _read(self) -> Any:
-        try:
-            return self._core.read_model(str(self._path))
-        except RuntimeError as error:
-            raise ModelFileError(
-                f"{self._path}: openvino cannot read this model: {error}"
-            ) from error
-
     def _request(self, shapes: list[tuple[int | None, ...]]) -> Any:
         """A request compiled for input shapes; the one compiled first makes room.
 
@@ -98,7 +92,7 @@ class OpenVinoEngine:
         """
         key = tuple(n or 0 for shape in shapes for n in shape)
         if key not in self._requests:
-            graph = self._read()
+            graph = self._graph.clone()
             graph.reshape(dict(zip(graph.inputs, map(list, shapes), strict=True)))
             model = self._core.compile_model(graph, "CPU", self._settings)
             if len(self._requests) >= MOST_SIZES:

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engines.nets.garment_parser import TagScores
 from engines.quantize import quantize
-from engines.training import calibration, garments, report
+from engines.training import calibration, garment_types, garments, report
 from engines.training.garment_data import (
     Photo,
     crop_window,
@@ -59,7 +59,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def train(trainer: garments.Trainer, checkpoint: Path, console: Console) -> None:
+def train(
+    trainer: garments.Trainer | garment_types.Trainer, checkpoint: Path, console: Console
+) -> None:
     """Run the epochs that are left, saving after each."""
     if checkpoint.exists():
         trainer.resume(checkpoint)
@@ -70,8 +72,8 @@ def train(trainer: garments.Trainer, checkpoint: Path, console: Console) -> None
         task = bar.add_task(checkpoint.stem, total=total, completed=trainer.epoch * trainer.steps)
         while trainer.epoch < trainer.recipe.epochs:
             losses = []
-            for step in trainer.run_epoch():
-                losses.append(step.loss)
+            for loss in trainer.run_epoch():
+                losses.append(loss)
                 bar.update(task, advance=1)
             trainer.save(checkpoint)
             bar.console.print(f"epoch {trainer.epoch}: loss {np.mean(losses):.3f}")

@@ -14,11 +14,9 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from train_garments import imagenet_weights
+from train_garments import imagenet_weights, train
 
 from engines.nets.garment_types import ExportedTypes
 from engines.training import garment_types, garments
@@ -34,25 +32,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=garment_types.Recipe().epochs)
     parser.add_argument("--seed", type=int, default=garment_types.Recipe().seed)
     return parser.parse_args()
-
-
-def train(trainer: garment_types.Trainer, checkpoint: Path, console: Console) -> None:
-    """Run the epochs that are left, saving after each."""
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        trainer.resume(checkpoint)
-        console.print(f"{checkpoint}: continuing after epoch {trainer.epoch}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        total = trainer.recipe.epochs * trainer.steps
-        task = bar.add_task("training", total=total, completed=trainer.epoch * trainer.steps)
-        while trainer.epoch < trainer.recipe.epochs:
-            losses = []
-            for loss in trainer.run_epoch():
-                losses.append(loss)
-                bar.update(task, advance=1)
-            trainer.save(checkpoint)
-            bar.console.print(f"epoch {trainer.epoch}: loss {np.mean(losses):.3f}")
 
 
 def export(
@@ -91,6 +70,7 @@ def main() -> int:
     console.print(f"{len(photos)} photos and {len(street)} garments of street photos")
     recipe = garment_types.Recipe(epochs=args.epochs, seed=args.seed)
     trainer = garment_types.Trainer(photos, street, len(names), imagenet_weights(), recipe)
+    args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     train(trainer, args.checkpoint, console)
     export(trainer, held, names, args.out)
     return 0

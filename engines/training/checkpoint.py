@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
+#: What a training has that changes as it goes on.
+PARTS = ("net", "average", "optimizer", "schedule")
 
-class Part(Protocol):
-    """A net, an optimizer, a schedule."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+class Training(Protocol):
+    """A net, its averaged twin, an optimizer, a schedule, and the recipe, a dataclass."""
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+    net: Any
+    average: Any
+    optimizer: Any
+    schedule: Any
+
+    @property
+    def recipe(self) -> Any: ...
 
 
 @torch.no_grad()
@@ -28,23 +35,23 @@ def follow(average: nn.Module, net: nn.Module, keep: float) -> None:
             old.copy_(new)
 
 
-def save(path: Path, parts: Mapping[str, Part], done: int, recipe: Mapping[str, Any]) -> None:
-    """Write the parts' state after ``done`` steps or epochs, whole or not at all."""
-    state = {name: part.state_dict() for name, part in parts.items()}
+def save(path: Path, training: Training, done: int) -> None:
+    """Write a training's state after ``done`` steps or epochs, whole or not at all."""
+    state = {name: getattr(training, name).state_dict() for name in PARTS}
     partial = path.with_suffix(".part")
-    torch.save({**state, "done": done, "recipe": dict(recipe)}, partial)
+    torch.save({**state, "done": done, "recipe": asdict(training.recipe)}, partial)
     partial.replace(path)
 
 
-def resume(path: Path, parts: Mapping[str, Part], recipe: Mapping[str, Any]) -> int:
-    """Load the parts' state; how many steps or epochs were done.
+def resume(path: Path, training: Training) -> int:
+    """Load a training's state; how many steps or epochs were done.
 
     Raises:
         ValueError: the file was written with another recipe.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["recipe"] != dict(recipe):
+    if state["recipe"] != asdict(training.recipe):
         raise ValueError(f"{path}: written with another recipe; remove it to start anew")
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+    for name in PARTS:
+        getattr(training, name).load_state_dict(state[name])
     return int(state["done"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -95,21 +95,13 @@ class Trainer:
         )
         self.epoch = 0
 
-    def _parts(self) -> dict[str, checkpoint.Part]:
-        return {
-            "net": self.net,
-            "average": self.average,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
-
     def save(self, path: Path) -> None:
         """Write the state after the last finished epoch, whole or not at all."""
-        checkpoint.save(path, self._parts(), self.epoch, asdict(self.recipe))
+        checkpoint.save(path, self, self.epoch)
 
     def resume(self, path: Path) -> None:
         """Continue from ``path``; the recipe must be the one it was written with."""
-        self.epoch = checkpoint.resume(path, self._parts(), asdict(self.recipe))
+        self.epoch = checkpoint.resume(path, self)
 
     def run_epoch(self) -> Iterator[float]:
         """Train one epoch, yielding the loss of every step."""

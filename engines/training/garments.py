@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +50,6 @@ class Recipe:
     frozen_blocks: int = 5
     seed: int = 0
     threads: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One finished step, for a progress bar."""
-
-    epoch: int
-    step: int
-    steps: int
-    loss: float
 
 
 def label_weights(photos: list[Photo], labels: int, power: float) -> Tensor:
@@ -121,24 +111,16 @@ class Trainer:
         )
         self.epoch = 0
 
-    def _parts(self) -> dict[str, checkpoint.Part]:
-        return {
-            "net": self.net,
-            "average": self.average,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
-
     def save(self, path: Path) -> None:
         """Write the state after the last finished epoch, whole or not at all."""
-        checkpoint.save(path, self._parts(), self.epoch, asdict(self.recipe))
+        checkpoint.save(path, self, self.epoch)
 
     def resume(self, path: Path) -> None:
         """Continue from ``path``; the recipe must be the one it was written with."""
-        self.epoch = checkpoint.resume(path, self._parts(), asdict(self.recipe))
+        self.epoch = checkpoint.resume(path, self)
 
-    def run_epoch(self) -> Iterator[Progress]:
-        """Train one epoch, yielding after every step."""
+    def run_epoch(self) -> Iterator[float]:
+        """Train one epoch, yielding the loss of every step."""
         recipe = self.recipe
         self.crops.epoch = self.epoch
         order = torch.Generator().manual_seed(recipe.seed * 1000 + self.epoch)
@@ -156,7 +138,7 @@ class Trainer:
             self.schedule.step()
             done = self.epoch * self.steps + step
             checkpoint.follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
-            yield Progress(self.epoch, step + 1, self.steps, float(loss.detach()))
+            yield float(loss.detach())
         self.epoch += 1
 
 

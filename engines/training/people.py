@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -131,21 +131,13 @@ class Trainer:
         )
         self.step = 0
 
-    def _parts(self) -> dict[str, checkpoint.Part]:
-        return {
-            "net": self.net,
-            "average": self.average,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
-
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""
-        checkpoint.save(path, self._parts(), self.step, asdict(self.recipe))
+        checkpoint.save(path, self, self.step)
 
     def resume(self, path: Path) -> None:
         """Continue from ``path``; the recipe must be the one it was written with."""
-        self.step = checkpoint.resume(path, self._parts(), asdict(self.recipe))
+        self.step = checkpoint.resume(path, self)
 
     def run(self) -> Iterator[float]:
         """Train to the end, yielding the loss of every step."""

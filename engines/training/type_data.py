@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -152,8 +151,3 @@ class Garments(Dataset[tuple[Tensor, int]]):
             garment = self.street[rng.integers(len(self.street))]
         image = torch.from_numpy(varied(garment.rgb, rng))
         return normalise(image[None])[0], garment.kind
-
-
-def frequencies(garments: Sequence[Garment], types: int) -> npt.NDArray[np.int64]:
-    """How many garments there are of each type (types,)."""
-    return np.bincount([g.kind for g in garments], minlength=types)
