@@ -99,6 +99,7 @@ class GarmentConfig(_Section):
     )
     refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
+    settle_looks: int = Field(8, ge=1, le=1000, description="first looks at a person")
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")
 
 
@@ -109,7 +110,7 @@ class VoteConfig(_Section):
     vanish: Share = Field(0.25, description="fused probability under which it vanishes")
     fine: Share = Field(0.35, description="probability a label needs, else its category is said")
     looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
-    memory: Share = Field(0.75, description="weight of the past against a new crop")
+    memory: Share = Field(0.9, description="weight of the past against a new crop")
 
     @model_validator(mode="after")
     def _ordered(self) -> VoteConfig:

@@ -23,8 +23,6 @@ from pipeline.yuv import Rgb
 
 #: Labels that are no garment and never become tags.
 NO_GARMENT = frozenset({"null", "hair", "skin"})
-#: Looks after which a track is settled and only refreshed.
-SETTLED = 3
 #: Probability under which a label is no evidence.
 LEAST_SCORE = 0.1
 
@@ -194,7 +192,7 @@ class GarmentStage:
         if look is None:
             return True
         age = tagged.frame.pts - look.at
-        if look.vote.looks < SETTLED and age >= settings.settle_s:
+        if look.vote.looks < settings.settle_looks and age >= settings.settle_s:
             return True
         return age >= settings.refresh_s or track.quality > settings.better * look.best
 

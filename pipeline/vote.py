@@ -30,7 +30,7 @@ class VotePolicy:
     vanish: float = 0.25
     fine: float = 0.35
     looks: int = 2
-    memory: float = 0.75
+    memory: float = 0.9
 
 
 #: What a label that is being said has over others, so that two near equals do not alternate.

@@ -3,8 +3,8 @@
     python tools/train_garments.py --data ../shared/data/street_fashion
 
 Round one learns from the photos with masks. Its net then draws masks for the photos that have tags
-only, held to their tags, and round two learns from both. Continues from its checkpoints when it was
-interrupted. Needs the ``train`` extra.
+only, held to their tags, and round two learns from both, and from people of COCO who carry no bag.
+Continues from its checkpoints when it was interrupted. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from engines.nets.garment_parser import TagScores
 from engines.quantize import quantize
 from engines.training import calibration, garment_types, garments, report
+from engines.training.bagless import bagless_people
 from engines.training.garment_data import (
     Photo,
     crop_window,
@@ -33,10 +34,14 @@ from engines.training.garment_data import (
     read_rgb,
     take_window,
 )
+from engines.training.people_data import coco_split
 from engines.training.pseudo import pseudo_mask
 
 #: Labels every photo may show, tagged or not.
 ALWAYS = ("null", "skin", "hair")
+BAGS = ("bag", "purse", "wallet")
+#: How often a person without a bag is drawn against a street photo: there are few of them.
+BAGLESS_SHARE = 6
 
 
 def imagenet_weights() -> Path:
@@ -49,6 +54,7 @@ def imagenet_weights() -> Path:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/street_fashion"))
+    parser.add_argument("--coco", type=Path, default=Path("../shared/data/coco_train128"))
     parser.add_argument("--out", type=Path, default=Path("engines/weights/garments-lite0"))
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument(
@@ -172,6 +178,9 @@ def main() -> int:
     pseudo = args.checkpoints / "pseudo"
     draw_masks(first.average.eval(), args.data, names, pseudo, console)
     every = photos + garments.load_pseudo(args.data, pseudo, held, names)
+    bags = [names.index(name) for name in BAGS]
+    people = bagless_people(args.coco, coco_split(args.coco, args.seed)[0], bags, len(names))
+    every += list(people) * BAGLESS_SHARE
     second = trainer(every, args.epochs[1])
     train(second, args.checkpoints / "garments_round2.pt", console)
     finish(args, second, photos, held, names)

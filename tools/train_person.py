@@ -1,6 +1,6 @@
 """Train the person detector and write its float and INT8 ONNX files.
 
-    python tools/train_person.py --data ../shared/data --clips vtest.avi one_by_one_person.mp4
+    python tools/train_person.py --clips one_by_one_person.mp4 --far-clips vtest.avi
 
 Round one starts from the weights of person-ssdlite and learns from composed scenes and photos.
 Round two adds frames of the clips, labelled by the first round's net on a larger picture; frames
@@ -43,8 +43,8 @@ from pipeline.stages import DetectStage
 
 #: Round one stops here in its cycle: it only has to label clips.
 ROUND_ONE_STEPS = 1000
-#: Pixels at which the first round's net labels a clip: by the width of its people.
-CLIP_PIXELS = {"vtest": 600_000}
+#: Pixels at which the first round's net labels the clips of far cameras.
+FAR_PIXELS = 600_000
 HAND_LABELS = Path(__file__).parent.parent / "tests" / "data" / "people"
 
 
@@ -107,13 +107,12 @@ def clip_frames(path: Path, every: int = 4) -> Iterator[Image]:
                 yield frame.to_ndarray(format="rgb24")
 
 
-def label_clip(path: Path, net: PersonSSD) -> list[Scene]:
+def label_clip(path: Path, net: PersonSSD, far: bool) -> list[Scene]:
     """A clip's frames with the net's own labels."""
-    pixels = CLIP_PIXELS.get(path.stem, 0)
-    find = finder(NetEngine(net), MODELS["person-store"], pixels)
+    find = finder(NetEngine(net), MODELS["person-store"], FAR_PIXELS if far else 0)
     scenes = [taught(rgb, *seen_twice(find, rgb)) for rgb in clip_frames(path)]
     # People stand still before a close camera; before a far one, what never moves is no person.
-    return without_fixtures(scenes) if pixels else scenes
+    return without_fixtures(scenes) if far else scenes
 
 
 def train(trainer: people.Trainer, checkpoint: Path, stop: int, console: Console) -> None:
@@ -167,6 +166,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pseudo", type=Path, default=Path("out/train/pseudo"))
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="of fixed cameras")
+    parser.add_argument(
+        "--far-clips", type=Path, nargs="*", default=[], help="the same, with small people"
+    )
     parser.add_argument("--places", type=Path, nargs="*", default=[], help="without people")
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, default=people.Recipe().steps, help="of round two")
@@ -177,9 +179,10 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     args = arguments()
     console = Console()
-    missing = [path for path in (args.data, *args.clips, *args.places) if not path.exists()]
+    clips = args.clips + args.far_clips
+    missing = [path for path in (args.data, *clips, *args.places) if not path.exists()]
     if missing:
-        console.print(f"{missing[0]}: not found; --data, --clips and --places name what to learn")
+        console.print(f"{missing[0]}: not found; --data, the clips and --places name what to learn")
         return 2
     old = MODELS["person-ssdlite"]
     with open_engine(old) as engine:
@@ -193,11 +196,10 @@ def main() -> int:
     args.checkpoints.mkdir(parents=True, exist_ok=True)
     trainer = people.Trainer(net, material, people.Recipe(steps=3000))
     train(trainer, args.checkpoints / "people_round1.pt", ROUND_ONE_STEPS, console)
-    if args.clips:
-        for clip in args.clips:
-            scenes = label_clip(clip, trainer.average)
-            console.print(f"{clip.name}: {len(scenes)} frames labelled")
-            material.real += scenes * 2
+    for clip in clips:
+        scenes = label_clip(clip, trainer.average, clip in args.far_clips)
+        console.print(f"{clip.name}: {len(scenes)} frames labelled")
+        material.real += scenes * 2
     trainer = people.Trainer(trainer.average, material, people.Recipe(steps=args.steps))
     train(trainer, args.checkpoints / "people_round2.pt", args.steps, console)
     export(trainer.average, material, args.out)

@@ -35,13 +35,14 @@ VISIBLE = 40
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo: RGB (H, W, 3) uint8, its label mask (H, W) uint8 and the labels it is said to
-    show, which the mask may have missed."""
+    """One photo: RGB (H, W, 3) uint8, its label mask (H, W) uint8, the labels it is said to show,
+    which the mask may have missed, and the person's box, if it is not to be taken from the mask."""
 
     id: str
     rgb: Image
     mask: Image
     tags: tuple[int, ...] = ()
+    box: npt.NDArray[np.float64] | None = None
 
 
 def read_index(root: Path) -> list[dict[str, Any]]:
@@ -222,7 +223,7 @@ class GarmentCrops(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __init__(self, photos: list[Photo], labels: int, seed: int) -> None:
         self.photos = photos
         self.labels = labels
-        self.boxes = [person_box(photo.mask) for photo in photos]
+        self.boxes = [person_box(p.mask) if p.box is None else p.box for p in photos]
         self.seed = seed
         self.epoch = 0
 

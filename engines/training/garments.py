@@ -71,6 +71,14 @@ def parsing_loss(logits: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
     )
 
 
+def absence_loss(logits: Tensor, mask: Tensor, worn: Tensor) -> Tensor:
+    """Keeps labels that are known not to be worn out of pixels that nobody labelled."""
+    unlabelled = (mask[:, 2::4, 2::4] == IGNORE).float()
+    shares = torch.softmax(logits, dim=1) * (worn == 0).float()[:, :, None, None]
+    wrong = shares.sum(dim=1).clamp(max=0.999)
+    return (-torch.log(1.0 - wrong) * unlabelled).mean()
+
+
 def presence_loss(logits: Tensor, worn: Tensor) -> Tensor:
     """Binary cross-entropy per label; entries below 0 are unknown and left out."""
     known = (worn >= 0).float()
@@ -131,6 +139,7 @@ class Trainer:
             logits, seen = self.net(images)
             loss = parsing_loss(logits, masks, self.weights)
             loss = loss + recipe.presence_weight * presence_loss(seen, worn)
+            loss = loss + absence_loss(logits, masks, worn)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)

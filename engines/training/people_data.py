@@ -39,21 +39,26 @@ class Cutout:
     alpha: Image
 
 
+def coco_boxes(root: Path, stem: str, shape: tuple[int, ...], kinds: tuple[int, ...]) -> F64:
+    """Boxes (n, 4) xyxy, in pixels, of the things of these COCO class numbers (0: person) in a
+    picture of this shape."""
+    boxes = []
+    listing = root / "boxes" / f"{stem}.txt"
+    for line in listing.read_text().splitlines() if listing.exists() else ():
+        kind, x, y, w, h = line.split()
+        if int(kind) in kinds:
+            cx, cy, half_w, half_h = float(x), float(y), float(w) / 2, float(h) / 2
+            boxes.append([cx - half_w, cy - half_h, cx + half_w, cy + half_h])
+    size = np.array([shape[1], shape[0], shape[1], shape[0]])
+    return np.array(boxes).reshape(-1, 4) * size
+
+
 def coco_scene(root: Path, stem: str) -> Scene:
     """One COCO picture with its person boxes; small boxes are left to the caller's limits."""
     rgb = read_rgb(root / "images" / f"{stem}.jpg")
     if rgb is None:
         raise FileNotFoundError(f"{root}: picture {stem} is missing or unreadable")
-    height, width = rgb.shape[:2]
-    boxes = []
-    listing = root / "boxes" / f"{stem}.txt"
-    for line in listing.read_text().splitlines() if listing.exists() else ():
-        kind, x, y, w, h = line.split()
-        if kind == "0":
-            cx, cy, half_w, half_h = float(x), float(y), float(w) / 2, float(h) / 2
-            boxes.append([cx - half_w, cy - half_h, cx + half_w, cy + half_h])
-    people = np.array(boxes).reshape(-1, 4) * np.array([width, height, width, height])
-    return Scene(rgb, people)
+    return Scene(rgb, coco_boxes(root, stem, rgb.shape, (0,)))
 
 
 def coco_split(root: Path, seed: int, share: float = 1 / 3) -> tuple[list[str], list[str]]:

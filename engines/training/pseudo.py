@@ -31,7 +31,7 @@ from engines.training.garment_data import (
 def _logits(net: GarmentParser, photo: Photo, window: npt.NDArray[np.float64]) -> torch.Tensor:
     image, _ = take_window(photo, window)
     pixels = normalise(torch.from_numpy(image)[None])
-    return (net(pixels)[0] + net(pixels.flip(3))[0].flip(2)) / 2
+    return (net(pixels)[0] + net(pixels.flip(3))[0].flip(3))[0] / 2
 
 
 def _largest(mask: Image) -> Image:
