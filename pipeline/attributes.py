@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.zoo import Label
+from pipeline.postprocess import cells_of
 
 Mask = npt.NDArray[np.bool_]
 #: Categories with sleeves.
@@ -49,11 +50,11 @@ def body_of(labels: npt.NDArray[np.uint8], known: tuple[Label, ...]) -> Body | N
         return None
     names = [label.name for label in known]
     shoes = [i for i, label in enumerate(known) if label.category == "shoe"]
-    shod = np.flatnonzero(np.isin(labels, shoes).any(axis=1))
+    shod = np.flatnonzero(cells_of(labels, shoes).any(axis=1))
     skin = labels == names.index("skin") if "skin" in names else np.zeros(labels.shape, bool)
     upper = [i for i, label in enumerate(known) if label.category in SLEEVED]
     soles = int(shod[-1]) if len(shod) else None
-    return Body(labels, skin, np.isin(labels, upper), int(rows[0]), soles)
+    return Body(labels, skin, cells_of(labels, upper), int(rows[0]), soles)
 
 
 def hem(body: Body, garment: Mask) -> str | None:

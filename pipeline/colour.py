@@ -24,6 +24,7 @@ NAMES = (
 #: Share of a garment's pixels its second colour needs to be named.
 SECOND = 0.25
 _BITS = 5
+_SQUARE = np.ones((3, 3), np.uint8)
 _TABLE = Path(__file__).with_name("colours.csv")
 
 
@@ -49,20 +50,29 @@ def colour_table() -> npt.NDArray[np.uint8]:
     return np.asarray(terms[distance.argmin(axis=1)], np.uint8)
 
 
-def colour_names(rgb: Rgb, mask: npt.NDArray[np.bool_]) -> list[tuple[str, float]]:
+def colour_map(rgb: Rgb) -> npt.NDArray[np.uint8]:
+    """Index into ``NAMES`` of every pixel (h, w) of a picture (h, w, 3)."""
+    low = rgb >> (8 - _BITS)
+    codes = low[..., 0].astype(np.uint16) << (2 * _BITS)
+    codes |= low[..., 1].astype(np.uint16) << _BITS
+    codes |= low[..., 2]
+    return np.asarray(colour_table()[codes], np.uint8)
+
+
+def colour_names(
+    colours: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]
+) -> list[tuple[str, float]]:
     """The colour most pixels under ``mask`` have, and a second one if a quarter has it, with the
     share of each (0 to 1).
 
     Args:
-        rgb: uint8 (h, w, 3).
+        colours: as ``colour_map`` gives them, (h, w).
         mask: bool (h, w) with at least one pixel set.
     """
-    eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    eroded = cv2.erode(mask.view(np.uint8), _SQUARE).view(np.bool_)
     if np.count_nonzero(eroded) >= 0.3 * np.count_nonzero(mask):
         mask = eroded  # edges mix the garment with what is behind it
-    pixels = rgb[mask].astype(np.uint32) >> (8 - _BITS)
-    codes = (pixels[:, 0] << (2 * _BITS)) | (pixels[:, 1] << _BITS) | pixels[:, 2]
-    votes = np.bincount(colour_table()[codes], minlength=len(NAMES))
+    votes = np.bincount(colours[mask], minlength=len(NAMES))
     shares = votes / votes.sum()
     best, second = np.argsort(-shares, kind="stable")[:2].tolist()
     names = [(NAMES[best], float(shares[best]))]

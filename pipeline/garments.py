@@ -11,11 +11,11 @@ import numpy as np
 from engines.base import Engine
 from engines.zoo import Label, ModelSpec, categories, labels
 from pipeline.attributes import attributes, body_of
-from pipeline.colour import colour_names
+from pipeline.colour import colour_map, colour_names
 from pipeline.config import GarmentConfig
 from pipeline.crop import person_window, quality
 from pipeline.garment_types import TypeRefiner
-from pipeline.postprocess import large_pieces, mask_box
+from pipeline.postprocess import around, cells_of, large_pieces, mask_box
 from pipeline.stages import MOST_BATCH
 from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
@@ -101,12 +101,11 @@ class _Crop:
         self._crop = crop
         self._model = model
         self._body = body_of(parsing.labels, known)
-        self._present = set(np.unique(parsing.labels).tolist())
+        self._present = set(np.flatnonzero(np.bincount(parsing.labels.ravel())).tolist())
         self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
         height, width = parsing.labels.shape
-        self._small = np.asarray(
-            cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
+        small = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
+        self._colours = colour_map(np.asarray(small, np.uint8))
 
     def tag(
         self, label: str, category: str | None, score: float, members: list[int],
@@ -122,10 +121,10 @@ class _Crop:
         return Tag("garment", label, category, score, box, colours, more, level, model=self._model)
 
     def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
-        labels = self._parsing.labels
-        mask = labels == members[0] if len(members) == 1 else np.isin(labels, members)
-        mask = large_pieces(mask)
-        colours = tuple(name for name, _ in colour_names(self._small, mask))
+        mask = cells_of(self._parsing.labels, members)
+        part = around(mask)
+        mask[part] = large_pieces(mask[part])
+        colours = tuple(name for name, _ in colour_names(self._colours[part], mask[part]))
         more = attributes(self._body, mask, category) if self._body else ()
         return mask_box(self._parsing.window, mask), colours, more
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -60,9 +60,27 @@ Decoder = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
 DETECTION_DECODERS: dict[str, Decoder] = {"ssd": ssd_detections}
 
 
+def cells_of(labels: npt.NDArray[np.uint8], members: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Where labels (h, w) are one of ``members``."""
+    if len(members) == 1:
+        return np.asarray(labels == members[0])
+    table = np.zeros(256, bool)
+    table[list(members)] = True
+    return table[labels]
+
+
+def around(mask: npt.NDArray[np.bool_], margin: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a mask (h, w) around what is set in it, of which there is one cell."""
+    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (
+        slice(max(int(ys[0]) - margin, 0), int(ys[-1]) + 1 + margin),
+        slice(max(int(xs[0]) - margin, 0), int(xs[-1]) + 1 + margin),
+    )
+
+
 def large_pieces(mask: npt.NDArray[np.bool_], least: float = 0.25) -> npt.NDArray[np.bool_]:
     """A mask (h, w) without connected pieces smaller than ``least`` of its largest: strays."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     if count <= 2:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
@@ -73,15 +91,15 @@ def large_pieces(mask: npt.NDArray[np.bool_], least: float = 0.25) -> npt.NDArra
 
 def mask_box(window: Window, mask: npt.NDArray[np.bool_]) -> Box:
     """Box in frame pixels around the cells (h, w) set in a window's mask, of which there is one."""
-    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    rows, columns = around(mask, 0)
     height, width = mask.shape
     x0, y0, x1, y1 = window
     sx, sy = (x1 - x0) / width, (y1 - y0) / height
     return (
-        float(x0 + xs[0] * sx),
-        float(y0 + ys[0] * sy),
-        float(x0 + (xs[-1] + 1) * sx),
-        float(y0 + (ys[-1] + 1) * sy),
+        float(x0 + columns.start * sx),
+        float(y0 + rows.start * sy),
+        float(x0 + columns.stop * sx),
+        float(y0 + rows.stop * sy),
     )
 
 

@@ -10,7 +10,7 @@ from support import make_frame
 
 from engines.zoo import Label
 from pipeline.attributes import attributes, body_of, hem, sleeve
-from pipeline.colour import NAMES, colour_names, colour_table
+from pipeline.colour import NAMES, colour_map, colour_names, colour_table
 from pipeline.stages import EventStage
 from pipeline.stats import Stats
 from pipeline.types import Tag, TaggedFrame, Track
@@ -32,13 +32,13 @@ BOX = (0.0, 0.0, 10.0, 10.0)
 )  # fmt: skip
 def test_colours_have_the_names_people_give_them(rgb, name):
     picture = np.full((10, 10, 3), rgb, np.uint8)
-    assert colour_names(picture, np.ones((10, 10), bool)) == [(name, 1.0)]
+    assert colour_names(colour_map(picture), np.ones((10, 10), bool)) == [(name, 1.0)]
 
 
 @given(rgb=st.tuples(*[st.integers(0, 255)] * 3), size=st.integers(1, 8))
 def test_every_colour_has_a_name(rgb, size):
     picture = np.full((size, size, 3), rgb, np.uint8)
-    [(name, share)] = colour_names(picture, np.ones((size, size), bool))
+    [(name, share)] = colour_names(colour_map(picture), np.ones((size, size), bool))
     assert name in NAMES
     assert share == 1
     assert colour_table().shape == (32768,)
@@ -49,15 +49,20 @@ def test_only_the_mask_counts():
     picture[:, 10:] = (40, 90, 200)
     mask = np.zeros((20, 20), bool)
     mask[:, 12:] = True
-    assert colour_names(picture, mask) == [("blue", 1.0)]
+    assert colour_names(colour_map(picture), mask) == [("blue", 1.0)]
 
 
 def test_a_second_colour_is_named_when_it_is_large():
     picture = np.full((20, 30, 3), (200, 20, 30), np.uint8)
     picture[:, 20:] = (40, 90, 200)
-    assert [name for name, _ in colour_names(picture, np.ones((20, 30), bool))] == ["red", "blue"]
+    assert [name for name, _ in colour_names(colour_map(picture), np.ones((20, 30), bool))] == [
+        "red",
+        "blue",
+    ]
     picture[:, 25:] = (200, 20, 30)
-    assert [name for name, _ in colour_names(picture, np.ones((20, 30), bool))] == ["red"]
+    assert [name for name, _ in colour_names(colour_map(picture), np.ones((20, 30), bool))] == [
+        "red"
+    ]
 
 
 def tag(label: str, score: float, category: str | None = "pants", colour: str = "blue") -> Tag:

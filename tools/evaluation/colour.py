@@ -14,9 +14,9 @@ from engines.training import garments
 from engines.training.garment_data import Photo, crop_window, person_box, take_window
 from engines.zoo import MODELS, labels
 from pipeline.attributes import attributes, body_of
-from pipeline.colour import SECOND, colour_names
+from pipeline.colour import SECOND, colour_map, colour_names
 from pipeline.config import GarmentConfig
-from pipeline.postprocess import large_pieces
+from pipeline.postprocess import cells_of, large_pieces
 
 #: Cells a garment must have in both masks to be compared.
 LEAST_CELLS = 20
@@ -35,15 +35,16 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         for photo in photos:
             crop, mask = take_window(photo, crop_window(person_box(photo.mask)))
             found = engine.infer({"images": crop[None]})["labels"][0]
-            small = np.asarray(cv2.resize(crop, found.shape[::-1], interpolation=cv2.INTER_AREA))
+            small = cv2.resize(crop, found.shape[::-1], interpolation=cv2.INTER_AREA)
+            colours = colour_map(np.asarray(small, np.uint8))
             true = mask[::2, ::2] * (mask[::2, ::2] < len(names))
             bodies = body_of(found.astype(np.uint8), known), body_of(true, known)
             for category in {c for c in mapping.values() if c}:
                 members = [i for i, label in enumerate(known) if label.category == category]
-                ours, theirs = (large_pieces(np.isin(m, members)) for m in (found, true))
+                ours, theirs = (large_pieces(cells_of(m, members)) for m in (found, true))
                 if min(ours.sum(), theirs.sum()) < LEAST_CELLS:
                     continue
-                said, right = colour_names(small, ours), colour_names(small, theirs)
+                said, right = colour_names(colours, ours), colour_names(colours, theirs)
                 alike = (ours & theirs).sum() / (ours | theirs).sum() >= 0.5
                 tally["all"] += 1
                 tally["outlined"] += alike
