@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.inbox import Inbox
+from pipeline.pace import Pace
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
 from pipeline.stats import CameraStats
@@ -51,6 +52,7 @@ class Capture:
     camera: CameraConfig
     inbox: Inbox[Frame]
     stats: CameraStats
+    pace: Pace
     stop: threading.Event
     admit: AbstractContextManager[object]
 
@@ -108,7 +110,7 @@ class Capture:
         stats, name = self.stats, self.camera.name
         self.inbox.open(name, replace=source.live, depth=1 if source.live else FILE_DEPTH)
         stats.length_s = source.length_s
-        corrupt = stats.corrupt
+        corrupt, offered = stats.corrupt, float("-inf")
         for frame in source:
             if stats.state != "up":
                 if stats.decoded > 0:
@@ -117,7 +119,12 @@ class Capture:
                 stats.state, stats.note = "up", ""
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
-            stats.dropped += self.inbox.put(name, frame)
+            source.decoding = self.pace.decoding
+            if frame.live and frame.pts < offered + self.pace.gap_s:
+                stats.skipped["pace"] += 1
+            else:
+                stats.dropped += self.inbox.put(name, frame)
+                offered = frame.pts
             if self.stop.is_set():
                 return False
         stats.corrupt = corrupt + source.corrupt

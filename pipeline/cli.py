@@ -24,7 +24,7 @@ from rich.progress import track as progress_bar
 
 from engines import EngineError
 from engines.zoo import MODELS, find, verify
-from pipeline import __version__, config, doctor, view
+from pipeline import __version__, config, config_file, doctor, view
 from pipeline.errors import (
     ConfigError,
     PipelineError,
@@ -93,7 +93,7 @@ def _logging() -> None:
 
 def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) -> config.Config:
     """The configuration file (or the defaults) with the command line's changes on top."""
-    base = config.load(path) if path is not None else config.Config()
+    base = config_file.load(path) if path is not None else config.Config()
     data = base.model_dump()
     if engine is not None:
         data["engine"]["backend"] = engine
@@ -300,7 +300,7 @@ def models_check(name: str) -> None:
 def config_check(file: Path) -> None:
     """Check a configuration file."""
     with _explained():
-        settings = config.load(file)
+        settings = config_file.load(file)
         print(f"{file}: ok, {len(settings.cameras)} cameras")  # noqa: T201
 
 

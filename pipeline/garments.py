@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from pipeline.colour import colour_map, colour_names
 from pipeline.config import GarmentConfig
 from pipeline.crop import person_window, quality
 from pipeline.garment_types import TypeRefiner
+from pipeline.pace import Pace
 from pipeline.postprocess import around, cells_of, large_pieces, mask_box
 from pipeline.stages import MOST_BATCH
 from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
@@ -144,22 +147,26 @@ class GarmentStage:
 
     name = "garments"
 
-    def __init__(self, parser: GarmentParser, settings: GarmentConfig, vote: VotePolicy) -> None:
+    def __init__(
+        self,
+        parser: GarmentParser,
+        settings: GarmentConfig,
+        vote: VotePolicy,
+        pace: Pace | None = None,
+    ) -> None:
         self._parser = parser
         self._settings = settings
         self._vote = vote
+        self._pace = pace or Pace()
         self._looks: dict[tuple[str, int], _Look] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         rated = [self._rate(tagged) for tagged in batch]
-        chosen = [
-            (tagged.frame, track)
-            for tagged in rated
-            for track in tagged.tracks
-            if self._wanted(tagged, track)
-        ]
+        chosen = self._choose(rated)
         best = set()
+        began = time.perf_counter()
         parsed = self._parser.parse([(frame, track.box) for frame, track in chosen])
+        self._pace.spent("crop", time.perf_counter() - began, len(chosen))
         for (frame, track), (_, evidence) in zip(chosen, parsed, strict=True):
             if self._record(frame, track, evidence):
                 best.add((id(frame), track.id))
@@ -181,19 +188,36 @@ class GarmentStage:
         )
         return replace(tagged, tracks=tracks)
 
-    def _wanted(self, tagged: TaggedFrame, track: Track) -> bool:
+    def _choose(self, batch: list[TaggedFrame]) -> list[tuple[Frame, Track]]:
+        """The crops to look at: all that recordings want, and of live cameras as many as the pace
+        allows, those that need it most."""
+        wanted = [
+            (need, tagged.frame, track)
+            for tagged in batch
+            if tagged.decision == "detect"
+            for track in tagged.tracks
+            if (need := self._need(tagged.frame, track)) >= 1
+        ]
+        live = sorted((w for w in wanted if w[1].live), key=lambda w: -w[0])
+        most = self._pace.allowed("crop")
+        chosen = [w for w in wanted if not w[1].live] + live[:most]
+        return [(frame, track) for _, frame, track in chosen]
+
+    def _need(self, frame: Frame, track: Track) -> float:
+        """How much a person needs another look, wanted from 1 on: new ones most of all, then those
+        looked at a few times only, then the stale ones and those seen clearly better."""
         settings = self._settings
-        if tagged.decision != "detect" or track.predicted:
-            return False
-        if track.box[3] - track.box[1] < settings.min_height_px:
-            return False
-        look = self._looks.get((tagged.frame.source, track.id))
+        if track.predicted or track.box[3] - track.box[1] < settings.min_height_px:
+            return 0.0
+        look = self._looks.get((frame.source, track.id))
         if look is None:
-            return True
-        age = tagged.frame.pts - look.at
+            return inf
+        stretch = self._pace.stretch if frame.live else 1.0
+        age = (frame.pts - look.at) / stretch
         if look.vote.looks < settings.settle_looks and age >= settings.settle_s:
-            return True
-        return age >= settings.refresh_s or track.quality > settings.better * look.best
+            return 1.0 + settings.settle_looks - look.vote.looks
+        better = track.quality / max(settings.better * look.best, 1e-6)
+        return max(age / settings.refresh_s, better)
 
     def _record(self, frame: Frame, track: Track, evidence: tuple[Tag, ...]) -> bool:
         """Count one crop; whether it is the track's best so far."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from pipeline.pace import Decoding
 from pipeline.types import Frame, TaggedFrame
 
 
@@ -19,12 +20,14 @@ class Source(Protocol):
         live: frames come when they come; final once entered.
         length_s: length of a recording in seconds, where known.
         corrupt: pieces of the stream that could not be decoded so far.
+        decoding: which frames of a camera are worth decoding; may be set at any time.
     """
 
     id: str
     live: bool
     length_s: float | None
     corrupt: int
+    decoding: Decoding
 
     def __iter__(self) -> Iterator[Frame]: ...
 

@@ -16,10 +16,12 @@ from pipeline.config import Config
 from pipeline.garment_types import TypeRefiner
 from pipeline.garments import GarmentParser, GarmentStage
 from pipeline.inbox import Inbox
+from pipeline.pace import Pace
 from pipeline.protocols import Sink, Stage
+from pipeline.schedule import ScheduleStage
 from pipeline.sinks import open_sinks
 from pipeline.sources import is_live
-from pipeline.stages import DetectStage, EventStage, MotionStage, TrackStage
+from pipeline.stages import DetectStage, EventStage, TrackStage
 from pipeline.stats import Stats
 from pipeline.types import Frame, TaggedFrame
 from pipeline.worker import Worker
@@ -48,10 +50,10 @@ def open_model(config: Config, name: str) -> Engine:
     return engine
 
 
-def open_detector(config: Config, stack: ExitStack) -> DetectStage:
+def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:
     """The configured person detector; ``stack`` closes its engine."""
     engine = stack.enter_context(open_model(config, config.person.model))
-    return DetectStage(engine, find(config.person.model), config.person)
+    return DetectStage(engine, find(config.person.model), config.person, pace)
 
 
 def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
@@ -64,17 +66,19 @@ def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
     return GarmentParser(engine, find(config.garments.model), refiner)
 
 
-def build_stages(config: Config, stats: Stats, stack: ExitStack) -> tuple[list[Stage], Engine]:
+def build_stages(
+    config: Config, stats: Stats, pace: Pace, stack: ExitStack
+) -> tuple[list[Stage], Engine]:
     """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
-    detector = open_detector(config, stack)
+    detector = open_detector(config, stack, pace)
     stages: list[Stage] = [
-        MotionStage(config.skip_policy, stats),
+        ScheduleStage(config.skip_policy, stats, pace),
         detector,
         TrackStage(config.track_policy),
     ]
     if config.garments.enabled:
         parser = open_parser(config, stack)
-        stages.append(GarmentStage(parser, config.garments, config.vote_policy))
+        stages.append(GarmentStage(parser, config.garments, config.vote_policy, pace))
     stages.append(EventStage(stats))
     return stages, detector.engine
 
@@ -87,7 +91,8 @@ class Runner:
 
     def __init__(self, config: Config, out: Path) -> None:
         self.config = config
-        self.stats = Stats()
+        self.pace = Pace(config.pace_policy)
+        self.stats = Stats(self.pace)
         self.finished = threading.Event()
         self.interrupted = False
         self._out = out
@@ -104,7 +109,7 @@ class Runner:
             live = any(is_live(camera.url) for camera in self.config.cameras)
             sinks = open_sinks(self._out, self.config.outputs, live)
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
-            self._stages, engine = build_stages(self.config, self.stats, stack)
+            self._stages, engine = build_stages(self.config, self.stats, self.pace, stack)
             self.running_on = f"{engine.backend}, {engine.precision}"
             self._stack = stack.pop_all()
         return self
@@ -120,7 +125,7 @@ class Runner:
         for camera in self.config.cameras:
             self._inbox.open(camera.name, replace=is_live(camera.url))
             stats = self.stats.camera(camera.name)
-            capture = Capture(camera, self._inbox, stats, self._stop, admit)
+            capture = Capture(camera, self._inbox, stats, self.pace, self._stop, admit)
             self._workers.append(Worker(f"capture {camera.name}", capture.run, self._ended))
         self._workers.append(Worker("inference", self._infer, self._ended))
         self._workers.append(Worker("sink", self._write, self._ended))
@@ -181,6 +186,8 @@ class Runner:
                 camera.analysed += 1
                 camera.pts = tagged.frame.pts
                 camera.latencies.append(now - tagged.frame.captured_at)
+                if tagged.frame.live:
+                    self.pace.finished(now, now - tagged.frame.captured_at)
                 self._outbox.put(_OUT, tagged)
 
     def _write(self) -> None:

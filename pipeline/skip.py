@@ -1,10 +1,9 @@
-"""Which frames earn a detection."""
+"""When a frame earns a detection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from pipeline.types import Decision
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +21,9 @@ class SkipPolicy:
     refresh_s: float
 
 
-def decide(policy: SkipPolicy, changed: float, since_detection_s: float) -> Decision:
-    """``detect``, ``predict`` (moving, but looked at recently) or ``still``."""
-    if since_detection_s >= policy.refresh_s:
-        return "detect"
-    if changed < policy.motion:
-        return "still"
+def due(policy: SkipPolicy, since_s: float, stretch: float) -> float:
+    """How overdue a detection is, as a share of its interval: from 1 on it is due if anything
+    moves."""
     # A frame that comes a moment early would otherwise push the next detection a frame further.
-    return "detect" if since_detection_s >= 0.95 * policy.interval_s else "predict"
+    interval = 0.95 * policy.interval_s * stretch
+    return since_s / interval if interval > 0 else inf

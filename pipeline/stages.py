@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,9 +13,8 @@ from engines.base import Engine
 from engines.zoo import ModelSpec
 from pipeline.config import PersonConfig
 from pipeline.crop import appearance, clip_box
-from pipeline.motion import Grid, changed_share, luma_grid
+from pipeline.pace import Pace
 from pipeline.postprocess import DETECTION_DECODERS
-from pipeline.skip import SkipPolicy, decide
 from pipeline.stats import Stats
 from pipeline.track import Tracker, TrackPolicy
 from pipeline.types import Detection, Event, Frame, Tag, TaggedFrame, Track
@@ -24,57 +24,29 @@ from pipeline.vote import slot_of
 MOST_BATCH = 8
 
 
-class MotionStage:
-    """Decides per frame whether it is looked at: still, moving but recent, or due."""
-
-    name = "motion"
-
-    def __init__(self, policy: SkipPolicy, stats: Stats) -> None:
-        self._policy = policy
-        self._stats = stats
-        self._grids: dict[str, Grid] = {}
-        self._detected: dict[str, float] = {}
-
-    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
-        return [self._gate(tagged) for tagged in batch]
-
-    def _gate(self, tagged: TaggedFrame) -> TaggedFrame:
-        frame = tagged.frame
-        source, grid = frame.source, luma_grid(frame.luma)
-        since = frame.pts - self._detected.get(source, -np.inf)
-        if since < 0:  # the stream began anew
-            since = np.inf
-        changed = changed_share(self._grids[source], grid) if source in self._grids else 1.0
-        decision = decide(self._policy, changed, since)
-        stats = self._stats.camera(source)
-        if decision == "detect":
-            # Compared with the last picture looked at, slow changes add up instead of hiding.
-            self._grids[source] = grid
-            self._detected[source] = frame.pts
-            stats.detector_runs += 1
-        else:
-            stats.skipped["motion" if decision == "still" else "interval"] += 1
-        return replace(tagged, decision=decision)
-
-
 class DetectStage:
     """Finds people in the frames that are due, all cameras in one batch."""
 
     name = "detect"
 
-    def __init__(self, engine: Engine, spec: ModelSpec, settings: PersonConfig) -> None:
+    def __init__(
+        self, engine: Engine, spec: ModelSpec, settings: PersonConfig, pace: Pace | None = None
+    ) -> None:
         self.engine = engine
         self._spec = spec
         self._decode = DETECTION_DECODERS[spec.decoder]
         self._settings = settings
+        self._pace = pace or Pace()
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
         out = list(batch)
+        began = time.perf_counter()
         for start in range(0, len(due), MOST_BATCH):
             part = due[start : start + MOST_BATCH]
             for i, found in zip(part, self.detect([batch[i].frame for i in part]), strict=True):
                 out[i] = replace(batch[i], detections=found)
+        self._pace.spent("detection", time.perf_counter() - began, len(due))
         return out
 
     def detect(self, frames: list[Frame]) -> list[tuple[Detection, ...]]:
@@ -163,7 +135,8 @@ class EventStage:
         frame, events = tagged.frame, []
 
         def event(name: Any, track_id: int, **more: Any) -> Event:
-            return Event(name, frame.source, track_id, frame.index, frame.pts, frame.utc, **more)
+            at: dict[str, Any] = {"utc": frame.utc, "camera_utc": frame.camera_utc}
+            return Event(name, frame.source, track_id, frame.index, frame.pts, **at, **more)
 
         for track in tagged.tracks:
             key = (frame.source, track.id)

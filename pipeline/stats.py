@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.pace import Pace
+
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
 KEPT = 20_000
@@ -70,7 +72,8 @@ def peak_memory_mb() -> float:
 class Stats:
     """All counters of a run, safe to add to from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
+        self.pace = pace or Pace()
         self.lock = threading.Lock()
         self.cameras: dict[str, CameraStats] = {}
         self.stages: dict[str, list[float]] = {}
@@ -98,6 +101,10 @@ class Stats:
             return {
                 "duration_s": round(time.monotonic() - self.started, 3),
                 "peak_memory_mb": round(peak_memory_mb(), 1),
+                "degraded": {
+                    "stretch": round(self.pace.stretch, 2),
+                    "seconds": round(self.pace.stretched_s, 1),
+                },
                 "cameras": [camera.as_json() for camera in self.cameras.values()],
                 "stages": {
                     name: {"calls": int(calls), "seconds": round(seconds, 4)}

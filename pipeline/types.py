@@ -1,7 +1,8 @@
 """The data that travels: frozen, slotted, compared by identity where arrays are inside.
 
 Boxes are xyxy in frame pixels. ``pts`` is in stream seconds, ``captured_at`` is monotonic seconds,
-``utc`` is seconds since the epoch.
+``utc`` is seconds since the epoch by this machine, ``camera_utc`` by the camera's own clock where
+it tells (RTCP sender reports).
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture and its times. Owns the decoder's planes; converts lazily."""
+    """One decoded picture and its times. Owns the decoder's planes; converts lazily.
+
+    ``live`` frames come from a camera, which does not wait.
+    """
 
     source: str
     index: int
@@ -30,6 +34,8 @@ class Frame:
     captured_at: float
     utc: float
     planes: Planes
+    live: bool = False
+    camera_utc: float | None = None
 
     @property
     def width(self) -> int:
@@ -130,6 +136,7 @@ class Event:
     utc: float
     tag: Tag | None = None
     tags: tuple[Tag, ...] = ()
+    camera_utc: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

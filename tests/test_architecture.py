@@ -17,7 +17,10 @@ EXCEPTIONS = {
     ("pipeline/cli.py", "tag"): "one parameter per command line option",
     ("pipeline/cli.py", ""): "one place for the whole command line",
 }
-PURE = ("yuv", "types", "crop", "motion", "skip", "postprocess", "colour", "vote", "annotate")
+PURE = (
+    "yuv", "types", "crop", "motion", "skip", "pace", "clock", "schedule", "postprocess", "colour",
+    "vote", "annotate",
+)  # fmt: skip
 HEAVY = {"torch", "openvino", "onnxruntime", "onnx", "tensorrt", "pycuda"}
 
 

@@ -44,7 +44,7 @@ def test_run_tags_a_recording(short_clip, tmp_path):
     assert "30 frames" in done.stdout
     assert str(out) in done.stdout
     stats = json.loads((out / "s.json").read_text())
-    assert set(stats) == {"duration_s", "peak_memory_mb", "cameras", "stages"}
+    assert set(stats) == {"duration_s", "peak_memory_mb", "degraded", "cameras", "stages"}
     [camera] = stats["cameras"]
     for key in (
         "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "reconnects", "latency",

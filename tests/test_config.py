@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Config, load, parse
+from pipeline.config import Config
+from pipeline.config_file import load, parse
 from pipeline.errors import ConfigError, redact, source_name
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

@@ -9,12 +9,10 @@ from support import make_frame
 
 from pipeline.crop import appearance, person_window, quality, sharpness, visible_share
 from pipeline.motion import changed_share, luma_grid
-from pipeline.skip import SkipPolicy, decide
 from pipeline.types import Frame
 from pipeline.yuv import Planes
 
 coords = st.floats(-500, 2000)
-POLICY = SkipPolicy(motion=0.01, interval_s=0.2, refresh_s=2.0)
 
 
 @given(x=coords, y=coords, w=st.floats(1, 900), h=st.floats(1, 900))
@@ -71,14 +69,3 @@ def test_motion_ignores_noise_and_sees_a_person():
     assert changed_share(before, luma_grid(noisy)) == 0
     assert changed_share(before, luma_grid(walker)) > 0.005
     assert changed_share(before, luma_grid(scene[:100])) == 1
-
-
-@given(changed=st.floats(0, 1), since=st.floats(0, 100))
-def test_no_scene_goes_unwatched_and_no_interval_is_broken(changed, since):
-    decision = decide(POLICY, changed, since)
-    if since >= POLICY.refresh_s:
-        assert decision == "detect"
-    elif changed < POLICY.motion:
-        assert decision == "still"
-    elif since < 0.9 * POLICY.interval_s:
-        assert decision == "predict"

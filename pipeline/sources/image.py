@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceRefusedError
+from pipeline.pace import Decoding
 from pipeline.types import Frame
 from pipeline.yuv import from_bgr
 
@@ -53,6 +54,7 @@ class ImageSource:
         self.live = False
         self.length_s: float | None = 0.0
         self.corrupt = 0
+        self.decoding: Decoding = "all"
         self._path = Path(camera.url)
         self._image: npt.NDArray[np.uint8] | None = None
 

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 
+from pipeline.clock import StreamClock
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.pace import Decoding
 from pipeline.sources.location import is_live, scheme_of
 from pipeline.types import Frame
 from pipeline.yuv import Plane, Planes, rotate
@@ -25,6 +27,13 @@ _BT709, _UNSPECIFIED = 1, 2
 _FALLBACK_RATE = Fraction(25)
 #: Time a recording may take to open or to give its next packet.
 _FILE_TIMEOUT_S = 20.0
+#: After a loss, pictures of a camera are left out until a key frame, for this long at most: some
+#: cameras send none and refresh their picture in stripes.
+_KEY_WAIT_S = 12.0
+#: Share of a frame's time from which a read had to wait for the camera.
+_WAITED = 0.3
+#: FFmpeg's words for what may be decoded.
+_SKIP_FRAME = {"all": "DEFAULT", "reference": "NONREF", "key": "NONKEY"}
 
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (
@@ -92,12 +101,16 @@ class StreamSource:
         self.live = live
         self.length_s: float | None = None
         self.corrupt = 0
+        self.decoding: Decoding = "all"
         self._camera = camera
         self._options = options
         self._format = form
         self._container: Any = None
         self._pts: float | None = None
         self._at = 0.0
+        self._clock = StreamClock()
+        self._decodes: Decoding = "all"
+        self._lost: float | None = None
 
     def __enter__(self) -> StreamSource:
         wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
@@ -133,35 +146,77 @@ class StreamSource:
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
-        for packet in self._packets():
+        for packet, waited in self._packets():
             for picture in self._decode(packet):
-                if picture.is_corrupt:
-                    self.corrupt += 1
-                    continue
                 now = time.monotonic()
-                pts = self._seconds(picture, now)
-                yield Frame(self.id, index, pts, now, time.time(), to_planes(picture))
+                if not self._whole(picture, now):
+                    continue
+                yield self._frame(picture, index, now, waited)
                 index += 1
         if self.live:
             raise SourceError(f"{self._where}: the stream ended")
         if index == 0:
             raise SourceRefusedError(f"{self._where}: no picture in it could be decoded")
 
-    def _packets(self) -> Iterator[Any]:
-        stream = self._container.streams.video[0]
+    def _packets(self) -> Iterator[tuple[Any, bool]]:
+        """Packets, and whether each had to be waited for."""
+        packets = self._container.demux(self._container.streams.video[0])
+        patience = _WAITED / float(self._rate)
         try:
-            yield from self._container.demux(stream)
+            while True:
+                asked = time.monotonic()
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                yield packet, time.monotonic() - asked > patience
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
 
     def _decode(self, packet: Any) -> list[Any]:
+        # What was not decoded is missing until the next key frame.
+        if (
+            self.live
+            and self._decodes != self.decoding
+            and (self._decodes != "key" or packet.is_keyframe)
+        ):
+            self._decodes = self.decoding
+            packet.stream.codec_context.skip_frame = _SKIP_FRAME[self._decodes]
         try:
             return list(packet.decode())
         except av.error.EOFError:
             return []
         except (av.FFmpegError, ValueError):
-            self.corrupt += 1
+            self._lose()
             return []
+
+    def _lose(self) -> None:
+        self.corrupt += 1
+        if self.live and self._lost is None:
+            self._lost = time.monotonic()
+
+    def _whole(self, picture: Any, now: float) -> bool:
+        """Whether a picture is what the camera saw: nothing missing, nor in those it builds on."""
+        if picture.is_corrupt:
+            self._lose()
+            return False
+        if self._lost is not None and (picture.key_frame or now - self._lost > _KEY_WAIT_S):
+            self._lost = None
+        return self._lost is None
+
+    def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
+        pts, planes = self._seconds(picture, now), to_planes(picture)
+        if not self.live:
+            return Frame(self.id, index, pts, now, time.time(), planes)
+        taken = self._clock.captured_at(pts, now, waited)
+        utc = time.time() - (now - taken)
+        return Frame(self.id, index, pts, taken, utc, planes, True, self._camera_utc(picture))
+
+    def _camera_utc(self, picture: Any) -> float | None:
+        """Seconds since the epoch by the camera's clock, once it has told (RTCP sender report)."""
+        began = self._container.start_time_realtime
+        if not began or picture.pts is None or not picture.time_base:
+            return None
+        return float(began / 1e6 + picture.pts * picture.time_base)
 
     def _seconds(self, picture: Any, now: float) -> float:
         """Stream seconds of a picture, always rising.

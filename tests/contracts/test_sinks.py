@@ -91,7 +91,7 @@ def test_events_follow_the_documented_shape(tmp_path):
         sink.write(tagged(1.5))
     record = json.loads((tmp_path / "events.jsonl").read_text())
     assert set(record) == {
-        "version", "event", "camera", "utc", "pts", "frame", "track_id", "tag",
+        "version", "event", "camera", "utc", "camera_utc", "pts", "frame", "track_id", "tag",
     }  # fmt: skip
     assert record["version"] == 1
     assert set(record["tag"]) == {

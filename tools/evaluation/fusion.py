@@ -12,10 +12,12 @@ from typing import Any
 
 from pipeline.config import CameraConfig, Config
 from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.pace import Pace
 from pipeline.runner import open_detector, open_parser
+from pipeline.schedule import ScheduleStage
 from pipeline.skip import SkipPolicy
 from pipeline.sources import open_source
-from pipeline.stages import MotionStage, TrackStage
+from pipeline.stages import TrackStage
 from pipeline.stats import Stats
 from pipeline.types import Frame, Tag, TaggedFrame
 from pipeline.vote import TrackVote
@@ -77,11 +79,11 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         with ExitStack() as stack:
             detect = open_detector(config, stack)
             parser = open_parser(config, stack)
-            motion = MotionStage(SkipPolicy(0.0, 0.2, 0.2), Stats())
+            schedule = ScheduleStage(SkipPolicy(0.0, 0.2, 0.2), Stats(), Pace())
             track = TrackStage(config.track_policy)
             garments = GarmentStage(parser, config.garments, config.vote_policy)
             for frame in frames(clip):
-                batch = motion([TaggedFrame(frame)])
+                batch = schedule([TaggedFrame(frame)])
                 for stage in (detect, track, garments):
                     batch = stage(batch)
                 [tagged] = batch

@@ -1,0 +1,105 @@
+"""How much looking a machine can afford: from measured latency to the work allowed.
+
+One number, ``stretch``, says by how much every interval of a live camera is longer than configured.
+It rises at once while results are later than the latency budget and falls slowly when they are well
+within it. Everything that saves work under pressure follows from it, for all cameras alike, so
+quality falls evenly. Recordings are never paced: they wait instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Work = Literal["detection", "crop"]
+Decoding = Literal["all", "reference", "key"]
+
+#: Seconds between two adjustments.
+WINDOW_S = 1.0
+#: Largest rise of the stretch in one window, and its fall when there is time to spare.
+RISE, FALL = 1.4, 0.95
+#: Share of the budget under which there is time to spare.
+SPARE = 0.6
+#: Share of the budget that one round may spend on each kind of work: a frame waits for at most one
+#: round before its own begins.
+SLICE = 0.2
+#: Share of results, the latest left out, that must be within the budget.
+WITHIN = 0.9
+#: Stretch from which frames that no other refers to are not decoded.
+REFERENCE_ONLY = 1.5
+#: Longest time between two frames offered of a camera: five in a second are always seen.
+MOST_GAP_S = 0.14
+
+
+@dataclass(frozen=True, slots=True)
+class PacePolicy:
+    """What is to be held.
+
+    Attributes:
+        latency_s: capture-to-tag time of live cameras that is aimed at.
+        most_stretch: intervals never grow by more than this factor; beyond it, only key frames are
+            decoded.
+    """
+
+    latency_s: float = 0.2
+    most_stretch: float = 10.0
+
+
+def adjusted(stretch: float, ages: Sequence[float], policy: PacePolicy) -> float:
+    """The stretch after a window with results of these ages (seconds)."""
+    if not ages:
+        return stretch
+    age = sorted(ages)[min(int(WITHIN * len(ages)), len(ages) - 1)]
+    late = age / policy.latency_s
+    if late > 1:
+        return min(stretch * min(late, RISE), policy.most_stretch)
+    return max(stretch * FALL, 1.0) if late < SPARE else stretch
+
+
+@dataclass(slots=True)
+class Pace:
+    """The controller. The inference thread reports to it; capture threads only read."""
+
+    policy: PacePolicy = field(default_factory=PacePolicy)
+    stretch: float = 1.0
+    stretched_s: float = 0.0
+    _ages: list[float] = field(default_factory=list)
+    _since: float | None = None
+    _costs: dict[Work, float] = field(default_factory=dict)
+
+    def finished(self, now: float, age_s: float) -> None:
+        """Report a result of a live camera: the time, monotonic, and the age of its frame."""
+        self._ages.append(age_s)
+        if self._since is None:
+            self._since = now
+        elapsed = now - self._since
+        if elapsed >= WINDOW_S:
+            if self.stretch > 1:
+                self.stretched_s += elapsed
+            self.stretch = adjusted(self.stretch, self._ages, self.policy)
+            self._ages.clear()
+            self._since = now
+
+    def spent(self, work: Work, seconds: float, count: int) -> None:
+        """Report what ``count`` detections or crops took together."""
+        if count:
+            cost = seconds / count
+            self._costs[work] = 0.9 * self._costs.get(work, cost) + 0.1 * cost
+
+    def allowed(self, work: Work) -> int:
+        """How many detections or crops one round may do for live cameras, at least one."""
+        cost = self._costs.get(work)
+        return 1 if not cost else max(int(SLICE * self.policy.latency_s / cost), 1)
+
+    @property
+    def decoding(self) -> Decoding:
+        """Which frames are worth decoding."""
+        if self.stretch >= self.policy.most_stretch:
+            return "key"
+        return "reference" if self.stretch >= REFERENCE_ONLY else "all"
+
+    @property
+    def gap_s(self) -> float:
+        """Shortest stream time between two frames a camera offers."""
+        return min(MOST_GAP_S * (self.stretch - 1.0), MOST_GAP_S)

@@ -1,0 +1,81 @@
+"""Which frames of which cameras the detector looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from pipeline.motion import Grid, changed_share, luma_grid
+from pipeline.pace import Pace
+from pipeline.skip import SkipPolicy, due
+from pipeline.stats import Stats
+from pipeline.types import Decision, Frame, TaggedFrame
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is remembered of a camera: its picture at the last detection, and when that was."""
+
+    grid: Grid | None = None
+    at: float = -inf
+
+
+class ScheduleStage:
+    """Decides per frame whether it is looked at: ``detect``, ``predict`` (looked at recently, or
+    others are more overdue) or ``still``.
+
+    Live cameras share what the pace allows in a round, the most overdue first: a busy camera cannot
+    starve a quiet one, and cameras that started together drift apart instead of asking all at once.
+    Recordings get all they ask for.
+    """
+
+    name = "schedule"
+
+    def __init__(self, policy: SkipPolicy, stats: Stats, pace: Pace) -> None:
+        self._policy = policy
+        self._stats = stats
+        self._pace = pace
+        self._watches: dict[str, _Watch] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        overdue = [self._overdue(tagged.frame) for tagged in batch]
+        asking = [i for i, tagged in enumerate(batch) if tagged.frame.live and overdue[i] >= 1]
+        asking.sort(key=lambda i: -overdue[i])
+        left = self._pace.allowed("detection")
+        deferred = set()
+        decisions: dict[int, Decision] = {}
+        for i in asking:
+            if left == 0:
+                deferred.add(i)
+                continue
+            decisions[i] = self._decide(batch[i].frame, overdue[i])
+            left -= decisions[i] == "detect"
+        for i, tagged in enumerate(batch):
+            if i in deferred:
+                self._stats.camera(tagged.frame.source).skipped["deferred"] += 1
+                decisions[i] = "predict"
+            elif i not in decisions:
+                decisions[i] = self._decide(tagged.frame, overdue[i])
+        return [replace(tagged, decision=decisions[i]) for i, tagged in enumerate(batch)]
+
+    def _overdue(self, frame: Frame) -> float:
+        watch = self._watches.setdefault(frame.source, _Watch())
+        since = frame.pts - watch.at
+        if since < 0:  # the stream began anew
+            watch.at, since = -inf, inf
+        return due(self._policy, since, self._pace.stretch if frame.live else 1.0)
+
+    def _decide(self, frame: Frame, overdue: float) -> Decision:
+        stats, watch = self._stats.camera(frame.source), self._watches[frame.source]
+        if overdue < 1:
+            stats.skipped["interval"] += 1
+            return "predict"
+        grid = luma_grid(frame.luma)
+        changed = 1.0 if watch.grid is None else changed_share(watch.grid, grid)
+        if changed < self._policy.motion and frame.pts - watch.at < self._policy.refresh_s:
+            stats.skipped["motion"] += 1
+            return "still"
+        # Compared with the last picture looked at, slow changes add up instead of hiding.
+        watch.grid, watch.at = grid, frame.pts
+        stats.detector_runs += 1
+        return "detect"
