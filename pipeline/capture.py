@@ -61,7 +61,7 @@ class Capture:
         try:
             self._run()
         finally:
-            self.inbox.close(self.camera.name)
+            self.stats.dropped += self.inbox.close(self.camera.name)
 
     def _run(self) -> None:
         try:

@@ -16,6 +16,7 @@ class _Slot(Generic[T]):
     replace: bool
     waiting: deque[T] = field(default_factory=deque)
     done: bool = False
+    discarded: int = 0
 
 
 class Inbox(Generic[T]):
@@ -76,22 +77,28 @@ class Inbox(Generic[T]):
             self._condition.notify_all()
             return items
 
-    def close(self, key: str) -> None:
-        """No more items for this key; what waits is still handed out."""
-        with self._condition:
-            if key in self._slots:
-                self._slots[key].done = True
-            self._condition.notify_all()
+    def close(self, key: str) -> int:
+        """No more items for this key; what waits is still handed out, unless the box was stopped.
 
-    def stop(self) -> int:
-        """Wake everybody and discard what waits; returns how many were discarded."""
+        Returns how many of its items were discarded by ``stop``.
+        """
+        with self._condition:
+            self._condition.notify_all()
+            if key not in self._slots:
+                return 0
+            slot = self._slots[key]
+            slot.done = True
+            discarded, slot.discarded = slot.discarded, 0
+            return discarded
+
+    def stop(self) -> None:
+        """Wake everybody and discard what waits."""
         with self._condition:
             self._stopped = True
-            left = sum(len(slot.waiting) for slot in self._slots.values())
             for slot in self._slots.values():
+                slot.discarded += len(slot.waiting)
                 slot.waiting.clear()
             self._condition.notify_all()
-            return left
 
     @property
     def drained(self) -> bool:
