@@ -40,7 +40,7 @@ lint: $(VENV)/.$(EXTRAS)
 	@$(BIN)/mypy
 
 bench: $(VENV)/.base
-	@$(BIN)/python tools/bench.py
+	@$(BIN)/python tools/bench.py file
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -86,11 +86,14 @@ def build_stages(
 class Runner:
     """One run: cameras in, results out. Enter to open everything, then ``start`` and ``wait``.
 
+    ``sinks`` are written to besides those of the configuration.
+
     Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
     """
 
-    def __init__(self, config: Config, out: Path) -> None:
+    def __init__(self, config: Config, out: Path, sinks: Sequence[Sink] = ()) -> None:
         self.config = config
+        self._more_sinks = sinks
         self.pace = Pace(config.pace_policy)
         self.stats = Stats(self.pace)
         self.finished = threading.Event()
@@ -107,7 +110,7 @@ class Runner:
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
             live = any(is_live(camera.url) for camera in self.config.cameras)
-            sinks = open_sinks(self._out, self.config.outputs, live)
+            sinks = [*open_sinks(self._out, self.config.outputs, live), *self._more_sinks]
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
             self._stages, engine = build_stages(self.config, self.stats, self.pace, stack)
             self.running_on = f"{engine.backend}, {engine.precision}"

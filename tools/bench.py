@@ -1,8 +1,12 @@
-"""Measure the pipeline on a recording and print a table for docs/benchmarks.md.
+"""Measure the pipeline and print tables for docs/benchmarks.md.
 
-    python tools/bench.py [VIDEO] [--runs 3] [--engine openvino]
+    python tools/bench.py file [--video VIDEO] [--runs 3]
+    python tools/bench.py cameras --count 16 --seconds 60
 
-Each case runs in a process of its own; the median run is printed.
+``file`` takes a recording from end to end; ``cameras`` watches 1080p H.264 cameras of an RTSP
+server that it starts itself (GStreamer under the system's Python, see
+tools/install_test_system.sh).
+``--json FILE`` writes the figures as well.
 """
 
 from __future__ import annotations
@@ -11,20 +15,18 @@ import argparse
 import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from benchmark import cameras, file
+
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
-CASES: dict[str, tuple[list[str], str]] = {
-    "people only": (["--no-video"], "garments: {enabled: false}"),
-    "people and garments": (["--no-video"], ""),
-    "and an annotated video": (["--video"], ""),
-    "every frame detected": (["--no-video"], "person: {interval_s: 0}"),
+KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "file": file.measure,
+    "cameras": cameras.measure,
 }
 
 
@@ -38,68 +40,27 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def run_case(video: Path, options: list[str], settings: str, engine: str) -> dict[str, Any]:
-    """One run; the counters of ``--stats``."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "bench.yaml"
-        config.write_text(settings)
-        stats = Path(folder) / "stats.json"
-        command = [sys.executable, "-m", "pipeline", "run", str(video), "--quiet", *options]
-        command += ["--out", folder, "--stats", str(stats), "--config", str(config)]
-        subprocess.run([*command, "--engine", engine], check=True)
-        result: dict[str, Any] = json.loads(stats.read_text())
-        return result
-
-
-def median_run(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    middle = statistics.median_low([run["duration_s"] for run in runs])
-    return next(run for run in runs if run["duration_s"] == middle)
-
-
-def row(name: str, result: dict[str, Any]) -> str:
-    """One line of the first table."""
-    [camera] = result["cameras"]
-    speed = camera["analysed"] / result["duration_s"]
-    latency = camera["latency"]
-    cells = (
-        name,
-        f"{speed:.0f}",
-        str(camera["detector_runs"]),
-        f"{1000 * latency['p50']:.0f} / {1000 * latency['p99']:.0f}",
-        f"{result['peak_memory_mb']:.0f}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def stage_rows(result: dict[str, Any]) -> list[str]:
-    """Milliseconds per call and share of the run of every stage."""
-    total = result["duration_s"]
-    return [
-        f"| {name} | {stage['calls']} | {1000 * stage['seconds'] / stage['calls']:.2f} "
-        f"| {100 * stage['seconds'] / total:.0f} % |"
-        for name, stage in result["stages"].items()
-    ]
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=KINDS, nargs="?", default="file")
+    parser.add_argument("--video", type=Path, default=CLIP)
+    parser.add_argument("--runs", type=int, default=3, help="of every case of file")
+    parser.add_argument("--count", type=int, nargs="+", default=[1, 4, 8, 16], help="of cameras")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for which cameras are watched")
+    parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--config", type=Path, help="other settings than the default ones")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("video", type=Path, nargs="?", default=CLIP)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--engine", default="auto")
-    args = parser.parse_args()
+    args = arguments()
     cores = len(os.sched_getaffinity(0))
-    print(
-        f"{date.today()}, {processor()}, {cores} cores, {args.video.name}, median of {args.runs}\n"
-    )
-    print("| case | frames/s | detector runs | latency p50 / p99, ms | peak memory, MB |")
-    print("|---|---|---|---|---|", flush=True)
-    results = {}
-    for name, (options, settings) in CASES.items():
-        runs = [run_case(args.video, options, settings, args.engine) for _ in range(args.runs)]
-        results[name] = median_run(runs)
-        print(row(name, results[name]), flush=True)
-    print("\n| stage | calls | ms per call | share of the run |\n|---|---|---|---|")
-    print("\n".join(stage_rows(results["and an annotated video"])))
+    print(f"{date.today()}, {processor()}, {cores} cores, {args.video.name}\n", flush=True)
+    figures = KINDS[args.kind](args)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 

@@ -1,0 +1,1 @@
+"""What tools/bench.py can measure, one module each."""
