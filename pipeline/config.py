@@ -14,9 +14,12 @@ from pipeline.pace import PacePolicy
 from pipeline.skip import SkipPolicy
 from pipeline.track import TrackPolicy
 from pipeline.vote import VotePolicy
+from pipeline.zones import Zones
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+#: A polygon: corners (x, y) as shares of the picture's width and height.
+Area = Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3, max_length=64)]
 
 
 class _Section(BaseModel):
@@ -30,10 +33,16 @@ class CameraConfig(_Section):
     id: str = Field("", pattern=r"^[\w.-]{0,64}$", description="name in events and file names")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
     timeout_s: Seconds = Field(3.0, description="silence after which a camera counts as lost")
+    include: tuple[Area, ...] = Field((), description="areas people count in; none: everywhere")
+    exclude: tuple[Area, ...] = Field((), description="areas in which nobody and no motion counts")
 
     @property
     def name(self) -> str:
         return self.id or source_name(self.url)
+
+    @property
+    def zones(self) -> Zones:
+        return Zones(self.include, self.exclude)
 
 
 class EngineConfig(_Section):
@@ -154,6 +163,11 @@ class Config(_Section):
             if model not in known:
                 raise ValueError(f"model '{model}' is no {task} model; known: {', '.join(known)}")
         return self
+
+    @property
+    def zones(self) -> dict[str, Zones]:
+        """Areas of the cameras that have any, by name."""
+        return {c.name: c.zones for c in self.cameras if c.include or c.exclude}
 
     @property
     def skip_policy(self) -> SkipPolicy:

@@ -22,8 +22,12 @@ def luma_grid(luma: Plane) -> Grid:
     return np.asarray(cv2.blur(np.ascontiguousarray(luma[::step, ::step]), (3, 3)), np.uint8)
 
 
-def changed_share(before: Grid, now: Grid) -> float:
-    """Share of cells (0 to 1) that differ by more than noise; 1 if the size changed."""
+def changed_share(before: Grid, now: Grid, left_out: npt.NDArray[np.bool_] | None = None) -> float:
+    """Share of cells (0 to 1) that differ by more than noise, those ``left_out`` counted as equal;
+    1 if the size changed."""
     if before.shape != now.shape:
         return 1.0
-    return float(np.count_nonzero(cv2.absdiff(before, now) > NOISE)) / before.size
+    changed = cv2.absdiff(before, now) > NOISE
+    if left_out is not None:
+        changed &= ~left_out
+    return float(np.count_nonzero(changed)) / before.size

@@ -53,7 +53,8 @@ def open_model(config: Config, name: str) -> Engine:
 def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:
     """The configured person detector; ``stack`` closes its engine."""
     engine = stack.enter_context(open_model(config, config.person.model))
-    return DetectStage(engine, find(config.person.model), config.person, pace)
+    spec = find(config.person.model)
+    return DetectStage(engine, spec, config.person, pace, config.zones)
 
 
 def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
@@ -72,7 +73,7 @@ def build_stages(
     """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
     detector = open_detector(config, stack, pace)
     stages: list[Stage] = [
-        ScheduleStage(config.skip_policy, stats, pace),
+        ScheduleStage(config.skip_policy, stats, pace, config.zones),
         detector,
         TrackStage(config.track_policy),
     ]

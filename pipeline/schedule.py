@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -10,6 +11,7 @@ from pipeline.pace import Pace
 from pipeline.skip import SkipPolicy, due
 from pipeline.stats import Stats
 from pipeline.types import Decision, Frame, TaggedFrame
+from pipeline.zones import Zones
 
 
 @dataclass(slots=True)
@@ -31,10 +33,13 @@ class ScheduleStage:
 
     name = "schedule"
 
-    def __init__(self, policy: SkipPolicy, stats: Stats, pace: Pace) -> None:
+    def __init__(
+        self, policy: SkipPolicy, stats: Stats, pace: Pace, zones: Mapping[str, Zones] | None = None
+    ) -> None:
         self._policy = policy
         self._stats = stats
         self._pace = pace
+        self._zones = zones or {}
         self._watches: dict[str, _Watch] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
@@ -71,7 +76,10 @@ class ScheduleStage:
             stats.skipped["interval"] += 1
             return "predict"
         grid = luma_grid(frame.luma)
-        changed = 1.0 if watch.grid is None else changed_share(watch.grid, grid)
+        changed = 1.0
+        if watch.grid is not None:
+            zones = self._zones.get(frame.source, Zones())
+            changed = changed_share(watch.grid, grid, zones.left_out(grid.shape))
         if changed < self._policy.motion and frame.pts - watch.at < self._policy.refresh_s:
             stats.skipped["motion"] += 1
             return "still"

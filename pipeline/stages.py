@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.stats import Stats
 from pipeline.track import Tracker, TrackPolicy
 from pipeline.types import Detection, Event, Frame, Tag, TaggedFrame, Track
 from pipeline.vote import slot_of
+from pipeline.zones import Zones
 
 #: Pictures per engine call; larger batches gain nothing on a CPU.
 MOST_BATCH = 8
@@ -30,13 +31,19 @@ class DetectStage:
     name = "detect"
 
     def __init__(
-        self, engine: Engine, spec: ModelSpec, settings: PersonConfig, pace: Pace | None = None
+        self,
+        engine: Engine,
+        spec: ModelSpec,
+        settings: PersonConfig,
+        pace: Pace | None = None,
+        zones: Mapping[str, Zones] | None = None,
     ) -> None:
         self.engine = engine
         self._spec = spec
         self._decode = DETECTION_DECODERS[spec.decoder]
         self._settings = settings
         self._pace = pace or Pace()
+        self._zones = zones or {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
@@ -72,9 +79,11 @@ class DetectStage:
             boxes, kept = self._decode(codes, scores, size, threshold, settings.iou)
             boxes = boxes * np.array([frame.width, frame.height] * 2, np.float32)
             pairs = zip(boxes.tolist(), kept.tolist(), strict=True)
+            zones = self._zones.get(frame.source, Zones())
             yield tuple(
                 Detection(tuple(box), score, appearance=appearance(frame, box))
                 for box, score in pairs
+                if zones.counts(tuple(box), frame.width, frame.height)
             )
 
 

@@ -18,8 +18,8 @@ EXCEPTIONS = {
     ("pipeline/cli.py", ""): "one place for the whole command line",
 }
 PURE = (
-    "yuv", "types", "crop", "motion", "skip", "pace", "clock", "schedule", "postprocess", "colour",
-    "vote", "annotate",
+    "yuv", "types", "crop", "motion", "skip", "pace", "clock", "schedule", "zones",
+    "postprocess", "colour", "vote", "annotate",
 )  # fmt: skip
 HEAVY = {"torch", "openvino", "onnxruntime", "onnx", "tensorrt", "pycuda"}
 

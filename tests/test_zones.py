@@ -1,0 +1,59 @@
+"""Areas of a camera's picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config_file import parse
+from pipeline.errors import ConfigError
+from pipeline.motion import changed_share
+from pipeline.zones import Zones
+
+LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+CORNER = ((0.0, 0.8), (0.2, 0.8), (0.2, 1.0), (0.0, 1.0))
+share = st.floats(0, 1)
+
+
+@given(share, share, st.floats(1, 200), st.floats(1, 200))
+def test_without_areas_everybody_counts_and_excluding_wins(x, y, w, h):
+    box = (x * 640, y * 480, x * 640 + w, y * 480 + h)
+    assert Zones().counts(box, 640, 480)
+    assert not Zones(include=(LEFT,), exclude=(LEFT,)).counts(box, 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("box", "left", "not_in_the_corner"),
+    [
+        ((100, 100, 140, 300), True, True),
+        ((300, 100, 340, 300), True, True),
+        ((330, 100, 370, 300), False, True),
+        ((10, 100, 50, 420), True, False),
+        ((10, 100, 50, 900), True, False),
+    ],
+    ids=["inside", "feet on the edge", "outside", "in the corner", "cut by the picture"],
+)
+def test_the_feet_decide(box, left, not_in_the_corner):
+    assert Zones(include=(LEFT,)).counts(box, 640, 480) == left
+    assert Zones(exclude=(CORNER,)).counts(box, 640, 480) == not_in_the_corner
+
+
+def test_motion_counts_everywhere_but_in_excluded_areas():
+    before, now = np.zeros((2, 40, 60), np.uint8)
+    now[:, :20] = 200
+    assert Zones(include=(CORNER,)).left_out((40, 60)) is None
+    assert changed_share(before, now, Zones(exclude=(LEFT,)).left_out((40, 60))) == 0
+    now[:, 50:] = 200
+    assert changed_share(before, now, Zones(exclude=(LEFT,)).left_out((40, 60))) > 0.1
+
+
+def test_areas_come_from_the_configuration_and_mistakes_are_named():
+    text = "cameras:\n  - url: a.mp4\n    exclude: [[[0, 0], [1, 0], [{}, 1]]]\n"
+    config = parse(text.format(0.5), "x.yaml")
+    assert config.zones["a"].exclude == (((0, 0), (1, 0), (0.5, 1)),)
+    with pytest.raises(ConfigError, match=r"x.yaml:3: cameras.0.exclude.0.2.0: .*less than"):
+        parse(text.format(50), "x.yaml")
+    with pytest.raises(ConfigError, match="at least 3"):
+        parse("cameras: [{url: a.mp4, include: [[[0, 0], [1, 1]]]}]", "x.yaml")
