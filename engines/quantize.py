@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from engines.base import Array
@@ -26,7 +26,7 @@ def quantize(
     out: Path,
     inputs: Iterable[Array],
     only: str = "",
-    name: str = "images",
+    exact: Sequence[str] = (),
 ) -> None:
     """Write the model with INT8 convolutions: weights per channel, activations by their range over
     ``inputs``.
@@ -34,7 +34,7 @@ def quantize(
     Args:
         inputs: calibration inputs as ``infer`` takes them; a few dozen real pictures are enough.
         only: nodes whose names do not begin so stay in float.
-        name: the model's one input.
+        exact: nodes with one of these in their names stay in float as well.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -43,14 +43,18 @@ def quantize(
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-        nodes = onnx.load(str(prepared)).graph.node
+        graph = onnx.load(str(prepared)).graph
+        small = [
+            n.name for n in graph.node
+            if n.name.startswith(only) and not any(part in n.name for part in exact)
+        ]  # fmt: skip
         quantize_static(
             str(prepared),
             str(out),
-            _Reader(inputs, name),
+            _Reader(inputs, graph.input[0].name),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[n.name for n in nodes if not n.name.startswith(only)],
+            nodes_to_exclude=[n.name for n in graph.node if n.name not in small],
         )

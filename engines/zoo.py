@@ -115,9 +115,22 @@ MODELS = {
             outputs="labels int32 (N, 160, 80), index into labels.json; "
             "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
             "categories float32 (N, 24), probability that each is worn",
-            sha256="81f7196643434c84a34bacb5f4e0d24d6a458fe93616d5a6f13e2651bcb3447d",
+            sha256="e0214c47c5a49243dea4647c71e754083b3754b903a74373236244ae32f8d201",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
+        ),
+        ModelSpec(
+            name="garments-lite0-int8",
+            task="garment-parsing",
+            size=(160, 320),
+            decoder="parsing",
+            outputs="labels int32 (N, 160, 80), index into labels.json; "
+            "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
+            "categories float32 (N, 24), probability that each is worn",
+            sha256="c37490d1ae25753161acd589c8d9cd8774f3b453a9be0d664eb19edd71245323",
+            licence="Apache-2.0",
+            source="trained by tools/train_garments.py on Clothing Co-Parsing photos; "
+            "INT8 by explicit Q/DQ",
         ),
         ModelSpec(
             name="garment-types-lite0",

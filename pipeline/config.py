@@ -91,7 +91,7 @@ class GarmentConfig(_Section):
     """Parsing garments on person crops."""
 
     enabled: bool = True
-    model: str = Field("garments-lite0", description="a registered garment-parsing model")
+    model: str = Field("garments-lite0-int8", description="a registered garment-parsing model")
     types: bool = Field(False, description="look again at upper garments: polo, hoodie, blazer")
     background: Background = Field("keep", description="behind what that look sees")
     min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")

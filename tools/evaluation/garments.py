@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,21 @@ import cv2
 import numpy as np
 
 from engines.training import garments, report
+from engines.training.bagless import bagless_people
 from engines.training.garment_data import Image, Photo, person_box
+from engines.training.people_data import coco_split
 from engines.training.tag_figures import expected_calibration_error, micro_f1
 from evaluation import pictures
 from pipeline.cli import main as threadline
+from pipeline.config import Config, EngineConfig, GarmentConfig
 from pipeline.garments import NO_GARMENT
+from pipeline.runner import open_parser
+from pipeline.types import Frame
+from pipeline.yuv import from_bgr
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128
+BAG = "bag, wallet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,9 @@ def far_camera(photo: Photo) -> Image:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
 
 
-def tag_photos(photos: list[Photo], view: Callable[[Photo], Image], engine: str) -> list[Said]:
+def tag_photos(
+    photos: list[Photo], view: Callable[[Photo], Image], engine: str, model: str
+) -> list[Said]:
     """Run the command itself, as a user would, on one view of each photo."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
@@ -53,7 +63,9 @@ def tag_photos(photos: list[Photo], view: Callable[[Photo], Image], engine: str)
             files.append(Path(folder) / f"{photo.id}.png")
             cv2.imwrite(str(files[-1]), view(photo))
         sys.argv = ["threadline", "tag", *map(str, files), "--out", str(out), "--masks"]
-        sys.argv += ["--engine", engine]
+        settings = Path(folder) / "settings.yaml"
+        settings.write_text(f"garments: {{model: {model}}}\n")
+        sys.argv += ["--engine", engine, "--config", str(settings)]
         try:
             threadline()
         except SystemExit as done:
@@ -99,6 +111,28 @@ def calibration(
     return expected_calibration_error(scores, right)
 
 
+def bags_seen(args: argparse.Namespace, names: list[str], model: str) -> dict[str, float]:
+    """How many people of everyday pictures who carry no bag are said to, by their one crop."""
+    coco = args.data / "coco_train128"
+    if not coco.is_dir():
+        return {}
+    train, held = coco_split(coco, args.seed)
+    config = Config(engine=EngineConfig(backend=args.engine), garments=GarmentConfig(model=model))
+    said = []
+    with ExitStack() as stack:
+        parser = open_parser(config, stack)
+        stems = train + held if args.all else held
+        for person in bagless_people(coco, stems, (), len(names)):
+            bgr = np.ascontiguousarray(person.rgb[..., ::-1])
+            frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(bgr))
+            [(_, evidence)] = parser.parse([(frame, tuple(person.box))])
+            said.append(any(t.category == BAG and t.score >= config.vote.appear for t in evidence))
+    return {
+        "people without a bag (COCO)": len(said),
+        "the same: said to carry one": float(np.mean(said)),
+    }
+
+
 def measure(args: argparse.Namespace) -> dict[str, float]:
     """Pixel accuracy, recall, tag F1, calibration error, and what a far camera costs."""
     root = args.data / "street_fashion"
@@ -110,14 +144,15 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     frequency = report.photos_per_label(seen, len(names))
     frequent = {n for n, count in zip(names, frequency, strict=True) if count >= 20}
 
-    said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine)
+    model = args.model or GarmentConfig().model
+    said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine, model)
     masks = {photo.id: one.mask for photo, one in zip(photos, said, strict=True)}
     counts = garments.confusion(photos, len(names), lambda photo: masks[photo.id])
     groups = report.photos_per_category(seen, categories)
     figures = report.figures(counts, names, categories, frequency, groups)
     fine, coarse = tag_pairs(photos, said, names, mapping)
     frequent_fine = [(a & frequent, b & frequent) for a, b in fine]
-    far = tag_photos(photos, far_camera, args.engine)
+    far = tag_photos(photos, far_camera, args.engine, model)
     _, far_coarse = tag_pairs(photos, far, names, mapping)
     if args.pictures:
         args.pictures.mkdir(parents=True, exist_ok=True)
@@ -136,4 +171,5 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         "expected calibration error of tags": calibration(photos, said, names, mapping),
         "far camera: tag micro-F1, Fashionpedia categories": micro_f1(far_coarse),
         "far camera: loss": micro_f1(coarse) - micro_f1(far_coarse),
+        **bags_seen(args, names, model),
     }
