@@ -1,4 +1,4 @@
-"""Tags of single frames against tags fused over tracks, on a clip labelled by eye."""
+"""Tags of single looks at a person against tags fused over looks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engines.training.garment_data import Photo, degrade, person_box
+from engines.training.garments import load_split
 from pipeline.config import CameraConfig, Config
+from pipeline.crop import quality
 from pipeline.garments import GarmentParser, GarmentStage
 from pipeline.pace import Pace
 from pipeline.runner import open_detector, open_parser
@@ -19,9 +24,12 @@ from pipeline.skip import SkipPolicy
 from pipeline.sources import open_source
 from pipeline.stages import TrackStage
 from pipeline.stats import Stats
-from pipeline.types import Frame, Tag, TaggedFrame
+from pipeline.types import Box, Frame, Tag, TaggedFrame
 from pipeline.vote import TrackVote
+from pipeline.yuv import from_bgr
 
+#: Looks at each person of a photo.
+LOOKS = 8
 CLOTHES = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 
 
@@ -33,7 +41,7 @@ class Tally:
     wrong: int = 0
     missed: int = 0
     changes: int = 0
-    seconds: float = 0.0
+    looks: int = 0
     before: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def count(self, person: int, truth: dict[str, Any], tags: tuple[Tag, ...]) -> None:
@@ -44,6 +52,7 @@ class Tally:
         hits = sum(bool(said & group) for group in groups)
         # Two names for one garment are one too many.
         extra = sum(max(len(said & group) - 1, 0) for group in groups)
+        self.looks += 1
         self.hits += hits
         self.missed += len(groups) - hits
         self.wrong += len(said - known) + extra
@@ -60,47 +69,91 @@ def frames(clip: Path) -> Iterator[Frame]:
         yield from source
 
 
-def single(parser: GarmentParser, config: Config, tagged: TaggedFrame, box: Any) -> tuple[Tag, ...]:
-    """What one frame alone says of one person."""
-    [(_, evidence)] = parser.parse([(tagged.frame, box)])
-    vote = TrackVote(replace(config.vote_policy, looks=1))
-    vote.add(evidence)
-    return vote.result()
+def alone_vote(config: Config) -> TrackVote:
+    """A vote that says at once what one crop makes likely."""
+    return TrackVote(replace(config.vote_policy, looks=1))
+
+
+def as_figures(tallies: dict[str, Tally]) -> dict[str, float]:
+    """Figures of tallies by name."""
+    figures = {}
+    for name, tally in tallies.items():
+        figures[f"{name}: category F1"] = tally.f1()
+        figures[f"{name}: label changes a look"] = tally.changes / max(tally.looks, 1)
+    return figures
+
+
+def walk(photo: Photo, rng: np.random.Generator) -> Iterator[tuple[Frame, Box]]:
+    """A person of a street photo as a store camera sees them in successive looks: near and far,
+    moving, compressed, in a box that never fits quite."""
+    box = person_box(photo.mask)
+    height, width = photo.mask.shape
+    for index in range(LOOKS):
+        bgr = np.ascontiguousarray(degrade(photo.rgb, rng)[..., ::-1])
+        size = np.tile(box[2:] - box[:2], 2)
+        moved = np.clip(box + size * rng.normal(0, 0.04, 4), 0, [width, height] * 2)
+        yield Frame("", index, float(index), 0.0, 0.0, from_bgr(bgr)), tuple(moved.tolist())
+
+
+def on_walks(args: argparse.Namespace, config: Config, parser: GarmentParser) -> dict[str, float]:
+    """Validation photos, each seen several times as by a camera, with the true tags."""
+    root = args.data / "street_fashion"
+    train, held, names = load_split(root, args.seed)
+    mapping = json.loads((root / "fashionpedia_map.json").read_text())
+    alone, fused = Tally(), Tally()
+    for person, photo in enumerate(train + held if args.all else held):
+        worn = {mapping[names[i]] for i in np.unique(photo.mask)} - {None}
+        truth = {"wears": [[name] for name in worn], "maybe": []}
+        track = TrackVote(config.vote_policy)
+        for frame, box in walk(photo, np.random.default_rng((args.seed, person))):
+            [(_, evidence)] = parser.parse([(frame, box)])
+            one = alone_vote(config)
+            one.add(evidence)
+            track.add(evidence, quality(frame, box))
+            if track.looks >= config.vote.looks:
+                alone.count(person, truth, one.result())
+                fused.count(person, truth, track.result())
+    found = {"photos as a camera's: single looks": alone, "photos as a camera's: fused": fused}
+    return as_figures(found)
+
+
+def on_clip(
+    clip: Path, config: Config, stack: ExitStack, parser: GarmentParser
+) -> dict[str, float]:
+    """A clip in which one person at a time was labelled by eye."""
+    truth = json.loads((CLOTHES / f"{clip.stem}_clothes.json").read_text())
+    alone, fused = Tally(), Tally()
+    schedule = ScheduleStage(SkipPolicy(0.0, 0.2, 0.2), Stats(), Pace())
+    garments = GarmentStage(parser, config.garments, config.vote_policy)
+    stages = (open_detector(config, stack), TrackStage(config.track_policy), garments)
+    for frame in frames(clip):
+        batch = schedule([TaggedFrame(frame)])
+        for stage in stages:
+            batch = stage(batch)
+        [tagged] = batch
+        person = next((p for p in truth["people"] if p["from"] <= frame.index <= p["to"]), None)
+        if person is None or tagged.decision != "detect" or not tagged.tracks:
+            continue
+        best = max(tagged.tracks, key=lambda t: t.box[3] - t.box[1])
+        if best.tags:
+            [(_, evidence)] = parser.parse([(tagged.frame, best.box)])
+            one = alone_vote(config)
+            one.add(evidence)
+            alone.count(person["from"], person, one.result())
+            fused.count(person["from"], person, best.tags)
+    return as_figures({f"{clip.name}: single looks": alone, f"{clip.name}: fused": fused})
 
 
 def measure(args: argparse.Namespace) -> dict[str, float]:
-    """Category F1 and changes of labels per person and second, for each clip."""
+    """Category F1 and label changes from look to look, on photos seen as by a camera and on each
+    clip."""
     config = Config()
-    figures: dict[str, float] = {}
-    for clip in args.clips:
-        truth = json.loads((CLOTHES / f"{clip.stem}_clothes.json").read_text())
-        alone, fused = Tally(), Tally()
-        looked = 0.0
-        with ExitStack() as stack:
-            detect = open_detector(config, stack)
-            parser = open_parser(config, stack)
-            schedule = ScheduleStage(SkipPolicy(0.0, 0.2, 0.2), Stats(), Pace())
-            track = TrackStage(config.track_policy)
-            garments = GarmentStage(parser, config.garments, config.vote_policy)
-            for frame in frames(clip):
-                batch = schedule([TaggedFrame(frame)])
-                for stage in (detect, track, garments):
-                    batch = stage(batch)
-                [tagged] = batch
-                person = next(
-                    (p for p in truth["people"] if p["from"] <= frame.index <= p["to"]), None
-                )
-                if person is None or tagged.decision != "detect" or not tagged.tracks:
-                    continue
-                best = max(tagged.tracks, key=lambda t: t.box[3] - t.box[1])
-                if not best.tags:
-                    continue
-                looked += 0.2
-                alone.count(person["from"], person, single(parser, config, tagged, best.box))
-                fused.count(person["from"], person, best.tags)
-        for name, tally in (("single frames", alone), ("fused over tracks", fused)):
-            figures[f"{clip.name}: {name}: category F1"] = tally.f1()
-            figures[f"{clip.name}: {name}: label changes a second"] = tally.changes / max(
-                looked, 0.2
-            )
+    if args.model:
+        garments = config.garments.model_copy(update={"model": args.model})
+        config = config.model_copy(update={"garments": garments})
+    with ExitStack() as stack:
+        parser = open_parser(config, stack)
+        figures = on_walks(args, config, parser)
+        for clip in args.clips:
+            figures |= on_clip(clip, config, stack, parser)
     return figures
