@@ -115,7 +115,7 @@ MODELS = {
             outputs="labels int32 (N, 160, 80), index into labels.json; "
             "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
             "categories float32 (N, 24), probability that each is worn",
-            sha256="e0214c47c5a49243dea4647c71e754083b3754b903a74373236244ae32f8d201",
+            sha256="f10fbd4771cc646b78c0b0f7bf16ca9044966ecd0afb1028532de5f0ac21cfed",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
         ),
@@ -127,7 +127,7 @@ MODELS = {
             outputs="labels int32 (N, 160, 80), index into labels.json; "
             "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
             "categories float32 (N, 24), probability that each is worn",
-            sha256="c37490d1ae25753161acd589c8d9cd8774f3b453a9be0d664eb19edd71245323",
+            sha256="a480595135d83fa343986c80fda0e2f805c0ffeeeb2470bb2abdaaca6820e9ad",
             licence="Apache-2.0",
             source="trained by tools/train_garments.py on Clothing Co-Parsing photos; "
             "INT8 by explicit Q/DQ",

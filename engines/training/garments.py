@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from engines.nets.efficientnet_lite import normalise
 from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores
 from engines.training import checkpoint
 from engines.training.ahead import ahead
@@ -24,13 +23,9 @@ from engines.training.garment_data import (
     IGNORE,
     GarmentCrops,
     Photo,
-    crop_window,
     load_photo,
-    paste_window,
-    person_box,
     read_index,
     split_ids,
-    take_window,
     without_duplicates,
 )
 
@@ -119,6 +114,11 @@ class Trainer:
         )
         self.epoch = 0
 
+    def start_from(self, net: GarmentParser) -> None:
+        """Begin with the weights of a trained net."""
+        self.net.load_state_dict(net.state_dict())
+        self.average.load_state_dict(net.state_dict())
+
     def save(self, path: Path) -> None:
         """Write the state after the last finished epoch, whole or not at all."""
         checkpoint.save(path, self, self.epoch)
@@ -149,17 +149,6 @@ class Trainer:
             checkpoint.follow(self.average, self.net, min(recipe.ema, (1 + done) / (10 + done)))
             yield float(loss.detach())
         self.epoch += 1
-
-
-@torch.no_grad()
-def predict_photo(net: GarmentParser, photo: Photo) -> npt.NDArray[np.uint8]:
-    """Label mask (H, W) of a whole photo, parsed inside the person's true box."""
-    window = crop_window(person_box(photo.mask))
-    image, _ = take_window(photo, window)
-    logits, _ = net(normalise(torch.from_numpy(image)[None]))
-    logits = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
-    labels = logits[0].argmax(dim=0).to(torch.uint8).numpy()
-    return paste_window(labels, window, photo.mask.shape)
 
 
 def confusion(
