@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import wave
 from fractions import Fraction
 
@@ -11,8 +12,9 @@ import pytest
 from support import CLIP, cut
 
 from pipeline.config import CameraConfig
-from pipeline.errors import SourceRefusedError
+from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.sources import expand, open_source
+from pipeline.sources.stream import StreamSource
 
 
 def encode(path, pictures, codec="libx264", pix_fmt="yuv420p", rate=10, times=None):
@@ -167,3 +169,52 @@ def test_folders_expand_to_what_can_be_read(tmp_path):
 
 def test_the_clip_has_a_note_of_its_origin():
     assert "opencv" in (CLIP.parent / "README.md").read_text().lower()
+
+
+def garbled(path, at):
+    """The clip's first 60 pictures (a key frame every 20), one of them half rubbish."""
+    rubbish = np.random.default_rng(0)
+    with av.open(str(CLIP)) as source, av.open(str(path), "w", format="matroska") as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        for index, packet in zip(range(60), source.demux(stream), strict=False):
+            content = bytearray(bytes(packet))
+            if index == at:
+                half = len(content) // 2
+                content[half:] = rubbish.integers(0, 255, len(content) - half, np.uint8).tobytes()
+            made = av.Packet(bytes(content))
+            made.pts, made.dts, made.time_base = packet.pts, packet.dts, packet.time_base
+            made.is_keyframe, made.stream = packet.is_keyframe, out
+            target.mux(made)
+    return path
+
+
+def watched(source, hook=lambda seen: None):
+    """Tenths of a second of all frames of a camera that ends."""
+    seen = []
+    with contextlib.suppress(SourceError):
+        for frame in source:
+            seen.append(round(frame.pts * 10))
+            hook(seen)
+    return seen
+
+
+@pytest.mark.parametrize("at", [20, 27])
+def test_after_a_loss_a_camera_shows_nothing_until_a_key_frame(tmp_path, at):
+    camera = CameraConfig(url=str(garbled(tmp_path / "cut.mkv", at)))
+    with StreamSource(camera, live=True, options={}) as source:
+        assert watched(source) == [*range(at), *range(40, 60)]
+        assert source.corrupt >= 1
+
+
+def test_only_key_frames_are_decoded_when_nothing_else_is_wanted(tmp_path):
+    camera = CameraConfig(url=str(cut(tmp_path / "a.mp4", 100)))
+
+    def relent(seen):
+        if len(seen) == 3:
+            source.decoding = "all"
+
+    with StreamSource(camera, live=True, options={}) as source:
+        source.decoding = "key"
+        seen = watched(source, relent)
+    assert seen == [0, 20, 40, *range(60, 100)], "what was skipped is missing until a key frame"
