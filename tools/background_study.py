@@ -32,8 +32,8 @@ from engines.training.garment_data import Image, Photo
 from engines.training.type_data import FROM_STREET, square
 from pipeline.background import Background, treat_background
 
-SIDE = 96
-EPOCHS = 14
+SIDE = 48
+EPOCHS = 10
 SEEDS = (0, 1, 2)
 #: The most frequent types of the street photos.
 TYPES = ("Shoes", "Pants", "Outwear", "Dress", "Skirt", "Shirt", "Blazer", "Longsleeve")
