@@ -113,7 +113,13 @@ def test_tag_contract(backend, tmp_path):
     fine = {tag["label"] for tag in record["tags"] if tag["level"] == "fine"}
     assert fine <= set(names)
     drawn = {known[names[i]] for i in np.unique(mask)}
-    assert {tag["category"] for tag in record["tags"]} <= drawn, "every tag has cells in the mask"
+    large = {
+        tag["category"]
+        for tag in record["tags"]
+        if min(tag["box"][2] - tag["box"][0], tag["box"][3] - tag["box"][1]) >= 4
+    }
+    assert large
+    assert large <= drawn, "what is larger than a few pixels has its pixels in the mask"
     assert (out / "drawn" / "street.png").exists()
 
 
