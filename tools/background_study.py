@@ -75,11 +75,11 @@ def tensors(found: Sequence[Sample], how: Background, side: int) -> tuple[Tensor
 def shallow(norm: bool) -> nn.Sequential:
     """Four convolutions with pooling and a linear classifier."""
     layers: list[nn.Module] = []
-    for cin, cout in pairwise((3, 24, 48, 96, 128)):
+    for cin, cout in pairwise((3, 16, 32, 64, 96)):
         layers += [nn.Conv2d(cin, cout, 3, padding=1)]
         layers += [nn.BatchNorm2d(cout)] if norm else []
         layers += [nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, len(TYPES)))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(96, len(TYPES)))
 
 
 def fit(net: nn.Module, x: Tensor, y: Tensor, seed: int, epochs: int) -> None:
