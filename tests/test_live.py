@@ -58,7 +58,9 @@ def test_a_frozen_camera_is_noticed_and_does_not_stall_the_others(rtsp, tmp_path
     cameras = [CameraConfig(url=s.url(), id=n) for s, n in ((good, "good"), (bad, "bad"))]
     with running(tmp_path, *cameras) as runner:
         healthy, frozen = runner.stats.camera("good"), runner.stats.camera("bad")
-        wait_until(lambda: healthy.decoded and frozen.decoded, 15, "both cameras up")
+        both = (healthy, frozen)
+        # The detector is compiled for a picture's proportions when the first one comes.
+        wait_until(lambda: all(c.analysed > 5 for c in both), 15, "both cameras looked at")
         bad.pause()
         gap, last, at = 0.0, healthy.analysed, time.monotonic()
         deadline = time.monotonic() + 8
