@@ -6,7 +6,9 @@ The only place that retries. Sources just fail.
 from __future__ import annotations
 
 import logging
+import os
 import random
+import sys
 import threading
 import time
 from contextlib import AbstractContextManager
@@ -23,6 +25,8 @@ from pipeline.types import Frame
 
 log = logging.getLogger("threadline.capture")
 
+#: Niceness of capture threads.
+NICE = 5
 #: Frames a recording may have waiting.
 FILE_DEPTH = 4
 #: Seconds of good pictures after which earlier failures are forgotten.
@@ -39,6 +43,13 @@ def backoff_s(failures: int, jitter: float) -> float:
     if failures > 8:
         base = min(2.0 * 2.0 ** min(failures - 8, 10), 30.0)
     return base * (0.5 + 0.5 * jitter)
+
+
+def _give_way() -> None:
+    """Let this thread run after the inference thread: many decoders would else leave it the share
+    of one among many. Only where threads have priorities of their own (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Capture:
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
+        _give_way()
         try:
             self._run()
         finally:

@@ -123,7 +123,7 @@ class VoteConfig(_Section):
 class PaceConfig(_Section):
     """Holding real time with live cameras: what is given up when a machine has too little."""
 
-    latency_s: Seconds = Field(0.2, description="capture-to-tag time aimed at")
+    latency_s: Seconds = Field(0.3, description="capture-to-tag time aimed at")
     most_stretch: float = Field(10.0, ge=1, le=1000, description="limit of how intervals grow")
 
 

@@ -18,7 +18,7 @@ Decoding = Literal["all", "reference", "key"]
 #: Seconds between two adjustments.
 WINDOW_S = 1.0
 #: Largest rise of the stretch in one window, and its fall when there is time to spare.
-RISE, FALL = 1.4, 0.95
+RISE, FALL = 1.2, 0.9
 #: Share of the budget under which there is time to spare.
 SPARE = 0.6
 #: Share of the budget that one round may spend on each kind of work: a frame waits for at most one
@@ -42,7 +42,7 @@ class PacePolicy:
             decoded.
     """
 
-    latency_s: float = 0.2
+    latency_s: float = 0.3
     most_stretch: float = 10.0
 
 

@@ -37,7 +37,9 @@ def transcode(video: Path, out: Path, rate: int) -> Path:
         stream = target.add_stream("libx264", rate=rate)
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
+        # One slice a picture: the server's payloader takes slices for pictures.
+        options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
+        stream.options = options | {"x264-params": "sliced-threads=0"}
         stream.codec_context.gop_size = 2 * rate
         for index, frame in enumerate(source.decode(video=0)):
             scale = max(SIZE[0] / frame.width, SIZE[1] / frame.height)
