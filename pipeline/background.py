@@ -1,7 +1,7 @@
 """What a classifier gets to see around a garment: the parsing mask as a matting mask.
 
 Removing the background helps shallow nets trained from scratch and does nothing for, or harms,
-pre-trained ones (arXiv 2308.09764); tools/background_study.py asks the same here. The classifiers
+pre-trained ones (arXiv 2308.09764; docs/benchmarks.md has the same measured here). The classifiers
 of this project are pre-trained, so ``keep`` is the default.
 """
 
