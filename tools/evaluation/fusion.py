@@ -14,6 +14,7 @@ import numpy as np
 
 from engines.training.garment_data import Photo, degrade, person_box
 from engines.training.garments import load_split
+from evaluation.stills import still
 from pipeline.config import CameraConfig, Config
 from pipeline.crop import quality
 from pipeline.garments import GarmentParser, GarmentStage
@@ -26,7 +27,6 @@ from pipeline.stages import TrackStage
 from pipeline.stats import Stats
 from pipeline.types import Box, Frame, Tag, TaggedFrame
 from pipeline.vote import TrackVote
-from pipeline.yuv import from_bgr
 
 #: Looks at each person of a photo.
 LOOKS = 8
@@ -88,11 +88,11 @@ def walk(photo: Photo, rng: np.random.Generator) -> Iterator[tuple[Frame, Box]]:
     moving, compressed, in a box that never fits quite."""
     box = person_box(photo.mask)
     height, width = photo.mask.shape
-    for index in range(LOOKS):
-        bgr = np.ascontiguousarray(degrade(photo.rgb, rng)[..., ::-1])
+    for _ in range(LOOKS):
+        frame = still(degrade(photo.rgb, rng))
         size = np.tile(box[2:] - box[:2], 2)
         moved = np.clip(box + size * rng.normal(0, 0.04, 4), 0, [width, height] * 2)
-        yield Frame("", index, float(index), 0.0, 0.0, from_bgr(bgr)), tuple(moved.tolist())
+        yield frame, tuple(moved.tolist())
 
 
 def on_walks(args: argparse.Namespace, config: Config, parser: GarmentParser) -> dict[str, float]:

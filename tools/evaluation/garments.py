@@ -21,12 +21,11 @@ from engines.training.garment_data import Image, Photo, person_box
 from engines.training.people_data import coco_split
 from engines.training.tag_figures import expected_calibration_error, micro_f1
 from evaluation import pictures
+from evaluation.stills import still
 from pipeline.cli import main as threadline
 from pipeline.config import Config, EngineConfig, GarmentConfig
 from pipeline.garments import NO_GARMENT
 from pipeline.runner import open_parser
-from pipeline.types import Frame
-from pipeline.yuv import from_bgr
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128
@@ -123,9 +122,7 @@ def bags_seen(args: argparse.Namespace, names: list[str], model: str) -> dict[st
         parser = open_parser(config, stack)
         stems = train + held if args.all else held
         for person in bagless_people(coco, stems, (), len(names)):
-            bgr = np.ascontiguousarray(person.rgb[..., ::-1])
-            frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(bgr))
-            [(_, evidence)] = parser.parse([(frame, tuple(person.box))])
+            [(_, evidence)] = parser.parse([(still(person.rgb), tuple(person.box))])
             said.append(any(t.category == BAG and t.score >= config.vote.appear for t in evidence))
     return {
         "people without a bag (COCO)": len(said),

@@ -13,10 +13,9 @@ from engines.training.garment_data import Image
 from engines.training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
 from engines.training.people_teacher import Find
 from engines.zoo import MODELS
+from evaluation.stills import still
 from pipeline.config import PersonConfig
 from pipeline.stages import DetectStage
-from pipeline.types import Frame
-from pipeline.yuv import from_bgr
 
 HAND_LABELS = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 #: People lower than this in a COCO picture scaled to 640 are neither wanted nor punished.
@@ -27,8 +26,7 @@ def finder(stage: DetectStage) -> Find:
     """A pipeline's detection stage as a function of an RGB picture."""
 
     def find(rgb: Image) -> tuple[F64, F64]:
-        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[..., ::-1])))
-        found = stage.detect([frame])[0]
+        found = stage.detect([still(rgb)])[0]
         boxes = np.array([d.box for d in found], np.float64).reshape(-1, 4)
         return boxes, np.array([d.score for d in found], np.float64)
 

@@ -1,0 +1,14 @@
+"""Pictures as the pipeline sees them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engines.training.garment_data import Image
+from pipeline.types import Frame
+from pipeline.yuv import from_bgr
+
+
+def still(rgb: Image) -> Frame:
+    """An RGB picture (H, W, 3) as a frame without a time."""
+    return Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[..., ::-1])))
