@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -58,10 +59,17 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run a model: CPU threads (0 leaves the choice to the backend) and precision."""
+    """How to run a model.
+
+    Attributes:
+        threads: CPU threads; 0 leaves the choice to the backend.
+        precision: arithmetic.
+        cache: folder in which a backend may keep what it compiled; ``None``: nowhere.
+    """
 
     threads: int = 0
     precision: Precision = "f32"
+    cache: Path | None = None
 
 
 class Engine(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def _spec(port: Any) -> TensorSpec:
     return TensorSpec(port.get_any_name(), np.dtype(port.get_element_type().to_dtype()), shape)
 
 
-#: Compiled input sizes kept; cameras of a site have few aspect ratios.
-MOST_SIZES = 4
+#: Compiled input sizes kept; a detector has a few of its own and one for each aspect ratio.
+MOST_SIZES = 8
 
 
 class OpenVinoEngine:
@@ -67,6 +68,10 @@ class OpenVinoEngine:
         if options.threads:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
         self._core = ov.Core()
+        if options.cache is not None:
+            # What is damaged or of another version in it is compiled anew.
+            with suppress(RuntimeError):  # nowhere to write: compiled at every start
+                self._core.set_property({"CACHE_DIR": str(options.cache)})
         try:
             graph = self._graph = self._core.read_model(str(path))
         except RuntimeError as error:

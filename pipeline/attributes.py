@@ -66,7 +66,7 @@ def hem(body: Body, garment: Mask) -> str | None:
     if not len(rows):
         return None
     share = (rows[-1] + 1 - body.crown) / (body.soles + 1 - body.crown)
-    return next(name for limit, name in HEMS if share <= limit)
+    return next((name for limit, name in HEMS if share <= limit), HEMS[-1][1])
 
 
 def sleeve(body: Body, garment: Mask) -> str | None:

@@ -58,6 +58,7 @@ class Capture:
 
     Attributes:
         admit: held while a recording is read, to bound how many are open at a time.
+        turn: held while a camera's picture is decoded.
     """
 
     camera: CameraConfig
@@ -66,6 +67,7 @@ class Capture:
     pace: Pace
     stop: threading.Event
     admit: AbstractContextManager[object]
+    turn: AbstractContextManager[object]
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -120,6 +122,8 @@ class Capture:
     def _pump(self, source: Source) -> bool:
         """Offer every frame; whether the source came to its end."""
         stats, name = self.stats, self.camera.name
+        if source.live:
+            source.turn = self.turn
         self.inbox.open(name, replace=source.live, depth=1 if source.live else FILE_DEPTH)
         stats.length_s = source.length_s
         corrupt, offered = stats.corrupt, float("-inf")
@@ -131,7 +135,8 @@ class Capture:
                 stats.state, stats.note = "up", ""
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
-            source.decoding = self.pace.decoding
+            behind = time.monotonic() - frame.captured_at
+            source.decoding = self.pace.decoding(behind, source.decoding)
             if frame.live and frame.pts < offered + self.pace.gap_s:
                 stats.skipped["pace"] += 1
             else:

@@ -33,8 +33,9 @@ from pipeline.errors import (
     SourceRefusedError,
     redact,
 )
+from pipeline.models import open_detector, open_parser
 from pipeline.photos import PhotoTagger, find_photos
-from pipeline.runner import Runner, open_detector, open_parser
+from pipeline.runner import Runner
 from pipeline.sinks.files import make_folder, replace_file
 from pipeline.sinks.jsonl import JsonLines
 from pipeline.sources import expand, is_live

@@ -49,7 +49,8 @@ class EngineConfig(_Section):
     """What runs the models."""
 
     backend: str = Field("auto", description="auto, openvino or onnxruntime")
-    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0 lets the engine choose")
+    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: by cores and cameras")
+    cache: bool = Field(True, description="keep compiled models in ~/.cache/threadline")
     precision: Literal["f32", "bf16", "f16"] = Field("f32", description="arithmetic of the models")
 
     @model_validator(mode="after")
@@ -76,7 +77,8 @@ class PersonConfig(_Section):
         0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
     )
     interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
-    refresh_s: Seconds = Field(2.0, description="longest time without one, even if all is still")
+    refresh_s: Seconds = Field(2.0, description="longest time between looks at the whole picture")
+    parts: bool = Field(True, description="between those, only what changed is looked at")
 
 
 class TrackConfig(_Section):

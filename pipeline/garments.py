@@ -19,11 +19,12 @@ from pipeline.crop import person_window, quality
 from pipeline.garment_types import TypeRefiner
 from pipeline.pace import Pace
 from pipeline.postprocess import around, cells_of, large_pieces, mask_box
-from pipeline.stages import MOST_BATCH
 from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import Rgb
 
+#: Crops per engine call; larger batches gain nothing on a CPU.
+MOST_BATCH = 8
 #: Labels that are no garment and never become tags.
 NO_GARMENT = frozenset({"null", "hair", "skin"})
 #: Probability under which a label is no evidence.

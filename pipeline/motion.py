@@ -22,12 +22,12 @@ def luma_grid(luma: Plane) -> Grid:
     return np.asarray(cv2.blur(np.ascontiguousarray(luma[::step, ::step]), (3, 3)), np.uint8)
 
 
-def changed_share(before: Grid, now: Grid, left_out: npt.NDArray[np.bool_] | None = None) -> float:
-    """Share of cells (0 to 1) that differ by more than noise, those ``left_out`` counted as equal;
-    1 if the size changed."""
-    if before.shape != now.shape:
-        return 1.0
-    changed = cv2.absdiff(before, now) > NOISE
+def changed_cells(
+    before: Grid, now: Grid, left_out: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Cells (h, w) of two grids of one size that differ by more than noise, but for those
+    ``left_out``."""
+    changed: npt.NDArray[np.bool_] = cv2.absdiff(before, now) > NOISE
     if left_out is not None:
         changed &= ~left_out
-    return float(np.count_nonzero(changed)) / before.size
+    return changed

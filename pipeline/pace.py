@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil, inf
 from typing import Literal
 
 Work = Literal["detection", "crop"]
-Decoding = Literal["all", "reference", "key"]
+#: Everything; without what no other picture refers to and without smoothing block edges between key
+#: frames (a quarter of the time for about 45 dB); key frames only.
+Decoding = Literal["all", "quick", "key"]
 
 #: Seconds between two adjustments.
 WINDOW_S = 1.0
@@ -26,8 +29,12 @@ SPARE = 0.6
 SLICE = 0.2
 #: Share of results, the latest left out, that must be within the budget.
 WITHIN = 0.9
-#: Stretch from which frames that no other refers to are not decoded.
-REFERENCE_ONLY = 1.5
+#: Stretch from which cameras are decoded quickly, and until when.
+QUICK, THOROUGH = 1.15, 1.01
+#: Share of the time that each kind of work may take, divided by the stretch if that is above 1.
+SHARES: dict[Work, float] = {"detection": 0.7, "crop": 0.3}
+#: Seconds behind its camera from which a decoder skips to key frames, and until when.
+BEHIND_S, CAUGHT_UP_S = 0.6, 0.2
 #: Longest time between two frames offered of a camera: five in a second are always seen.
 MOST_GAP_S = 0.14
 
@@ -67,9 +74,18 @@ class Pace:
     _ages: list[float] = field(default_factory=list)
     _since: float | None = None
     _costs: dict[Work, float] = field(default_factory=dict)
+    _credits: dict[Work, float] = field(default_factory=dict)
+    _round: float | None = None
+    _excused: float = -inf
+
+    def excuse(self, now: float) -> None:
+        """Frames taken until now were kept waiting by something that will not come again."""
+        self._excused = now
 
     def finished(self, now: float, age_s: float) -> None:
         """Report a result of a live camera: the time, monotonic, and the age of its frame."""
+        if now - age_s < self._excused:
+            return
         self._ages.append(age_s)
         if self._since is None:
             self._since = now
@@ -81,23 +97,42 @@ class Pace:
             self._ages.clear()
             self._since = now
 
+    def begin(self, now: float) -> None:
+        """A round of work begins: time since the last one is shared out."""
+        passed = 0.0 if self._round is None else min(now - self._round, 1.0)
+        self._round = now
+        for work, share in SHARES.items():
+            credit = self._credits.get(work, 0.0) + passed * share / self.stretch
+            self._credits[work] = min(credit, self._slice)
+
     def spent(self, work: Work, seconds: float, count: int) -> None:
-        """Report what ``count`` detections or crops took together."""
+        """Report what ``count`` detections or crops of live cameras took together."""
         if count:
             cost = seconds / count
             self._costs[work] = 0.9 * self._costs.get(work, cost) + 0.1 * cost
+            self._credits[work] = max(self._credits.get(work, 0.0) - seconds, -self._slice)
 
     def allowed(self, work: Work) -> int:
-        """How many detections or crops one round may do for live cameras, at least one."""
+        """How many detections or crops the round may do for live cameras: as many as fit its slice
+        of the budget, at least one; under pressure, as many as their share of the time has room
+        for, maybe none."""
         cost = self._costs.get(work)
-        return 1 if not cost else max(int(SLICE * self.policy.latency_s / cost), 1)
+        if not cost:
+            return 1
+        if self.stretch > 1:
+            return max(ceil(self._credits.get(work, 0.0) / cost), 0)
+        return max(int(self._slice / cost), 1)
 
     @property
-    def decoding(self) -> Decoding:
-        """Which frames are worth decoding."""
-        if self.stretch >= self.policy.most_stretch:
+    def _slice(self) -> float:
+        return SLICE * self.policy.latency_s
+
+    def decoding(self, behind_s: float, now: Decoding) -> Decoding:
+        """Which frames of a camera are worth decoding, given what is decoded now and how far the
+        newest lies behind the camera. Key frames only is how one that fell behind catches up."""
+        if behind_s > (CAUGHT_UP_S if now == "key" else BEHIND_S):
             return "key"
-        return "reference" if self.stretch >= REFERENCE_ONLY else "all"
+        return "quick" if self.stretch >= (THOROUGH if now == "quick" else QUICK) else "all"
 
     @property
     def gap_s(self) -> float:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from pipeline.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
 from pipeline.config import Config
 from pipeline.crop import clip_box
+from pipeline.detect import DetectStage
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
 from pipeline.postprocess import paste_labels
 from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
-from pipeline.stages import DetectStage
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
 from pipeline.vote import TrackVote
 from pipeline.yuv import from_bgr

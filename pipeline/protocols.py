@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from pipeline.pace import Decoding
@@ -20,7 +21,8 @@ class Source(Protocol):
         live: frames come when they come; final once entered.
         length_s: length of a recording in seconds, where known.
         corrupt: pieces of the stream that could not be decoded so far.
-        decoding: which frames of a camera are worth decoding; may be set at any time.
+        decoding: how thoroughly a camera is decoded; may be set at any time.
+        turn: held while decoding, to bound how many do at a time.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Source(Protocol):
     length_s: float | None
     corrupt: int
     decoding: Decoding
+    turn: AbstractContextManager[object]
 
     def __iter__(self) -> Iterator[Frame]: ...
 

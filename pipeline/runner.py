@@ -9,19 +9,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from engines import Engine, EngineOptions, open_engine, warm_up
-from engines.zoo import find
 from pipeline.capture import Capture
 from pipeline.config import Config
-from pipeline.garment_types import TypeRefiner
-from pipeline.garments import GarmentParser, GarmentStage
 from pipeline.inbox import Inbox
+from pipeline.models import build_stages, cores
 from pipeline.pace import Pace
-from pipeline.protocols import Sink, Stage
-from pipeline.schedule import ScheduleStage
+from pipeline.protocols import Sink
 from pipeline.sinks import open_sinks
 from pipeline.sources import is_live
-from pipeline.stages import DetectStage, EventStage, TrackStage
 from pipeline.stats import Stats
 from pipeline.types import Frame, TaggedFrame
 from pipeline.worker import Worker
@@ -35,53 +30,6 @@ OUTBOX_DEPTH = 4
 #: Seconds threads have to end once stopping has begun.
 JOIN_S = 1.5
 _OUT = "out"
-
-
-#: The classifier behind ``garments.types``.
-TYPES = "garment-types-lite0"
-
-
-def open_model(config: Config, name: str) -> Engine:
-    """A registered model on the configured engine, warmed up."""
-    options = EngineOptions(config.engine.threads, config.engine.precision)
-    spec = find(name)
-    engine = open_engine(spec, config.engine.backend, options)
-    warm_up(engine, spec.size)
-    return engine
-
-
-def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:
-    """The configured person detector; ``stack`` closes its engine."""
-    engine = stack.enter_context(open_model(config, config.person.model))
-    spec = find(config.person.model)
-    return DetectStage(engine, spec, config.person, pace, config.zones)
-
-
-def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
-    """The configured garment parser; ``stack`` closes its engine."""
-    engine = stack.enter_context(open_model(config, config.garments.model))
-    refiner = None
-    if config.garments.types:
-        types = stack.enter_context(open_model(config, TYPES))
-        refiner = TypeRefiner(types, find(TYPES), config.garments.background)
-    return GarmentParser(engine, find(config.garments.model), refiner)
-
-
-def build_stages(
-    config: Config, stats: Stats, pace: Pace, stack: ExitStack
-) -> tuple[list[Stage], Engine]:
-    """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
-    detector = open_detector(config, stack, pace)
-    stages: list[Stage] = [
-        ScheduleStage(config.skip_policy, stats, pace, config.zones),
-        detector,
-        TrackStage(config.track_policy),
-    ]
-    if config.garments.enabled:
-        parser = open_parser(config, stack)
-        stages.append(GarmentStage(parser, config.garments, config.vote_policy, pace))
-    stages.append(EventStage(stats))
-    return stages, detector.engine
 
 
 class Runner:
@@ -125,11 +73,12 @@ class Runner:
     def start(self) -> None:
         """Start one thread per camera, one for tagging and one for writing."""
         admit = threading.BoundedSemaphore(FILES_AT_ONCE)
+        turn = threading.BoundedSemaphore(cores())
         self._outbox.open(_OUT, replace=False, depth=OUTBOX_DEPTH)
         for camera in self.config.cameras:
             self._inbox.open(camera.name, replace=is_live(camera.url))
             stats = self.stats.camera(camera.name)
-            capture = Capture(camera, self._inbox, stats, self.pace, self._stop, admit)
+            capture = Capture(camera, self._inbox, stats, self.pace, self._stop, admit, turn)
             self._workers.append(Worker(f"capture {camera.name}", capture.run, self._ended))
         self._workers.append(Worker("inference", self._infer, self._ended))
         self._workers.append(Worker("sink", self._write, self._ended))
@@ -180,6 +129,7 @@ class Runner:
                 if self._inbox.drained:
                     return
                 continue
+            self.pace.begin(time.monotonic())
             batch = [TaggedFrame(frame) for frame in frames]
             for stage in self._stages:
                 with self.stats.timed(stage.name):

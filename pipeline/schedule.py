@@ -1,29 +1,35 @@
-"""Which frames of which cameras the detector looks at."""
+"""Which frames of which cameras the detector looks at, and at what in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.motion import Grid, changed_share, luma_grid
+from pipeline.motion import Grid, changed_cells, luma_grid
 from pipeline.pace import Pace
+from pipeline.regions import Whereabouts, renew, windows_to_look_at
 from pipeline.skip import SkipPolicy, due
 from pipeline.stats import Stats
-from pipeline.types import Decision, Frame, TaggedFrame
+from pipeline.types import Frame, TaggedFrame
+from pipeline.yuv import Window
 from pipeline.zones import Zones
+
+#: A camera's people at a time in stream seconds.
+Where = Callable[[str, float], Sequence[Whereabouts]]
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What is remembered of a camera: its picture at the last detection, when that was, and the
-    cells of such a picture in which motion does not count."""
+    """What is remembered of a camera: its picture when last looked at, when that was, when it was
+    last looked at as a whole, and the cells in which motion does not count."""
 
     grid: Grid | None = None
     at: float = -inf
+    whole_at: float = -inf
     left_out: npt.NDArray[np.bool_] | None = None
 
 
@@ -33,56 +39,84 @@ class ScheduleStage:
 
     Live cameras share what the pace allows in a round, the most overdue first: a busy camera cannot
     starve a quiet one, and cameras that started together drift apart instead of asking all at once.
-    Recordings get all they ask for.
+    Recordings get all they ask for. Between looks at the whole picture only what changed is looked
+    at, if ``where`` tells where people are.
     """
 
     name = "schedule"
 
     def __init__(
-        self, policy: SkipPolicy, stats: Stats, pace: Pace, zones: Mapping[str, Zones] | None = None
+        self,
+        policy: SkipPolicy,
+        stats: Stats,
+        pace: Pace,
+        zones: Mapping[str, Zones] | None = None,
+        where: Where | None = None,
     ) -> None:
         self._policy = policy
         self._stats = stats
         self._pace = pace
         self._zones = zones or {}
+        self._where = where
         self._watches: dict[str, _Watch] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         overdue = [self._overdue(tagged.frame) for tagged in batch]
         left = self._pace.allowed("detection")
-        decisions: dict[int, Decision] = {}
+        out = list(batch)
         for i in sorted(range(len(batch)), key=lambda i: -overdue[i]):
             frame = batch[i].frame
             if frame.live and overdue[i] >= 1 and left == 0:
                 self._stats.camera(frame.source).skipped["deferred"] += 1
-                decisions[i] = "predict"
+                out[i] = replace(batch[i], decision="predict")
                 continue
-            decisions[i] = self._decide(frame, overdue[i])
-            left -= frame.live and decisions[i] == "detect"
-        return [replace(tagged, decision=decisions[i]) for i, tagged in enumerate(batch)]
+            out[i] = self._decide(batch[i], overdue[i])
+            left -= frame.live and out[i].decision == "detect"
+        return out
+
+    def _stretch(self, frame: Frame) -> float:
+        return self._pace.stretch if frame.live else 1.0
 
     def _overdue(self, frame: Frame) -> float:
         watch = self._watches.setdefault(frame.source, _Watch())
-        since = frame.pts - watch.at
-        if since < 0:  # the stream began anew
-            watch.at, since = -inf, inf
-        return due(self._policy, since, self._pace.stretch if frame.live else 1.0)
+        if frame.pts < watch.at:  # the stream began anew
+            watch.at = watch.whole_at = -inf
+        return due(self._policy, frame.pts - watch.at, self._stretch(frame))
 
-    def _decide(self, frame: Frame, overdue: float) -> Decision:
+    def _decide(self, tagged: TaggedFrame, overdue: float) -> TaggedFrame:
+        frame = tagged.frame
         stats, watch = self._stats.camera(frame.source), self._watches[frame.source]
         if overdue < 1:
             stats.skipped["interval"] += 1
-            return "predict"
+            return replace(tagged, decision="predict")
         grid = luma_grid(frame.luma)
         if watch.grid is None or watch.grid.shape != grid.shape:
-            changed = 1.0
             watch.left_out = self._zones.get(frame.source, Zones()).left_out(grid.shape)
+            watch.grid, watch.whole_at = grid, -inf
+        windows: tuple[Window, ...] | None = None
+        if frame.pts - watch.whole_at < self._policy.refresh_s * self._stretch(frame):
+            changed = changed_cells(watch.grid, grid, watch.left_out)
+            windows = self._changed_windows(frame, changed)
+            if windows == ():
+                stats.skipped["motion"] += 1
+                return replace(tagged, decision="still")
+        # Compared with what was last looked at, slow changes add up instead of hiding.
+        if windows is None:
+            watch.grid, watch.whole_at = grid, frame.pts
         else:
-            changed = changed_share(watch.grid, grid, watch.left_out)
-        if changed < self._policy.motion and frame.pts - watch.at < self._policy.refresh_s:
-            stats.skipped["motion"] += 1
-            return "still"
-        # Compared with the last picture looked at, slow changes add up instead of hiding.
-        watch.grid, watch.at = grid, frame.pts
+            stats.partial_runs += 1
+            renew(watch.grid, grid, windows, (frame.width, frame.height))
+        watch.at = frame.pts
         stats.detector_runs += 1
-        return "detect"
+        return replace(tagged, decision="detect", windows=windows)
+
+    def _changed_windows(
+        self, frame: Frame, changed: npt.NDArray[np.bool_]
+    ) -> tuple[Window, ...] | None:
+        """What to look at because it changed: nothing, some windows, or everything (``None``)."""
+        if np.count_nonzero(changed) < self._policy.motion * changed.size:
+            return ()
+        if self._where is None:
+            return None
+        people = self._where(frame.source, frame.pts)
+        return windows_to_look_at(changed, people, (frame.width, frame.height))

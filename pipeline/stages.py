@@ -2,89 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from engines.base import Engine
-from engines.zoo import ModelSpec
-from pipeline.config import PersonConfig
-from pipeline.crop import appearance, clip_box
-from pipeline.pace import Pace
-from pipeline.postprocess import DETECTION_DECODERS
+from pipeline.crop import clip_box
+from pipeline.regions import Whereabouts
 from pipeline.stats import Stats
 from pipeline.track import Tracker, TrackPolicy
-from pipeline.types import Detection, Event, Frame, Tag, TaggedFrame, Track
+from pipeline.types import Event, Tag, TaggedFrame, Track
 from pipeline.vote import slot_of
-from pipeline.zones import Zones
-
-#: Pictures per engine call; larger batches gain nothing on a CPU.
-MOST_BATCH = 8
-
-
-class DetectStage:
-    """Finds people in the frames that are due, all cameras in one batch."""
-
-    name = "detect"
-
-    def __init__(
-        self,
-        engine: Engine,
-        spec: ModelSpec,
-        settings: PersonConfig,
-        pace: Pace | None = None,
-        zones: Mapping[str, Zones] | None = None,
-    ) -> None:
-        self.engine = engine
-        self._spec = spec
-        self._decode = DETECTION_DECODERS[spec.decoder]
-        self._settings = settings
-        self._pace = pace or Pace()
-        self._zones = zones or {}
-
-    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
-        due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
-        out = list(batch)
-        began = time.perf_counter()
-        for start in range(0, len(due), MOST_BATCH):
-            part = due[start : start + MOST_BATCH]
-            for i, found in zip(part, self.detect([batch[i].frame for i in part]), strict=True):
-                out[i] = replace(batch[i], detections=found)
-        self._pace.spent("detection", time.perf_counter() - began, len(due))
-        return out
-
-    def detect(self, frames: list[Frame]) -> list[tuple[Detection, ...]]:
-        """People in each frame, best first, boxes in frame pixels."""
-        pixels = self._settings.pixels
-        sizes = [self._spec.input_size(frame.width, frame.height, pixels) for frame in frames]
-        found: list[tuple[Detection, ...]] = [()] * len(frames)
-        for size in set(sizes):
-            alike = [i for i, other in enumerate(sizes) if other == size]
-            together = self._detect([frames[i] for i in alike], size)
-            for i, people in zip(alike, together, strict=True):
-                found[i] = people
-        return found
-
-    def _detect(
-        self, frames: list[Frame], size: tuple[int, int]
-    ) -> Iterator[tuple[Detection, ...]]:
-        images = np.stack([frame.rgb(size) for frame in frames])
-        result = self.engine.infer({"images": images})
-        settings = self._settings
-        threshold = min(settings.score, settings.keep_score)
-        for frame, codes, scores in zip(frames, result["boxes"], result["scores"], strict=True):
-            boxes, kept = self._decode(codes, scores, size, threshold, settings.iou)
-            boxes = boxes * np.array([frame.width, frame.height] * 2, np.float32)
-            pairs = zip(boxes.tolist(), kept.tolist(), strict=True)
-            zones = self._zones.get(frame.source, Zones())
-            yield tuple(
-                Detection(tuple(box), score, appearance=appearance(frame, box))
-                for box, score in pairs
-                if zones.counts(tuple(box), frame.width, frame.height)
-            )
 
 
 class TrackStage:
@@ -100,6 +27,11 @@ class TrackStage:
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         return [self._follow(tagged) for tagged in batch]
 
+    def where(self, source: str, pts: float) -> list[Whereabouts]:
+        """A camera's people at a time in stream seconds."""
+        tracker = self._trackers.get(source)
+        return tracker.where(pts) if tracker else []
+
     def _follow(self, tagged: TaggedFrame) -> TaggedFrame:
         frame = tagged.frame
         if frame.source not in self._trackers:
@@ -111,7 +43,7 @@ class TrackStage:
             ended += tracker.clear()
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
         if tagged.decision == "detect":
-            ended += tracker.update(tagged.detections, frame.pts)
+            ended += tracker.update(tagged.detections, frame.pts, tagged.windows)
         elif tagged.decision == "predict":
             tracker.advance()
         at = None if tagged.decision == "still" else frame.pts

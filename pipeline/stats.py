@@ -33,6 +33,7 @@ class CameraStats:
     analysed: int = 0
     dropped: int = 0
     detector_runs: int = 0
+    partial_runs: int = 0
     reconnects: int = 0
     corrupt: int = 0
     people: int = 0
@@ -57,6 +58,7 @@ class CameraStats:
             "dropped": self.dropped,
             "corrupt": self.corrupt,
             "detector_runs": self.detector_runs,
+            "partial_runs": self.partial_runs,
             "reconnects": self.reconnects,
             "people": self.people,
             "latency": latency,

@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.postprocess import iou_matrix
+from pipeline.regions import Whereabouts
 from pipeline.types import Box, Detection
+from pipeline.yuv import Window
 
 F64 = npt.NDArray[np.float64]
 
 #: Seconds a person stays in view on prediction alone; longer, the box would be a guess.
 SHOWN_S = 0.4
+#: Share of somebody's box that must have been looked at for them to be missed.
+SEEN = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,24 @@ class Target:
         self.hits += 1
         self.unseen_s, self.predicted = 0.0, False
 
+    def rest(self, pts: float) -> None:
+        """Nothing moved here."""
+        self.velocity[:] = 0.0
+        self.pts, self.predicted = pts, False
+
     def as_box(self, pts: float) -> Box:
         return cast(Box, tuple(float(v) for v in self.predict(pts)))
+
+
+def _among(target: Target, windows: Sequence[Window]) -> bool:
+    """Whether most of somebody was looked at."""
+    x0, y0, x1, y1 = target.box
+    area = max((x1 - x0) * (y1 - y0), 1.0)
+    return any(
+        max(min(x1, w[2]) - max(x0, w[0]), 0.0) * max(min(y1, w[3]) - max(y0, w[1]), 0.0)
+        > SEEN * area
+        for w in windows
+    )
 
 
 def assign(cost: F64, limit: float) -> list[tuple[int, int]]:
@@ -135,8 +155,17 @@ class Tracker:
         self._next_id = 1
         self._looked_at: float | None = None
 
-    def update(self, detections: Sequence[Detection], pts: float) -> list[int]:
-        """Take the detections of the frame at ``pts``; ids of confirmed tracks that ended."""
+    def update(
+        self,
+        detections: Sequence[Detection],
+        pts: float,
+        windows: Sequence[Window] | None = None,
+    ) -> list[int]:
+        """Take the detections of the frame at ``pts``; ids of confirmed tracks that ended.
+
+        With ``windows``, only these were looked at, and elsewhere nothing moved: who is not in
+        them stands still.
+        """
         elapsed = 0.0 if self._looked_at is None else max(pts - self._looked_at, 0.0)
         self._looked_at = pts
         strong = [d for d in detections if d.score >= self.policy.start_score]
@@ -145,10 +174,15 @@ class Tracker:
         ]
         waiting, fresh = self._match(self._targets, strong, pts)
         waiting, _ = self._match(waiting, weak, pts)
+        missed = []
         for target in waiting:
-            target.unseen_s += elapsed
-            target.predicted = True
-        ended = self._retire(waiting)
+            if windows is not None and not target.unseen_s and not _among(target, windows):
+                target.rest(pts)
+            else:
+                target.unseen_s += elapsed
+                target.predicted = True
+                missed.append(target)
+        ended = self._retire(missed)
         for detection in fresh:
             box = np.array(detection.box, np.float64)
             looks = np.array(detection.appearance) if detection.appearance else None
@@ -166,6 +200,14 @@ class Tracker:
     def confirmed(self) -> list[Target]:
         """Targets that count as people, still in view or lost for a moment."""
         return [t for t in self._targets if t.id and t.unseen_s <= SHOWN_S]
+
+    def where(self, pts: float) -> list[Whereabouts]:
+        """The people in view and what may yet become one."""
+        return [
+            Whereabouts(t.as_box(t.pts), t.as_box(pts), bool(t.id))
+            for t in self._targets
+            if t.unseen_s <= SHOWN_S
+        ]
 
     def clear(self) -> list[int]:
         """Forget all (another picture size, another scene); ids of confirmed tracks that ended."""

@@ -141,10 +141,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaggedFrame:
-    """A frame with all that is known about it: the only thing that moves between stages."""
+    """A frame with all that is known about it: the only thing that moves between stages.
+
+    ``windows`` are what the detector looks at, ``None`` for the whole picture.
+    """
 
     frame: Frame
     decision: Decision = "detect"
+    windows: tuple[Window, ...] | None = None
     detections: tuple[Detection, ...] = ()
     tracks: tuple[Track, ...] = ()
     ended: tuple[int, ...] = ()

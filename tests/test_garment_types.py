@@ -9,10 +9,10 @@ from support import CLIP
 from engines import open_engine
 from engines.zoo import find
 from pipeline.config import CameraConfig, GarmentConfig, PersonConfig
+from pipeline.detect import DetectStage
 from pipeline.garment_types import REFINED, TypeRefiner
 from pipeline.garments import GarmentParser
 from pipeline.sources import open_source
-from pipeline.stages import DetectStage
 
 
 def people_of_the_clip():

@@ -39,7 +39,7 @@ from engines.training.people_scenes import SIZES, Material
 from engines.training.people_teacher import Find, seen_twice, taught, without_fixtures
 from engines.zoo import MODELS, ModelSpec
 from pipeline.config import PersonConfig
-from pipeline.stages import DetectStage
+from pipeline.detect import DetectStage
 
 #: Round one stops here in its cycle: it only has to label clips.
 ROUND_ONE_STEPS = 1000

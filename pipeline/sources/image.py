@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,7 @@ class ImageSource:
         self.length_s: float | None = 0.0
         self.corrupt = 0
         self.decoding: Decoding = "all"
+        self.turn: AbstractContextManager[object] = nullcontext()
         self._path = Path(camera.url)
         self._image: npt.NDArray[np.uint8] | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,8 +33,9 @@ _FILE_TIMEOUT_S = 20.0
 _KEY_WAIT_S = 12.0
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
-#: FFmpeg's words for what may be decoded.
-_SKIP_FRAME = {"all": "DEFAULT", "reference": "NONREF", "key": "NONKEY"}
+#: Codecs in which quick decoding saves something, and FFmpeg's words for it.
+_QUICK = {"h264", "hevc"}
+_QUICKLY = {"skip_frame": "noref", "skip_loop_filter": "nokey"}
 
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (
@@ -109,7 +111,10 @@ class StreamSource:
         self._pts: float | None = None
         self._at = 0.0
         self._clock = StreamClock()
-        self._decodes: Decoding = "all"
+        self.turn: AbstractContextManager[object] = nullcontext()
+        self._decoder: Any = None
+        self._quick = False
+        self._gap: float | None = None
         self._lost: float | None = None
 
     def __enter__(self) -> StreamSource:
@@ -141,6 +146,7 @@ class StreamSource:
             stream.thread_type = "AUTO"
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
+        self._decoder = stream.codec_context
         self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         self._start = stream.start_time
 
@@ -173,21 +179,43 @@ class StreamSource:
             raise self._failure(error) from None
 
     def _decode(self, packet: Any) -> list[Any]:
-        # What was not decoded is missing until the next key frame.
-        if (
-            self.live
-            and self._decodes != self.decoding
-            and (self._decodes != "key" or packet.is_keyframe)
-        ):
-            self._decodes = self.decoding
-            packet.stream.codec_context.skip_frame = _SKIP_FRAME[self._decodes]
+        if self.live and self._left_out(packet):
+            return []
         try:
-            return list(packet.decode())
+            with self.turn:
+                return list(self._decoder.decode(packet))
         except av.error.EOFError:
             return []
         except (av.FFmpegError, ValueError):
             self._lose()
             return []
+
+    def _left_out(self, packet: Any) -> bool:
+        """Whether a camera's packet is not to be decoded; changes the decoder where it has to."""
+        now = time.monotonic()
+        if packet.is_keyframe:
+            self._gap = None
+            if self._quick != (self.decoding == "quick") and self.decoding != "key":
+                self._renew_decoder(packet.stream.codec_context)
+            return False
+        if self.decoding != "key" and self._gap is None:
+            return False
+        # What is not decoded now is missing until the next key frame.
+        self._gap = self._gap or now
+        if now - self._gap < _KEY_WAIT_S:
+            return True
+        self._gap = None  # this camera sends none
+        self._lose()
+        return False
+
+    def _renew_decoder(self, context: Any) -> None:
+        """Begin anew, at a key frame, with a decoder that is quick or not."""
+        self._quick = self.decoding == "quick"
+        if context.name in _QUICK:
+            self._decoder = av.CodecContext.create(context.name, "r")
+            self._decoder.extradata = context.extradata
+            self._decoder.thread_count = 1
+            self._decoder.options = _QUICKLY if self._quick else {}
 
     def _lose(self) -> None:
         self.corrupt += 1

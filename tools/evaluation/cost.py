@@ -17,8 +17,8 @@ from engines import BACKENDS, open_engine
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
 from engines.zoo import MODELS
 from pipeline.config import PersonConfig
+from pipeline.detect import DetectStage
 from pipeline.garments import GarmentParser
-from pipeline.stages import DetectStage
 from pipeline.types import Frame
 from pipeline.yuv import Planes
 

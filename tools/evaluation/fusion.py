@@ -18,8 +18,8 @@ from evaluation.stills import still
 from pipeline.config import CameraConfig, Config
 from pipeline.crop import quality
 from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.models import open_detector, open_parser
 from pipeline.pace import Pace
-from pipeline.runner import open_detector, open_parser
 from pipeline.schedule import ScheduleStage
 from pipeline.skip import SkipPolicy
 from pipeline.sources import open_source

@@ -25,7 +25,7 @@ from evaluation.stills import still
 from pipeline.cli import main as threadline
 from pipeline.config import Config, EngineConfig, GarmentConfig
 from pipeline.garments import NO_GARMENT
-from pipeline.runner import open_parser
+from pipeline.models import open_parser
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128

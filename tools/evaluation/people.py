@@ -15,7 +15,7 @@ from engines.training.people_teacher import Find
 from engines.zoo import MODELS
 from evaluation.stills import still
 from pipeline.config import PersonConfig
-from pipeline.stages import DetectStage
+from pipeline.detect import DetectStage
 
 HAND_LABELS = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 #: People lower than this in a COCO picture scaled to 640 are neither wanted nor punished.

@@ -1,0 +1,92 @@
+"""Opens the configured models and puts the stages together."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from engines import Engine, EngineOptions, open_engine, warm_up
+from engines.zoo import find
+from pipeline.config import Config
+from pipeline.detect import DetectStage
+from pipeline.garment_types import TypeRefiner
+from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.pace import Pace
+from pipeline.protocols import Stage
+from pipeline.schedule import ScheduleStage
+from pipeline.sources import is_live
+from pipeline.stages import EventStage, TrackStage
+from pipeline.stats import Stats
+
+#: The classifier behind ``garments.types``.
+TYPES = "garment-types-lite0"
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cache_folder() -> Path | None:
+    """Where compiled models are kept, made if need be; ``None`` where that is not possible."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "threadline"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def engine_threads(config: Config) -> int:
+    """CPU threads of an engine. With more cameras than cores, one: its threads wait for each other,
+    and the slowest of several among as many decoders is late."""
+    cameras = sum(is_live(camera.url) for camera in config.cameras)
+    return config.engine.threads or (1 if cameras > cores() else 0)
+
+
+def open_model(config: Config, name: str) -> Engine:
+    """A registered model on the configured engine."""
+    cache = cache_folder() if config.engine.cache else None
+    options = EngineOptions(engine_threads(config), config.engine.precision, cache)
+    return open_engine(find(name), config.engine.backend, options)
+
+
+def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:
+    """The configured person detector; ``stack`` closes its engine."""
+    engine = stack.enter_context(open_model(config, config.person.model))
+    return DetectStage(engine, find(config.person.model), config.person, pace, config.zones)
+
+
+def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
+    """The configured garment parser, warmed up; ``stack`` closes its engine."""
+
+    def model(name: str) -> Engine:
+        engine = stack.enter_context(open_model(config, name))
+        warm_up(engine, find(name).size)
+        return engine
+
+    refiner = None
+    if config.garments.types:
+        refiner = TypeRefiner(model(TYPES), find(TYPES), config.garments.background)
+    name = config.garments.model
+    return GarmentParser(model(name), find(name), refiner)
+
+
+def build_stages(
+    config: Config, stats: Stats, pace: Pace, stack: ExitStack
+) -> tuple[list[Stage], Engine]:
+    """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
+    detector, track = open_detector(config, stack, pace), TrackStage(config.track_policy)
+    detector.warm_up()
+    where = track.where if config.person.parts and detector.canvases else None
+    schedule = ScheduleStage(config.skip_policy, stats, pace, config.zones, where)
+    stages: list[Stage] = [schedule, detector, track]
+    if config.garments.enabled:
+        parser = open_parser(config, stack)
+        stages.append(GarmentStage(parser, config.garments, config.vote_policy, pace))
+    stages.append(EventStage(stats))
+    return stages, detector.engine
