@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Engine
-from engines.zoo import ModelSpec, fitted_size
+from engines.zoo import ModelSpec
 from pipeline.config import PersonConfig
 from pipeline.crop import appearance
 from pipeline.pace import Pace
@@ -20,8 +20,8 @@ from pipeline.types import Detection, Frame, TaggedFrame
 from pipeline.yuv import PAD, Window
 from pipeline.zones import Zones
 
-#: Areas of the canvases that parts are laid on, as shares of the model's own input.
-CANVASES = (0.22, 0.42, 0.6, 1.0)
+#: Width and height of the canvases that parts are laid on, as shares of the model's own input.
+CANVASES = ((0.5, 0.55), (0.8, 0.67), (1.0, 0.78), (1.0, 1.0))
 #: How much larger than the whole picture a tile is looked at.
 TILE_SCALE = 2.0
 #: Distance in canvas pixels to an edge that cuts through the picture, from which somebody is whole.
@@ -37,6 +37,10 @@ class _Part:
     frame: int
     window: Window
     size: Size
+
+
+def _stepped(length: float, multiple: int) -> int:
+    return max(round(length / multiple), 1) * multiple
 
 
 def _part(frame: int, window: Window, scale: float) -> _Part:
@@ -65,11 +69,11 @@ class DetectStage:
         self._pace = pace or Pace()
         self._zones = zones or {}
         self._met: set[Size] = set()
-        pixels = settings.pixels or spec.size[0] * spec.size[1]
+        width, height = spec.input_size(*spec.size, settings.pixels)
         #: Sizes of the canvases for parts, smallest first; a model of fixed size has none.
         self.canvases: tuple[Size, ...] = tuple(
-            fitted_size(*spec.size, round(share * pixels), spec.multiple)
-            for share in CANVASES
+            (_stepped(x * width, spec.multiple), _stepped(y * height, spec.multiple))
+            for x, y in CANVASES
             if spec.multiple
         )
 

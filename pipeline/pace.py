@@ -35,6 +35,8 @@ QUICK, THOROUGH = 1.15, 1.01
 SHARES: dict[Work, float] = {"detection": 0.7, "crop": 0.3}
 #: Seconds behind its camera from which a decoder skips to key frames, and until when.
 BEHIND_S, CAUGHT_UP_S = 0.6, 0.2
+#: Shortest time between two rounds under pressure: cameras looked at together share canvases.
+GATHER_S = 0.05
 #: Longest time between two frames offered of a camera: five in a second are always seen.
 MOST_GAP_S = 0.14
 
@@ -133,6 +135,12 @@ class Pace:
         if behind_s > (CAUGHT_UP_S if now == "key" else BEHIND_S):
             return "key"
         return "quick" if self.stretch >= (THOROUGH if now == "quick" else QUICK) else "all"
+
+    def pause(self, now: float) -> float:
+        """Seconds to gather frames before the next round begins."""
+        if self.stretch <= 1 or self._round is None:
+            return 0.0
+        return max(self._round + GATHER_S - now, 0.0)
 
     @property
     def gap_s(self) -> float:

@@ -136,20 +136,46 @@ def renew(
         grid[part] = now[part]
 
 
+#: The upper edge of what is free on a canvas: (left, top, width) from left to right.
+_Skyline = list[tuple[int, int, int]]
+
+
+def _lowest(skyline: _Skyline, size: Size, canvas: Size) -> tuple[int, int] | None:
+    """Where a rectangle reaches down least, leftmost first; ``None`` if it fits nowhere."""
+    best: tuple[int, int] | None = None
+    for k, (x, _, _) in enumerate(skyline):
+        if x + size[0] > canvas[0]:
+            break
+        y = max(top for left, top, _ in skyline[k:] if left < x + size[0])
+        if y + size[1] <= canvas[1] and (best is None or y < best[1]):
+            best = (x, y)
+    return best
+
+
+def _raised(skyline: _Skyline, x: int, width: int, top: int) -> _Skyline:
+    """The skyline after something of that width at ``x`` took everything above ``top``."""
+    out = [(x, top, width)]
+    for left, high, wide in skyline:
+        if left < x:
+            out.append((left, high, min(wide, x - left)))
+        if left + wide > x + width:
+            start = max(left, x + width)
+            out.append((start, high, left + wide - start))
+    return sorted(out)
+
+
 def pack(sizes: Sequence[Size], canvas: Size) -> dict[int, tuple[int, int]]:
-    """Top left corners of the rectangles that fit on a canvas (width, height), by index; laid in
-    shelves, from the highest down."""
+    """Top left corners of the rectangles that fit on a canvas (width, height), by index; the
+    highest are laid first, each as far up as it goes (skyline packing: Jylanki, A Thousand Ways to
+    Pack the Bin, 2010)."""
     corners: dict[int, tuple[int, int]] = {}
-    x = y = shelf = 0
-    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i][1]):
-        width, height = sizes[i]
-        left, top, high = x, y, shelf
-        if left and left + width > canvas[0]:
-            left, top, high = 0, y + shelf + GAP, 0
-        if left + width > canvas[0] or top + height > canvas[1]:
-            continue
-        corners[i] = (left, top)
-        x, y, shelf = left + width + GAP, top, max(high, height)
+    skyline: _Skyline = [(0, 0, canvas[0])]
+    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i][1], -sizes[i][0])):
+        corner = _lowest(skyline, sizes[i], canvas)
+        if corner is not None:
+            corners[i] = corner
+            width = min(sizes[i][0] + GAP, canvas[0] - corner[0])
+            skyline = _raised(skyline, corner[0], width, corner[1] + sizes[i][1] + GAP)
     return corners
 
 

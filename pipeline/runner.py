@@ -124,6 +124,7 @@ class Runner:
     def _infer(self) -> None:
         most = max(len(self.config.cameras), 1)
         while True:
+            self._stop.wait(self.pace.pause(time.monotonic()))
             frames = self._inbox.take(most)
             if not frames:
                 if self._inbox.drained:
