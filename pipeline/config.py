@@ -77,7 +77,7 @@ class PersonConfig(_Section):
         0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
     )
     interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
-    refresh_s: Seconds = Field(2.0, description="longest time between looks at the whole picture")
+    refresh_s: Seconds = Field(4.0, description="longest time between looks at the whole picture")
     parts: bool = Field(True, description="between those, only what changed is looked at")
 
 
@@ -125,7 +125,7 @@ class VoteConfig(_Section):
 class PaceConfig(_Section):
     """Holding real time with live cameras: what is given up when a machine has too little."""
 
-    latency_s: Seconds = Field(0.3, description="capture-to-tag time aimed at")
+    latency_s: Seconds = Field(0.35, description="capture-to-tag time aimed at")
     most_stretch: float = Field(10.0, ge=1, le=1000, description="limit of how intervals grow")
 
 

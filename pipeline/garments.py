@@ -133,6 +133,10 @@ class _Crop:
         return mask_box(self._parsing.window, mask), colours, more
 
 
+#: Need of somebody of whom nothing is said yet.
+_SILENT = 1e6
+
+
 @dataclass(slots=True)
 class _Look:
     """What is known about one track's crops."""
@@ -199,26 +203,27 @@ class GarmentStage:
             for track in tagged.tracks
             if (need := self._need(tagged.frame, track)) >= 1
         ]
-        live = sorted((w for w in wanted if w[1].live), key=lambda w: -w[0])
+        live = sorted((w for w in wanted if w[1].live), key=lambda w: (-w[0], -w[2].quality))
         most = self._pace.allowed("crop")
         chosen = [w for w in wanted if not w[1].live] + live[:most]
         return [(frame, track) for _, frame, track in chosen]
 
     def _need(self, frame: Frame, track: Track) -> float:
-        """How much a person needs another look, wanted from 1 on: new ones most of all, then those
-        looked at a few times only, then the stale ones and those seen clearly better."""
+        """How much a person needs another look, wanted from 1 on: most of all those of whom nothing
+        is said yet, the ones nearest to it first; then those looked at a few times only; then the
+        stale ones and those seen clearly better."""
         settings = self._settings
         if track.predicted or track.box[3] - track.box[1] < settings.min_height_px:
             return 0.0
         look = self._looks.get((frame.source, track.id))
-        if look is None:
-            return inf
         stretch = self._pace.stretch if frame.live else 1.0
-        age = (frame.pts - look.at) / stretch
-        if look.vote.looks < settings.settle_looks and age >= settings.settle_s:
-            return 1.0 + settings.settle_looks - look.vote.looks
+        age = (frame.pts - look.at) / stretch if look else inf
+        looks = look.vote.looks if look else 0
+        if look is None or (looks < settings.settle_looks and age >= settings.settle_s):
+            silent = looks < self._vote.looks
+            return _SILENT + looks if silent else 1.0 + settings.settle_looks - looks
         better = track.quality / max(settings.better * look.best, 1e-6)
-        return max(age / settings.refresh_s, better)
+        return max(age / settings.refresh_s, min(better, _SILENT - 1))
 
     def _record(self, frame: Frame, track: Track, evidence: tuple[Tag, ...]) -> bool:
         """Count one crop; whether it is the track's best so far."""

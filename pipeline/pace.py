@@ -32,11 +32,11 @@ WITHIN = 0.9
 #: Stretch from which cameras are decoded quickly, and until when.
 QUICK, THOROUGH = 1.15, 1.01
 #: Share of the time that each kind of work may take, divided by the stretch if that is above 1.
-SHARES: dict[Work, float] = {"detection": 0.7, "crop": 0.3}
+SHARES: dict[Work, float] = {"detection": 0.65, "crop": 0.35}
 #: Seconds behind its camera from which a decoder skips to key frames, and until when.
 BEHIND_S, CAUGHT_UP_S = 0.6, 0.2
 #: Shortest time between two rounds under pressure: cameras looked at together share canvases.
-GATHER_S = 0.05
+GATHER_S = 0.08
 #: Longest time between two frames offered of a camera: five in a second are always seen.
 MOST_GAP_S = 0.14
 
@@ -51,7 +51,7 @@ class PacePolicy:
             decoded.
     """
 
-    latency_s: float = 0.3
+    latency_s: float = 0.35
     most_stretch: float = 10.0
 
 

@@ -35,7 +35,7 @@ _KEY_WAIT_S = 12.0
 _WAITED = 0.3
 #: Codecs in which quick decoding saves something, and FFmpeg's words for it.
 _QUICK = {"h264", "hevc"}
-_QUICKLY = {"skip_frame": "noref", "skip_loop_filter": "nokey"}
+_QUICKLY = {"skip_frame": "noref", "skip_loop_filter": "all"}
 
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (

@@ -47,14 +47,26 @@ def access_units(path, rate):
     return units
 
 
-def feed(media, units, rate):
+def order_of(units, number, mounts):
+    """Which picture a mount sends when: other ones than the other mounts, and key frames at another
+    moment. Its first group of pictures is cut short for that, which every decoder takes."""
+    keys = [i for i, (_, key) in enumerate(units) if key]
+    start = number * len(keys) // mounts
+    first, after = keys[start], keys[(start + 1) % len(keys)] or len(units)
+    kept = (after - first) - number * (after - first) // mounts
+    return lambda position: (
+        first + position if position < kept else (after + position - kept) % len(units)
+    )
+
+
+def feed(media, units, rate, order):
     """Push the pictures of one media for ever, each with its time."""
     source = media.get_element().get_by_name("source")
     position = [0]
 
     def push(element, _wanted):
         number = position[0]
-        data, key = units[number % len(units)]
+        data, key = units[order(number)]
         buffer = Gst.Buffer.new_wrapped(data)
         buffer.pts = buffer.dts = number * Gst.SECOND // rate
         buffer.duration = Gst.SECOND // rate
@@ -72,10 +84,15 @@ def main():
     parser.add_argument("--rate", type=int, default=10, help="frames per second of the file")
     parser.add_argument("--mounts", type=int, default=1)
     parser.add_argument("--port", type=int, default=8554)
+    parser.add_argument("--apart", action="store_true", help="no two mounts at the same picture")
     parser.add_argument("--user", help="user:password to ask for")
     args = parser.parse_args()
     Gst.init(None)
     units = access_units(args.file, args.rate)
+
+    def in_order(position):
+        return position % len(units)
+
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(args.port))
@@ -88,7 +105,10 @@ def main():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch)
         factory.set_shared(True)
-        factory.connect("media-configure", lambda _, media: feed(media, units, args.rate))
+        order = order_of(units, number, args.mounts) if args.apart else in_order
+        factory.connect(
+            "media-configure", lambda _, media, order=order: feed(media, units, args.rate, order)
+        )
         if args.user:
             protect(server, factory, *args.user.split(":", 1))
         server.get_mount_points().add_factory(f"/cam{number}", factory)

@@ -58,7 +58,7 @@ def transcode(video: Path, out: Path, rate: int) -> Path:
 def served(stream: Path, mounts: int, rate: int) -> Iterator[list[str]]:
     """URLs of a running RTSP server's cameras."""
     command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--mounts"]
-    command += [str(mounts), "--port", str(PORT)]
+    command += [str(mounts), "--port", str(PORT), "--apart"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert server.stdout is not None
