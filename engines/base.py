@@ -73,12 +73,21 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """A loaded model, ready to run. Belongs to the one thread that calls ``infer``."""
+    """A loaded model, ready to run. Belongs to the one thread that calls ``infer``; only
+    ``prepare`` may be called on another."""
 
     backend: str
     precision: Precision
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Do now what the first ``infer`` on an input of this shape would have to do.
+
+        Raises:
+            EngineInputError: the model takes no such input.
+        """
+        ...
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         """Run once. The arrays returned are valid until the next call: copy what you keep.
@@ -100,6 +109,13 @@ def check_inputs(specs: tuple[TensorSpec, ...], inputs: Arrays) -> None:
         raise EngineInputError(f"inputs {sorted(inputs)} given, the model takes {sorted(names)}")
     for spec in specs:
         spec.check(inputs[spec.name])
+
+
+def check_shape(specs: tuple[TensorSpec, ...], shape: tuple[int, ...]) -> None:
+    """Raise EngineInputError unless a model of one input takes this shape."""
+    if len(specs) != 1:
+        raise EngineInputError(f"the model takes {len(specs)} inputs, not one")
+    specs[0].check(np.broadcast_to(np.zeros((), specs[0].dtype), shape))
 
 
 def refused(inputs: Arrays, error: Exception) -> str:

@@ -17,6 +17,7 @@ from engines.base import (
     Precision,
     TensorSpec,
     check_inputs,
+    check_shape,
     refused,
 )
 
@@ -63,6 +64,9 @@ class OnnxRuntimeEngine:
             raise ModelFileError(f"{path}: onnxruntime cannot read this model: {error}") from error
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        check_shape(self.inputs, shape)  # nothing depends on it
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from engines.base import (
     Precision,
     TensorSpec,
     check_inputs,
+    check_shape,
     refused,
 )
 
@@ -81,6 +83,7 @@ class OpenVinoEngine:
         self.outputs = tuple(_spec(port) for port in graph.outputs)
         self._free = len(self.inputs) == 1 and self.inputs[0].shape[0] is None
         self._requests: dict[tuple[int, ...], Any] = {}
+        self._lock = Lock()
         if all(n is not None for spec in self.inputs for n in spec.shape[1:]):
             try:
                 self._request([(1, *spec.shape[1:]) for spec in self.inputs])
@@ -96,14 +99,24 @@ class OpenVinoEngine:
             RuntimeError: the model cannot take these shapes.
         """
         key = tuple(n or 0 for shape in shapes for n in shape)
-        if key not in self._requests:
+        request = self._requests.get(key)
+        if request is None:
             graph = self._graph.clone()
             graph.reshape(dict(zip(graph.inputs, map(list, shapes), strict=True)))
             model = self._core.compile_model(graph, "CPU", self._settings)
-            if len(self._requests) >= MOST_SIZES:
-                self._requests.pop(next(iter(self._requests)))
-            self._requests[key] = model.create_infer_request()
-        return self._requests[key]
+            request = model.create_infer_request()
+            with self._lock:
+                if len(self._requests) >= MOST_SIZES:
+                    self._requests.pop(next(iter(self._requests)))
+                self._requests[key] = request
+        return request
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        check_shape(self.inputs, shape)
+        try:
+            self._request([shape])
+        except RuntimeError as error:
+            raise EngineInputError(f"the model cannot run on {shape}: {error}") from error
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)

@@ -76,6 +76,7 @@ class DetectStage:
             for x, y in CANVASES
             if spec.multiple
         )
+        self._usable = self.canvases
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
@@ -88,10 +89,18 @@ class DetectStage:
         return out
 
     def warm_up(self) -> None:
-        """Make the engine ready for pictures of the usual shape and for parts of any."""
-        for size in dict.fromkeys((self._spec.input_size(16, 9, self._settings.pixels),
-                                   *self.canvases)):  # fmt: skip
-            self._infer(np.zeros((size[1], size[0], 3), np.uint8))
+        """Make the engine ready for whole pictures of the usual shape. Until it is ready for the
+        smaller canvases as well (``prepare``), all parts share the largest."""
+        width, height = self._spec.input_size(16, 9, self._settings.pixels)
+        self._infer(np.zeros((height, width, 3), np.uint8))
+        self._usable = self.canvases[-1:]
+
+    def prepare(self) -> None:
+        """Make the engine ready for the smaller canvases; may run beside everything else."""
+        for size in self.canvases[:-1]:
+            self.engine.prepare((1, size[1], size[0], 3))
+            self._met.add(size)
+            self._usable = tuple(c for c in self.canvases if c == size or c in self._usable)
 
     def detect(
         self, frames: Sequence[Frame], windows: Sequence[tuple[Window, ...] | None] | None = None
@@ -102,7 +111,7 @@ class DetectStage:
         for part in whole:
             image = frames[part.frame].crop(part.window, part.size)
             found[part.frame] += self._run(frames, image, [(part, (0, 0))])
-        for canvas, corners in canvases_for([part.size for part in parts], self.canvases):
+        for canvas, corners in canvases_for([part.size for part in parts], self._usable):
             image = np.full((canvas[1], canvas[0], 3), PAD, np.uint8)
             laid = [(parts[i], corner) for i, corner in corners.items()]
             for part, (x, y) in laid:

@@ -78,10 +78,9 @@ def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
 
 def build_stages(
     config: Config, stats: Stats, pace: Pace, stack: ExitStack
-) -> tuple[list[Stage], Engine]:
-    """The stages of a run, in order, and the detector's engine; ``stack`` closes all engines."""
+) -> tuple[list[Stage], DetectStage]:
+    """The stages of a run, in order, and the detector among them; ``stack`` closes all engines."""
     detector, track = open_detector(config, stack, pace), TrackStage(config.track_policy)
-    detector.warm_up()
     where = track.where if config.person.parts and detector.canvases else None
     schedule = ScheduleStage(config.skip_policy, stats, pace, config.zones, where)
     stages: list[Stage] = [schedule, detector, track]
@@ -89,4 +88,4 @@ def build_stages(
         parser = open_parser(config, stack)
         stages.append(GarmentStage(parser, config.garments, config.vote_policy, pace))
     stages.append(EventStage(stats))
-    return stages, detector.engine
+    return stages, detector

@@ -169,13 +169,14 @@ def pack(sizes: Sequence[Size], canvas: Size) -> dict[int, tuple[int, int]]:
     highest are laid first, each as far up as it goes (skyline packing: Jylanki, A Thousand Ways to
     Pack the Bin, 2010)."""
     corners: dict[int, tuple[int, int]] = {}
-    skyline: _Skyline = [(0, 0, canvas[0])]
+    room = (canvas[0] + GAP, canvas[1] + GAP)
+    skyline: _Skyline = [(0, 0, room[0])]
     for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i][1], -sizes[i][0])):
-        corner = _lowest(skyline, sizes[i], canvas)
+        taken = (sizes[i][0] + GAP, sizes[i][1] + GAP)
+        corner = _lowest(skyline, taken, room)
         if corner is not None:
             corners[i] = corner
-            width = min(sizes[i][0] + GAP, canvas[0] - corner[0])
-            skyline = _raised(skyline, corner[0], width, corner[1] + sizes[i][1] + GAP)
+            skyline = _raised(skyline, corner[0], taken[0], corner[1] + taken[1])
     return corners
 
 

@@ -61,8 +61,11 @@ class Runner:
             live = any(is_live(camera.url) for camera in self.config.cameras)
             sinks = [*open_sinks(self._out, self.config.outputs, live), *self._more_sinks]
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
-            self._stages, engine = build_stages(self.config, self.stats, self.pace, stack)
-            self.running_on = f"{engine.backend}, {engine.precision}"
+            self._stages, detector = build_stages(self.config, self.stats, self.pace, stack)
+            self.running_on = f"{detector.engine.backend}, {detector.engine.precision}"
+            if live:  # cameras do not wait until everything is ready
+                detector.warm_up()
+                self._workers.append(Worker("preparation", detector.prepare, self._ended))
             self._stack = stack.pop_all()
         return self
 

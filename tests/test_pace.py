@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support import make_frame
 
 from pipeline.clock import SPAN_S, StreamClock
-from pipeline.pace import MOST_GAP_S, Pace, PacePolicy, adjusted
+from pipeline.pace import GATHER_S, MOST_GAP_S, SHARES, Pace, PacePolicy, adjusted
 from pipeline.schedule import ScheduleStage
 from pipeline.skip import SkipPolicy
 from pipeline.stats import Stats
@@ -41,7 +41,7 @@ def settle(pace, capacity, seconds=120):
 def test_an_idle_machine_gives_nothing_up():
     pace = Pace(POLICY)
     assert settle(pace, 10) == 1
-    assert (pace.gap_s, pace.decoding, pace.stretched_s) == (0, "all", 0)
+    assert (pace.gap_s, pace.decoding(0.1, "all"), pace.stretched_s) == (0, "all", 0)
 
 
 @pytest.mark.parametrize("capacity", [0.6, 0.3, 0.2])
@@ -57,11 +57,52 @@ def test_an_overloaded_machine_settles_where_the_latency_is_held(capacity):
 def test_a_hopeless_machine_ends_at_the_limit_and_comes_back():
     pace = Pace(POLICY)
     assert settle(pace, 0.01) == 8
-    assert pace.decoding == "key"
+    assert pace.decoding(0.1, "all") == "quick"
     for step in range(600):
         pace.finished(1000 + step, 0.02)
     assert pace.stretch == 1
-    assert pace.decoding == "all"
+    assert pace.decoding(0.1, "quick") == "all"
+
+
+def test_one_camera_that_fell_behind_skips_to_key_frames_until_it_caught_up():
+    pace = Pace(POLICY)
+    assert pace.decoding(0.5, "all") == "all"
+    assert pace.decoding(0.7, "all") == "key"
+    assert pace.decoding(0.4, "key") == "key"
+    assert pace.decoding(0.1, "key") == "all"
+
+
+def test_under_pressure_work_gets_its_share_of_the_time_and_no_more():
+    """Rounds follow each other at once; each kind of work takes all it is allowed."""
+    pace, now, spent = Pace(POLICY, stretch=2.0), 0.0, {"detection": 0.0, "crop": 0.0}
+    pace.begin(now)
+    while now < 60:
+        for work, cost in (("detection", 0.01), ("crop", 0.03)):
+            count = pace.allowed(work)
+            pace.spent(work, count * cost, count)
+            spent[work] += count * cost
+            now += count * cost
+        now += 0.002
+        pace.begin(now)
+    assert spent["detection"] / now == pytest.approx(SHARES["detection"] / 2, rel=0.1)
+    assert spent["crop"] / now == pytest.approx(SHARES["crop"] / 2, rel=0.1)
+
+
+def test_rounds_gather_frames_only_under_pressure():
+    pace = Pace(POLICY)
+    pace.begin(10.0)
+    assert pace.pause(10.0) == 0
+    pace.stretch = 1.5
+    assert pace.pause(10.01) == pytest.approx(GATHER_S - 0.01)
+    assert pace.pause(11.0) == 0
+
+
+def test_frames_that_waited_for_something_that_will_not_come_again_do_not_count():
+    pace = Pace(POLICY)
+    pace.excuse(100.0)
+    for step in range(40):
+        pace.finished(100.5 + step / 10, 0.6 + step / 10)
+    assert pace.stretch == 1
 
 
 def test_a_round_does_as_much_as_its_slice_of_the_budget_and_never_nothing():

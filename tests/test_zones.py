@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.config_file import parse
 from pipeline.errors import ConfigError
-from pipeline.motion import changed_share
+from pipeline.motion import changed_cells
 from pipeline.zones import Zones
 
 LEFT = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
@@ -44,9 +44,11 @@ def test_motion_counts_everywhere_but_in_excluded_areas():
     before, now = np.zeros((2, 40, 60), np.uint8)
     now[:, :20] = 200
     assert Zones(include=(CORNER,)).left_out((40, 60)) is None
-    assert changed_share(before, now, Zones(exclude=(LEFT,)).left_out((40, 60))) == 0
+    assert not changed_cells(before, now, Zones(exclude=(LEFT,)).left_out((40, 60))).any()
     now[:, 50:] = 200
-    assert changed_share(before, now, Zones(exclude=(LEFT,)).left_out((40, 60))) > 0.1
+    changed = changed_cells(before, now, Zones(exclude=(LEFT,)).left_out((40, 60)))
+    assert changed[:, 50:].all()
+    assert not changed[:, :50].any()
 
 
 def test_areas_come_from_the_configuration_and_mistakes_are_named():

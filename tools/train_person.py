@@ -58,6 +58,9 @@ class NetEngine:
     def __init__(self, net: PersonSSD) -> None:
         self._net = ExportedPerson(net).eval()
 
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        pass
+
     @torch.no_grad()
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         boxes, scores = self._net(torch.from_numpy(inputs["images"]))

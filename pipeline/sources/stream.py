@@ -16,6 +16,7 @@ from pipeline.clock import StreamClock
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.pace import Decoding
+from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live, scheme_of
 from pipeline.types import Frame
 from pipeline.yuv import Plane, Planes, rotate
@@ -28,15 +29,8 @@ _BT709, _UNSPECIFIED = 1, 2
 _FALLBACK_RATE = Fraction(25)
 #: Time a recording may take to open or to give its next packet.
 _FILE_TIMEOUT_S = 20.0
-#: After a loss, pictures of a camera are left out until a key frame, for this long at most: some
-#: cameras send none and refresh their picture in stripes.
-_KEY_WAIT_S = 12.0
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
-#: Codecs in which quick decoding saves something, and FFmpeg's words for it.
-_QUICK = {"h264", "hevc"}
-_QUICKLY = {"skip_frame": "noref", "skip_loop_filter": "all"}
-
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (
     ("HTTPUnauthorizedError", "user name or password refused (401); check the URL", False),
@@ -112,10 +106,6 @@ class StreamSource:
         self._at = 0.0
         self._clock = StreamClock()
         self.turn: AbstractContextManager[object] = nullcontext()
-        self._decoder: Any = None
-        self._quick = False
-        self._gap: float | None = None
-        self._lost: float | None = None
 
     def __enter__(self) -> StreamSource:
         wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
@@ -146,18 +136,17 @@ class StreamSource:
             stream.thread_type = "AUTO"
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
-        self._decoder = stream.codec_context
+        self._decoder = Decoder(stream.codec_context, self.live)
         self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         self._start = stream.start_time
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for packet, waited in self._packets():
-            for picture in self._decode(packet):
-                now = time.monotonic()
-                if not self._whole(picture, now):
-                    continue
-                yield self._frame(picture, index, now, waited)
+            pictures = self._decoder.decode(packet, self.decoding, self.turn)
+            self.corrupt = self._decoder.corrupt
+            for picture in pictures:
+                yield self._frame(picture, index, time.monotonic(), waited)
                 index += 1
         if self.live:
             raise SourceError(f"{self._where}: the stream ended")
@@ -177,59 +166,6 @@ class StreamSource:
                 yield packet, time.monotonic() - asked > patience
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
-
-    def _decode(self, packet: Any) -> list[Any]:
-        if self.live and self._left_out(packet):
-            return []
-        try:
-            with self.turn:
-                return list(self._decoder.decode(packet))
-        except av.error.EOFError:
-            return []
-        except (av.FFmpegError, ValueError):
-            self._lose()
-            return []
-
-    def _left_out(self, packet: Any) -> bool:
-        """Whether a camera's packet is not to be decoded; changes the decoder where it has to."""
-        now = time.monotonic()
-        if packet.is_keyframe:
-            self._gap = None
-            if self._quick != (self.decoding == "quick") and self.decoding != "key":
-                self._renew_decoder(packet.stream.codec_context)
-            return False
-        if self.decoding != "key" and self._gap is None:
-            return False
-        # What is not decoded now is missing until the next key frame.
-        self._gap = self._gap or now
-        if now - self._gap < _KEY_WAIT_S:
-            return True
-        self._gap = None  # this camera sends none
-        self._lose()
-        return False
-
-    def _renew_decoder(self, context: Any) -> None:
-        """Begin anew, at a key frame, with a decoder that is quick or not."""
-        self._quick = self.decoding == "quick"
-        if context.name in _QUICK:
-            self._decoder = av.CodecContext.create(context.name, "r")
-            self._decoder.extradata = context.extradata
-            self._decoder.thread_count = 1
-            self._decoder.options = _QUICKLY if self._quick else {}
-
-    def _lose(self) -> None:
-        self.corrupt += 1
-        if self.live and self._lost is None:
-            self._lost = time.monotonic()
-
-    def _whole(self, picture: Any, now: float) -> bool:
-        """Whether a picture is what the camera saw: nothing missing, nor in those it builds on."""
-        if picture.is_corrupt:
-            self._lose()
-            return False
-        if self._lost is not None and (picture.key_frame or now - self._lost > _KEY_WAIT_S):
-            self._lost = None
-        return self._lost is None
 
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
         pts, planes = self._seconds(picture, now), to_planes(picture)

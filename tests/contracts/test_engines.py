@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,35 @@ def test_batches_give_what_single_pictures_give(spec, backend):
                     assert (value[0] == together[name][i]).mean() > 0.999
                 else:
                     assert np.abs(value[0] - together[name][i]).max() < 1e-3
+
+
+def test_an_input_can_be_prepared_for_and_a_wrong_one_is_refused(spec, backend):
+    width, height = spec.size
+    with open_engine(spec, backend) as engine:
+        engine.prepare((1, height, width, 3))
+        assert len(engine.infer(images(spec, 1))) == len(engine.outputs)
+        with pytest.raises(EngineInputError, match="expected"):
+            engine.prepare((1, height, width))
+
+
+def test_what_was_compiled_is_kept_and_damage_to_it_does_no_harm(spec, backend, tmp_path):
+    def scores():
+        with open_engine(spec, backend, EngineOptions(cache=tmp_path)) as engine:
+            return engine.infer(images(spec, 1))[spec.outputs.split()[0]].copy()
+
+    first = scores()
+    kept = list(tmp_path.iterdir())
+    assert np.array_equal(scores(), first)
+    assert list(tmp_path.iterdir()) == kept
+    for path in kept:
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:1000])
+    assert np.array_equal(scores(), first)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(spec, backend):
+    with open_engine(spec, backend, EngineOptions(cache=Path("/proc/nowhere"))) as engine:
+        assert len(engine.infer(images(spec, 1))) == len(engine.outputs)
 
 
 def test_all_backends_agree(spec):

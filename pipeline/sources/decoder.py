@@ -1,0 +1,92 @@
+"""From a stream's packets to whole pictures, as thoroughly as is worth it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+import av
+
+from pipeline.pace import Decoding
+
+#: After a loss, pictures of a camera are left out until a key frame, for this long at most: some
+#: cameras send none and refresh their picture in stripes.
+_KEY_WAIT_S = 12.0
+#: Codecs in which quick decoding saves something, and FFmpeg's words for it.
+_QUICK = ("h264", "hevc")
+_QUICKLY = (("skip_frame", "noref"), ("skip_loop_filter", "all"))
+
+
+class Decoder:
+    """Decodes the packets of one opened video stream; never yields a picture with a part missing.
+
+    A camera's decoder can be told to be quick or to take key frames only. What that leaves out is
+    missing until the next key frame, and so is what the network lost.
+    """
+
+    def __init__(self, context: Any, live: bool) -> None:
+        self.corrupt = 0
+        self._context = context
+        self._live = live
+        self._quick = False
+        self._gap: float | None = None
+        self._lost: float | None = None
+
+    def decode(
+        self, packet: Any, decoding: Decoding, turn: AbstractContextManager[object]
+    ) -> list[Any]:
+        """The pictures a packet completes, often none."""
+        if self._live and self._left_out(packet, decoding):
+            return []
+        try:
+            with turn:
+                pictures = self._context.decode(packet)
+        except av.error.EOFError:
+            return []
+        except (av.FFmpegError, ValueError):
+            self._lose()
+            return []
+        return [picture for picture in pictures if self._whole(picture)]
+
+    def _left_out(self, packet: Any, decoding: Decoding) -> bool:
+        """Whether a packet is not decoded; changes the decoder where it has to."""
+        now = time.monotonic()
+        if packet.is_keyframe:
+            self._gap = None
+            if decoding != "key" and self._quick != (decoding == "quick"):
+                self._renew(packet.stream.codec_context)
+            return False
+        if decoding != "key" and self._gap is None:
+            return False
+        self._gap = self._gap or now
+        if now - self._gap < _KEY_WAIT_S:
+            return True
+        self._gap = None  # this camera sends none
+        self._lose()
+        return False
+
+    def _renew(self, context: Any) -> None:
+        """Begin anew, at a key frame, as quick as the last one was not."""
+        self._quick = not self._quick
+        if context.name in _QUICK:
+            self._context = av.CodecContext.create(context.name, "r")
+            self._context.extradata = context.extradata
+            self._context.thread_count = 1
+            self._context.options = dict(_QUICKLY if self._quick else ())
+
+    def _lose(self) -> None:
+        self.corrupt += 1
+        if self._live and self._lost is None:
+            self._lost = time.monotonic()
+
+    def _whole(self, picture: Any) -> bool:
+        """Whether a picture is what the camera saw: nothing missing, nor in those it builds on."""
+        if picture.is_corrupt:
+            self._lose()
+            return False
+        if self._lost is not None and (
+            picture.key_frame or time.monotonic() - self._lost > _KEY_WAIT_S
+        ):
+            self._lost = None
+        return self._lost is None
