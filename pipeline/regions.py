@@ -34,6 +34,10 @@ MERGE = 1.1
 WHOLE = 0.6
 
 
+def _touches(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
 def _around(a: Box, b: Box) -> Box:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
@@ -108,20 +112,26 @@ def windows_to_look_at(
     sx, sy = size[0] / changed.shape[1], size[1] / changed.shape[0]
     unexplained = changed.copy()
     parts: list[Box] = []
+    known: list[Box] = []
     for person in people:
         # Where somebody was has changed as well, but only where they are now needs a look.
         moved = _cells(_widened(_around(person.seen, person.expected), sx, sy), changed.shape, size)
         if not person.certain or np.count_nonzero(changed[moved]) >= LEAST_CELLS:
             height = person.expected[3] - person.expected[1]
-            parts.append(_widened(person.expected, SIDE_ROOM * height, END_ROOM * height))
+            known.append(_widened(person.expected, SIDE_ROOM * height, END_ROOM * height))
             unexplained[moved] = False
     for x0, y0, x1, y1 in _pieces(unexplained):
         room = max(ROOM * (y1 - y0), ROOM_CELLS)
         piece = _widened((x0, y0, x1, y1), room, room)
-        parts.append((piece[0] * sx, piece[1] * sy, piece[2] * sx, piece[3] * sy))
+        box: Box = (piece[0] * sx, piece[1] * sy, piece[2] * sx, piece[3] * sy)
+        # Where a prediction was wrong, somebody is partly in their window and partly here.
+        for other in [part for part in known if _touches(box, part)]:
+            known.remove(other)
+            box = _around(box, other)
+        parts.append(box)
     windows = [
         (max(int(x0), 0), max(int(y0), 0), min(round(x1), size[0]), min(round(y1), size[1]))
-        for x0, y0, x1, y1 in _merged(parts)
+        for x0, y0, x1, y1 in _merged(known + parts)
     ]
     windows = [w for w in windows if w[0] < w[2] and w[1] < w[3]]
     return None if sum(map(_area, windows)) > WHOLE * size[0] * size[1] else tuple(windows)

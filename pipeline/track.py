@@ -24,6 +24,11 @@ F64 = npt.NDArray[np.float64]
 
 #: Seconds a person stays in view on prediction alone; longer, the box would be a guess.
 SHOWN_S = 0.4
+#: Seconds for which a predicted box moves on.
+FORESIGHT_S = 1.0
+#: Seconds after which an error of prediction counts fully as one of speed (to 63 %), and how much
+#: the first one counts at least.
+SPEED_S, FIRST = 0.56, 0.5
 #: Share of somebody's box that must have been looked at for them to be missed.
 SEEN = 0.8
 
@@ -64,8 +69,8 @@ class Target:
     appearance: F64 | None = None
 
     def predict(self, pts: float) -> F64:
-        """Box at ``pts``, moving on for at most half a second past the last detection."""
-        return self.box + self.velocity * min(max(pts - self.pts, 0.0), 0.5)
+        """Box at ``pts``, moving on for at most ``FORESIGHT_S`` past the last detection."""
+        return self.box + self.velocity * min(max(pts - self.pts, 0.0), FORESIGHT_S)
 
     def correct(self, detection: Detection, pts: float) -> None:
         """Blend in a detection (alpha 0.7, beta 0.3; a fifth of its appearance)."""
@@ -76,7 +81,10 @@ class Target:
         error = box - self.predict(pts)
         if elapsed > 0:
             height = max(box[3] - box[1], 1.0)
-            self.velocity += 0.3 * error / max(elapsed, 0.05)
+            # The longer ago, the more of the error is due to the speed and not to the boxes; and
+            # of a speed nothing is known before the second detection.
+            gain = max(1.0 - np.exp(-elapsed / SPEED_S), FIRST if self.hits == 1 else 0.0)
+            self.velocity += gain * error / max(elapsed, 0.05)
             # A person rarely moves faster than two body heights per second.
             self.velocity = np.clip(self.velocity, -2 * height, 2 * height)
         self.box = box - 0.3 * error
@@ -93,9 +101,9 @@ class Target:
         return cast(Box, tuple(float(v) for v in self.predict(pts)))
 
 
-def _among(target: Target, windows: Sequence[Window]) -> bool:
+def _among(box: Box, windows: Sequence[Window]) -> bool:
     """Whether most of somebody was looked at."""
-    x0, y0, x1, y1 = target.box
+    x0, y0, x1, y1 = box
     area = max((x1 - x0) * (y1 - y0), 1.0)
     return any(
         max(min(x1, w[2]) - max(x0, w[0]), 0.0) * max(min(y1, w[3]) - max(y0, w[1]), 0.0)
@@ -176,7 +184,8 @@ class Tracker:
         waiting, _ = self._match(waiting, weak, pts)
         missed = []
         for target in waiting:
-            if windows is not None and not target.unseen_s and not _among(target, windows):
+            looked_at = windows is None or _among(target.as_box(pts), windows)
+            if not looked_at and not target.unseen_s:
                 target.rest(pts)
             else:
                 target.unseen_s += elapsed

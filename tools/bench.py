@@ -2,10 +2,12 @@
 
     python tools/bench.py file [--video VIDEO] [--runs 3]
     python tools/bench.py cameras --count 16 --seconds 60
+    python tools/bench.py accuracy --count 16
 
 ``file`` takes a recording from end to end; ``cameras`` watches 1080p H.264 cameras of an RTSP
 server that it starts itself (GStreamer under the system's Python, see
-tools/install_test_system.sh).
+tools/install_test_system.sh); ``accuracy`` compares the tags of every policy, and of such cameras,
+with those of looking at everybody on every frame.
 ``--json FILE`` writes the figures as well.
 """
 
@@ -21,12 +23,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import cameras, file
+from benchmark import accuracy, cameras, file
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "file": file.measure,
     "cameras": cameras.measure,
+    "accuracy": accuracy.measure,
 }
 
 

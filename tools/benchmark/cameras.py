@@ -4,70 +4,23 @@ from __future__ import annotations
 
 import argparse
 import resource
-import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
+from benchmark.streams import STRIP, material, served
 from pipeline.config import CameraConfig, Config, EngineConfig, OutputConfig
 from pipeline.config_file import load
 from pipeline.runner import Runner
 from pipeline.types import TaggedFrame
 
-SERVER = Path(__file__).parent.parent.parent / "tests" / "servers" / "rtsp.py"
-SYSTEM_PYTHON = "/usr/bin/python3"
-SIZE = (1920, 1080)
-PORT = 8654
 #: Seconds in which cameras connect and the pace settles, left out of all figures.
 WARM_UP_S = 10.0
-
-
-def transcode(video: Path, out: Path, rate: int) -> Path:
-    """The video as a bare 1080p H.264 stream of a camera: no B-frames, a key frame every two
-    seconds; wider or higher pictures are cut in the middle."""
-    with av.open(str(video)) as source, av.open(str(out), "w", format="h264") as target:
-        stream = target.add_stream("libx264", rate=rate)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuv420p"
-        # One slice a picture: the server's payloader takes slices for pictures.
-        options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
-        stream.options = options | {"x264-params": "sliced-threads=0"}
-        stream.codec_context.gop_size = 2 * rate
-        for index, frame in enumerate(source.decode(video=0)):
-            scale = max(SIZE[0] / frame.width, SIZE[1] / frame.height)
-            width, height = round(frame.width * scale / 2) * 2, round(frame.height * scale / 2) * 2
-            large = frame.reformat(width, height, "yuv420p").to_ndarray(format="rgb24")
-            x, y = (width - SIZE[0]) // 2, (height - SIZE[1]) // 2
-            part = np.ascontiguousarray(large[y : y + SIZE[1], x : x + SIZE[0]])
-            picture = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(format="yuv420p")
-            picture.pts = index
-            target.mux(stream.encode(picture))
-        target.mux(stream.encode())
-    return out
-
-
-@contextmanager
-def served(stream: Path, mounts: int, rate: int) -> Iterator[list[str]]:
-    """URLs of a running RTSP server's cameras."""
-    command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--mounts"]
-    command += [str(mounts), "--port", str(PORT), "--apart"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert server.stdout is not None
-        if not server.stdout.readline().startswith("rtsp://"):
-            raise SystemExit("no RTSP server: run tools/install_test_system.sh as root")
-        yield [f"rtsp://127.0.0.1:{PORT}/cam{i}" for i in range(mounts)]
-    finally:
-        server.kill()
-        server.wait()
 
 
 @dataclass(slots=True)
@@ -159,10 +112,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     results = {}
     base = load(args.config) if args.config else Config()
     with tempfile.TemporaryDirectory() as folder:
-        stream = transcode(args.video, Path(folder) / "camera.h264", args.rate)
+        stream = material(args.video, ".h264", args.rate)
         for count in args.count:
             with served(stream, count, args.rate) as urls:
-                cameras = tuple(CameraConfig(url=url, id=f"cam{i}") for i, url in enumerate(urls))
+                cameras = tuple(
+                    CameraConfig(url=url, id=f"cam{i}", exclude=(STRIP,))
+                    for i, url in enumerate(urls)
+                )
                 config = base.model_copy(update={
                     "cameras": cameras,
                     "engine": EngineConfig(backend=args.engine),

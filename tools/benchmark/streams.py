@@ -1,0 +1,117 @@
+"""The material of the benchmarks: a 1080p stream with its frame numbers painted in, and servers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import av.filter
+import numpy as np
+import numpy.typing as npt
+
+SERVER = Path(__file__).parent.parent.parent / "tests" / "servers" / "rtsp.py"
+#: Where material that takes a while to make is kept.
+FOLDER = Path(__file__).parent.parent.parent / "out" / "bench"
+_CODE = Path(__file__)
+SYSTEM_PYTHON = "/usr/bin/python3"
+SIZE = (1920, 1080)
+PORT = 8654
+#: Bits of a frame number and the side of their cells in pixels, painted from the top left.
+BITS, CELL = 12, 16
+#: The painted strip, for ``exclude``: corners as shares of the picture.
+STRIP = tuple(
+    (x * BITS * CELL / SIZE[0], y * CELL / SIZE[1]) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))
+)
+
+
+def paint(luma: npt.NDArray[np.uint8], number: int) -> None:
+    """Write a number into the first cells of a picture, white for one, in place."""
+    for bit in range(BITS):
+        luma[:CELL, bit * CELL : (bit + 1) * CELL] = 235 if number >> bit & 1 else 16
+
+
+def painted(luma: npt.NDArray[np.uint8]) -> int:
+    """The number painted into a picture."""
+    row = luma[CELL // 2, CELL // 2 : BITS * CELL : CELL]
+    return int(((row > 128) << np.arange(BITS)).sum())
+
+
+def at_rate(source: Any, rate: int) -> Iterator[Any]:
+    """Pictures of a video at another rate and its own speed. Those between are made by moving the
+    blocks of their neighbours: as much to decode and to follow as from a camera."""
+    stream = source.streams.video[0]
+    if stream.average_rate == rate:
+        yield from source.decode(stream)
+        return
+    graph = av.filter.Graph()
+    first, last = graph.add_buffer(template=stream), graph.add("buffersink")
+    between = graph.add("minterpolate", f"fps={rate}:mi_mode=mci:me_mode=bilat:me=epzs:scd=none")
+    first.link_to(between)
+    between.link_to(last)
+    graph.configure()
+    for frame in (*source.decode(stream), None):
+        graph.push(frame)
+        with suppress(av.error.BlockingIOError, av.error.EOFError):
+            while True:
+                yield graph.pull()
+
+
+def material(video: Path, suffix: str, rate: int) -> Path:
+    """The video as 1080p H.264 of a camera, its frames numbered, made once: no B-frames, a key
+    frame every two seconds; wider or higher pictures are cut in the middle. ``.h264`` is a bare
+    stream."""
+    out = FOLDER / f"{video.stem}-{rate}{suffix}"
+    if out.exists() and out.stat().st_mtime > max(video.stat().st_mtime, _CODE.stat().st_mtime):
+        return out
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    print(f"making {out} (once)", file=sys.stderr)
+    part = out.with_name(f"part-{out.name}")
+    form = "h264" if suffix == ".h264" else None
+    with av.open(str(video)) as source, av.open(str(part), "w", format=form) as target:
+        stream = target.add_stream("libx264", rate=rate)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        # One slice a picture: the server's payloader takes slices for pictures.
+        options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
+        stream.options = options | {"x264-params": "sliced-threads=0"}
+        stream.codec_context.gop_size = 2 * rate
+        for index, frame in enumerate(at_rate(source, rate)):
+            picture = av.VideoFrame.from_ndarray(_numbered(frame, index), format="yuv420p")
+            picture.pts = index
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode())
+    return part.replace(out)
+
+
+def _numbered(frame: Any, number: int) -> npt.NDArray[np.uint8]:
+    """A picture's planes (1620, 1920) at the camera's size, with its number."""
+    scale = max(SIZE[0] / frame.width, SIZE[1] / frame.height)
+    width, height = round(frame.width * scale / 2) * 2, round(frame.height * scale / 2) * 2
+    large = frame.reformat(width, height, "rgb24").to_ndarray()
+    x, y = (width - SIZE[0]) // 2, (height - SIZE[1]) // 2
+    part = np.ascontiguousarray(large[y : y + SIZE[1], x : x + SIZE[0]])
+    planes = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(format="yuv420p")
+    pixels: npt.NDArray[np.uint8] = planes.to_ndarray()
+    paint(pixels, number)
+    return pixels
+
+
+@contextmanager
+def served(stream: Path, mounts: int, rate: int) -> Iterator[list[str]]:
+    """URLs of a running RTSP server's cameras, each at another place of the stream."""
+    command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--mounts"]
+    command += [str(mounts), "--port", str(PORT), "--apart"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert server.stdout is not None
+        if not server.stdout.readline().startswith("rtsp://"):
+            raise SystemExit("no RTSP server: run tools/install_test_system.sh as root")
+        yield [f"rtsp://127.0.0.1:{PORT}/cam{i}" for i in range(mounts)]
+    finally:
+        server.kill()
+        server.wait()
