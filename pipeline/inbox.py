@@ -57,6 +57,16 @@ class Inbox(Generic[T]):
             self._condition.notify_all()
             return dropped
 
+    def offer(self, key: str, item: T, most: int) -> bool:
+        """Put an item if fewer than ``most`` wait, without waiting or dropping; whether it was."""
+        with self._condition:
+            slot = self._slots[key]
+            if self._stopped or len(slot.waiting) >= min(most, slot.depth):
+                return False
+            slot.waiting.append(item)
+            self._condition.notify_all()
+            return True
+
     def take(self, most: int, timeout_s: float | None = None) -> list[T]:
         """Up to ``most`` items, at most one per key, waiting for the first.
 

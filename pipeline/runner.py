@@ -25,8 +25,11 @@ log = logging.getLogger("threadline.runner")
 
 #: Recordings read at the same time; further ones wait their turn.
 FILES_AT_ONCE = 4
-#: Tagged frames that may wait for the sinks.
-OUTBOX_DEPTH = 4
+#: Tagged frames that may wait for the sinks: of recordings, and of live cameras with news and
+#: (for each camera) without any.
+OUTBOX_DEPTH, OUTBOX_NEWS, OUTBOX_PER_CAMERA = 4, 64, 2
+#: Stretch from which quality is so much less that it is said.
+DEGRADED = 2.0
 #: Seconds threads have to end once stopping has begun.
 JOIN_S = 1.5
 _OUT = "out"
@@ -55,6 +58,7 @@ class Runner:
         self._workers: list[Worker] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
+        self._told = False
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
@@ -76,8 +80,10 @@ class Runner:
     def start(self) -> None:
         """Start one thread per camera, one for tagging and one for writing."""
         admit = threading.BoundedSemaphore(FILES_AT_ONCE)
-        turn = threading.BoundedSemaphore(cores())
-        self._outbox.open(_OUT, replace=False, depth=OUTBOX_DEPTH)
+        turn = threading.BoundedSemaphore(cores() + 1)
+        live = sum(is_live(camera.url) for camera in self.config.cameras)
+        self._outbox.open(_OUT, replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
+        self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
         for camera in self.config.cameras:
             self._inbox.open(camera.name, replace=is_live(camera.url))
             stats = self.stats.camera(camera.name)
@@ -146,7 +152,27 @@ class Runner:
                 camera.latencies.append(now - tagged.frame.captured_at)
                 if tagged.frame.live:
                     self.pace.finished(now, now - tagged.frame.captured_at)
-                self._outbox.put(_OUT, tagged)
+                self._hand_over(tagged)
+            self._tell_degraded()
+
+    def _hand_over(self, tagged: TaggedFrame) -> None:
+        """Give a result to the sinks. Those that are slower than live cameras miss frames on which
+        nothing happened; what was found is never lost, and recordings wait."""
+        news = tagged.events or any(track.best for track in tagged.tracks)
+        if news or not tagged.frame.live:
+            self._outbox.put(_OUT, tagged)
+        elif not self._outbox.offer(_OUT, tagged, self._plain):
+            self.stats.camera(tagged.frame.source).unwritten += 1
+
+    def _tell_degraded(self) -> None:
+        if self.pace.stretch >= DEGRADED and not self._told:
+            self._told = True
+            log.warning(
+                "too much for this machine: people are looked for every %.1f s instead of every "
+                "%.1f s, evenly on all cameras; fewer cameras or a lower frame rate would help",
+                self.pace.stretch * self.config.person.interval_s,
+                self.config.person.interval_s,
+            )
 
     def _write(self) -> None:
         while True:

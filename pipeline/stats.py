@@ -34,6 +34,7 @@ class CameraStats:
     dropped: int = 0
     detector_runs: int = 0
     partial_runs: int = 0
+    unwritten: int = 0
     reconnects: int = 0
     corrupt: int = 0
     people: int = 0
@@ -59,6 +60,7 @@ class CameraStats:
             "corrupt": self.corrupt,
             "detector_runs": self.detector_runs,
             "partial_runs": self.partial_runs,
+            "unwritten": self.unwritten,
             "reconnects": self.reconnects,
             "people": self.people,
             "latency": latency,

@@ -105,3 +105,14 @@ def test_a_worker_reports_what_ended_it():
     worker.join(1)
     assert ended == [worker]
     assert str(worker.error) == "boom"
+
+
+def test_offering_neither_waits_nor_drops():
+    box = Inbox()
+    box.open("a", replace=False, depth=2)
+    assert [box.offer("a", n, 9) for n in range(3)] == [True, True, False]
+    assert box.take(1) == [0]
+    assert not box.offer("a", 3, 1)
+    assert box.offer("a", 3, 2)
+    box.stop()
+    assert not box.offer("a", 4, 9)

@@ -12,16 +12,16 @@ import pytest
 from support import CLIP, free_port, wait_until
 
 from pipeline.capture import backoff_s
-from pipeline.config import CameraConfig, Config, OutputConfig
+from pipeline.config import CameraConfig, Config, OutputConfig, PaceConfig
 from pipeline.runner import Runner
 
 pytestmark = pytest.mark.rtsp
 
 
 @contextmanager
-def running(tmp_path, *cameras: CameraConfig):
-    config = Config(cameras=cameras, outputs=OutputConfig(video=False))
-    with Runner(config, tmp_path) as runner:
+def running(tmp_path, *cameras: CameraConfig, sinks=(), pace=PaceConfig()):
+    config = Config(cameras=cameras, outputs=OutputConfig(video=False), pace=pace)
+    with Runner(config, tmp_path, sinks) as runner:
         runner.start()
         yield runner
         began = time.monotonic()
@@ -74,6 +74,47 @@ def test_a_frozen_camera_is_noticed_and_does_not_stall_the_others(rtsp, tmp_path
         bad.pause(False)
         before = frozen.decoded
         wait_until(lambda: frozen.decoded > before, 10, "the camera is back")
+
+
+class Slow:
+    """A sink that takes a fifth of a second for every result: half of the camera's frames."""
+
+    name = "slow"
+
+    def __init__(self):
+        self.events = Counter()
+
+    def write(self, tagged):
+        self.events.update(event.name for event in tagged.events)
+        time.sleep(0.2)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_a_slow_sink_slows_no_camera_and_misses_no_event(rtsp, tmp_path):
+    sink = Slow()
+    with running(tmp_path, CameraConfig(url=rtsp().url(), id="door"), sinks=(sink,)) as runner:
+        stats = runner.stats.camera("door")
+        wait_until(lambda: stats.analysed > 20, 15, "the camera is looked at")
+        before, began = stats.analysed, time.monotonic()
+        time.sleep(4)
+        assert (stats.analysed - before) / (time.monotonic() - began) > 6, "of 10 a second"
+        assert stats.unwritten > 0
+        wait_until(lambda: events(tmp_path)["entered"] >= 2, 10, "people")
+    assert sink.events == events(tmp_path)
+
+
+def test_too_much_work_is_said_once(rtsp, tmp_path, caplog):
+    camera = CameraConfig(url=rtsp().url(), id="door")
+    with running(tmp_path, camera, pace=PaceConfig(latency_s=0.001)) as runner:
+        wait_until(lambda: runner.pace.stretch > 3, 20, "the pace gives up a lot")
+        assert runner.stats.as_json()["degraded"]["stretch"] > 1
+        wait_until(lambda: "too much for this machine" in caplog.text, 3, "the warning")
+    assert caplog.text.count("too much for this machine") == 1
 
 
 def test_wrong_password_is_said_once_and_not_repeated(rtsp, tmp_path, caplog):
