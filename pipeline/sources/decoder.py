@@ -27,7 +27,7 @@ class Decoder:
 
     def __init__(self, context: Any, live: bool) -> None:
         self.corrupt = 0
-        self._context = context
+        self._first = self._context = context
         self._live = live
         self._quick = False
         self._gap: float | None = None
@@ -55,7 +55,7 @@ class Decoder:
         if packet.is_keyframe:
             self._gap = None
             if decoding != "key" and self._quick != (decoding == "quick"):
-                self._renew(packet.stream.codec_context)
+                self._renew()
             return False
         if decoding != "key" and self._gap is None:
             return False
@@ -66,12 +66,12 @@ class Decoder:
         self._lose()
         return False
 
-    def _renew(self, context: Any) -> None:
+    def _renew(self) -> None:
         """Begin anew, at a key frame, as quick as the last one was not."""
         self._quick = not self._quick
-        if context.name in _QUICK:
-            self._context = av.CodecContext.create(context.name, "r")
-            self._context.extradata = context.extradata
+        if self._first.name in _QUICK:
+            self._context = av.CodecContext.create(self._first.name, "r")
+            self._context.extradata = self._first.extradata
             self._context.thread_count = 1
             self._context.options = dict(_QUICKLY if self._quick else ())
 

@@ -16,6 +16,7 @@ from pipeline.clock import StreamClock
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.pace import Decoding
+from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live, scheme_of
 from pipeline.types import Frame
@@ -31,6 +32,9 @@ _FALLBACK_RATE = Fraction(25)
 _FILE_TIMEOUT_S = 20.0
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
+#: FFmpeg's word for payloads as they come.
+_UNPARSED = "noparse"
+
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (
     ("HTTPUnauthorizedError", "user name or password refused (401); check the URL", False),
@@ -105,22 +109,35 @@ class StreamSource:
         self._pts: float | None = None
         self._at = 0.0
         self._clock = StreamClock()
+        self._assembler: Assembler | None = None
         self.turn: AbstractContextManager[object] = nullcontext()
 
     def __enter__(self) -> StreamSource:
-        wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
+        self._open(self._options)
         try:
-            self._container = av.open(
-                self._camera.url, options=self._options, format=self._format, timeout=(wait, wait)
-            )
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise self._failure(error) from None
-        try:
+            if _UNPARSED in self._options.get("fflags", "") and not self._assembles():
+                self._container.close()
+                self._open(self._options | {"fflags": "nobuffer"})
             self._set_up()
         except BaseException:
             self._container.close()
             raise
         return self
+
+    def _open(self, options: dict[str, str]) -> None:
+        wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
+        try:
+            self._container = av.open(
+                self._camera.url, options=options, format=self._format, timeout=(wait, wait)
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failure(error) from None
+
+    def _assembles(self) -> bool:
+        """Whether pictures can be put together from unparsed payloads."""
+        [context] = [s.codec_context for s in self._container.streams.video[:1]] or [None]
+        self._assembler = Assembler(context.name) if context and context.name in CODECS else None
+        return self._assembler is not None
 
     def _set_up(self) -> None:
         if not self._container.streams.video:
@@ -157,13 +174,17 @@ class StreamSource:
         """Packets, and whether each had to be waited for."""
         packets = self._container.demux(self._container.streams.video[0])
         patience = _WAITED / float(self._rate)
+        waited = False
         try:
             while True:
                 asked = time.monotonic()
                 packet = next(packets, None)
                 if packet is None:
                     return
-                yield packet, time.monotonic() - asked > patience
+                waited |= time.monotonic() - asked > patience
+                for whole in [packet] if self._assembler is None else self._assembler.feed(packet):
+                    yield whole, waited
+                    waited = False
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
 
@@ -238,7 +259,7 @@ def rtsp_source(camera: CameraConfig) -> StreamSource:
         "rtsp_transport": camera.transport,
         "timeout": str(int(camera.timeout_s * 1_000_000)),
         "analyzeduration": "1000000",
-        "fflags": "nobuffer",
+        "fflags": f"nobuffer+{_UNPARSED}",
     }
     return StreamSource(camera, live=True, options=options)
 

@@ -9,6 +9,7 @@ Mounts are /cam0, /cam1, ... The file is Annex B without B-frames; nothing is tr
 """
 
 import argparse
+import time
 
 import gi
 
@@ -47,16 +48,34 @@ def access_units(path, rate):
     return units
 
 
-def order_of(units, number, mounts):
-    """Which picture a mount sends when: other ones than the other mounts, and key frames at another
-    moment. Its first group of pictures is cut short for that, which every decoder takes."""
-    keys = [i for i, (_, key) in enumerate(units) if key]
-    start = number * len(keys) // mounts
-    first, after = keys[start], keys[(start + 1) % len(keys)] or len(units)
-    kept = (after - first) - number * (after - first) // mounts
-    return lambda position: (
-        first + position if position < kept else (after + position - kept) % len(units)
-    )
+class Order:
+    """Which picture a mount sends when. The mounts of a server that are ``apart`` send different
+    ones, and their key frames at different moments: for that the first group of pictures is cut
+    short, which every decoder takes."""
+
+    def __init__(self, units, number, mounts, apart):
+        keys = [i for i, (_, key) in enumerate(units) if key]
+        start = number * len(keys) // mounts if apart else 0
+        self.length = len(units)
+        self.first, self.after = keys[start], keys[(start + 1) % len(keys)] or self.length
+        group = self.after - self.first
+        self.kept = group - (number * group // mounts if apart else 0)
+
+    def __call__(self, position):
+        if position < self.kept:
+            return self.first + position
+        return (self.after + position - self.kept) % self.length
+
+
+def tell(media, number, order):
+    """Say when the first picture of a mount was due, and what its order is, once that is known."""
+    clock = media.get_clock()
+    if clock is None or not media.get_base_time():
+        return True
+    running = (clock.get_time() - media.get_base_time()) / Gst.SECOND
+    numbers = f"{order.first} {order.kept} {order.after} {order.length}"
+    print(f"playing {number} {time.time() - running:.4f} {numbers}", flush=True)
+    return False
 
 
 def feed(media, units, rate, order):
@@ -89,10 +108,6 @@ def main():
     args = parser.parse_args()
     Gst.init(None)
     units = access_units(args.file, args.rate)
-
-    def in_order(position):
-        return position % len(units)
-
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(args.port))
@@ -105,10 +120,13 @@ def main():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(launch)
         factory.set_shared(True)
-        order = order_of(units, number, args.mounts) if args.apart else in_order
-        factory.connect(
-            "media-configure", lambda _, media, order=order: feed(media, units, args.rate, order)
-        )
+        order = Order(units, number, args.mounts, args.apart)
+
+        def configure(_factory, media, number=number, order=order):
+            feed(media, units, args.rate, order)
+            GLib.timeout_add(50, tell, media, number, order)
+
+        factory.connect("media-configure", configure)
         if args.user:
             protect(server, factory, *args.user.split(":", 1))
         server.get_mount_points().add_factory(f"/cam{number}", factory)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.streams import STRIP, material, painted, served
+from benchmark.streams import STRIP, Server, material, painted
 from pipeline.config import Config
 from pipeline.postprocess import iou_matrix
 from pipeline.runner import Runner
@@ -205,8 +205,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         show(name, {**ends, **agreement(dense, recorder), "seconds": took})
     stream = material(args.video, ".h264", args.rate)
     for count in args.count:
-        with served(stream, count, args.rate) as urls:
-            config = configured({}, urls, args.engine)
+        with Server(stream, count, args.rate) as server:
+            config = configured({}, server.urls, args.engine)
             recorder, cost, runs, took = record(config, max(args.seconds, 2.5 * length))
         ends = {"processor seconds a second of video": cost / took / count}
         ends["detector runs"] = runs / took / count * length

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.streams import STRIP, material, served
+from benchmark.streams import STRIP, Server, material
 from pipeline.config import CameraConfig, Config, EngineConfig, OutputConfig
 from pipeline.config_file import load
 from pipeline.runner import Runner
@@ -114,10 +114,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         stream = material(args.video, ".h264", args.rate)
         for count in args.count:
-            with served(stream, count, args.rate) as urls:
+            with Server(stream, count, args.rate) as server:
                 cameras = tuple(
                     CameraConfig(url=url, id=f"cam{i}", exclude=(STRIP,))
-                    for i, url in enumerate(urls)
+                    for i, url in enumerate(server.urls)
                 )
                 config = base.model_copy(update={
                     "cameras": cameras,

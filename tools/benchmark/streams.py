@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,66 +63,94 @@ def at_rate(source: Any, rate: int) -> Iterator[Any]:
                 yield graph.pull()
 
 
-def material(video: Path, suffix: str, rate: int) -> Path:
-    """The video as 1080p H.264 of a camera, its frames numbered, made once. ``.h264`` is a bare
+def material(video: Path, suffix: str, rate: int, height: int = 1080) -> Path:
+    """The video as 16:9 H.264 of a camera, its frames numbered, made once. ``.h264`` is a bare
     stream."""
-    out = FOLDER / f"{video.stem}-{rate}-{VERSION}{suffix}"
+    out = FOLDER / f"{video.stem}-{height}p{rate}-{VERSION}{suffix}"
     if not (out.exists() and out.stat().st_mtime > video.stat().st_mtime):
         FOLDER.mkdir(parents=True, exist_ok=True)
         print(f"making {out} (once, a minute or two)", file=sys.stderr)
         # In a process of its own: its memory is not part of what is measured.
         code = "import sys; from pathlib import Path; from benchmark.streams import make; "
-        code += "make(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
-        command = [sys.executable, "-c", code, str(video), str(out), str(rate)]
+        code += "make(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))"
+        command = [sys.executable, "-c", code, str(video), str(out), str(rate), str(height)]
         subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
     return out
 
 
-def make(video: Path, out: Path, rate: int) -> None:
+def make(video: Path, out: Path, rate: int, height: int) -> None:
     """Write what ``material`` returns: no B-frames, a key frame every two seconds; wider or higher
     pictures are cut in the middle."""
     part = out.with_name(f"part-{out.name}")
     form = "h264" if out.suffix == ".h264" else None
     with av.open(str(video)) as source, av.open(str(part), "w", format=form) as target:
         stream = target.add_stream("libx264", rate=rate)
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size = (height * 16 // 9, height)
         stream.pix_fmt = "yuv420p"
         # One slice a picture: the server's payloader takes slices for pictures.
         options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
         stream.options = options | {"x264-params": "sliced-threads=0"}
         stream.codec_context.gop_size = 2 * rate
         for index, frame in enumerate(at_rate(source, rate)):
-            picture = av.VideoFrame.from_ndarray(_numbered(frame, index), format="yuv420p")
+            picture = av.VideoFrame.from_ndarray(_numbered(frame, index, size), format="yuv420p")
             picture.pts = index
             target.mux(stream.encode(picture))
         target.mux(stream.encode())
     part.replace(out)
 
 
-def _numbered(frame: Any, number: int) -> npt.NDArray[np.uint8]:
-    """A picture's planes (1620, 1920) at the camera's size, with its number."""
-    scale = max(SIZE[0] / frame.width, SIZE[1] / frame.height)
+def _numbered(frame: Any, number: int, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A picture's planes at the camera's size, I420 (3 / 2 height, width), with its number."""
+    scale = max(size[0] / frame.width, size[1] / frame.height)
     width, height = round(frame.width * scale / 2) * 2, round(frame.height * scale / 2) * 2
     large = frame.reformat(width, height, "rgb24").to_ndarray()
-    x, y = (width - SIZE[0]) // 2, (height - SIZE[1]) // 2
-    part = np.ascontiguousarray(large[y : y + SIZE[1], x : x + SIZE[0]])
+    x, y = (width - size[0]) // 2, (height - size[1]) // 2
+    part = np.ascontiguousarray(large[y : y + size[1], x : x + size[0]])
     planes = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(format="yuv420p")
     pixels: npt.NDArray[np.uint8] = planes.to_ndarray()
     paint(pixels, number)
     return pixels
 
 
-@contextmanager
-def served(stream: Path, mounts: int, rate: int) -> Iterator[list[str]]:
-    """URLs of a running RTSP server's cameras, each at another place of the stream."""
-    command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--mounts"]
-    command += [str(mounts), "--port", str(PORT), "--apart"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert server.stdout is not None
-        if not server.stdout.readline().startswith("rtsp://"):
-            raise SystemExit("no RTSP server: run tools/install_test_system.sh as root")
-        yield [f"rtsp://127.0.0.1:{PORT}/cam{i}" for i in range(mounts)]
-    finally:
-        server.kill()
-        server.wait()
+class Server:
+    """A running RTSP server whose cameras show different places of one stream."""
+
+    def __init__(self, stream: Path, cameras: int, rate: int) -> None:
+        self._command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--apart"]
+        self._command += ["--mounts", str(cameras), "--port", str(PORT)]
+        self._rate = rate
+        self._began: dict[int, tuple[float, int, int, int, int]] = {}
+        self.urls = [f"rtsp://127.0.0.1:{PORT}/cam{i}" for i in range(cameras)]
+
+    def __enter__(self) -> Server:
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline().startswith("rtsp://"):
+            self.__exit__()
+            raise SystemExit(
+                f"no RTSP server: run tools/install_test_system.sh as root; is port {PORT} free?"
+            )
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            number, began, *order = line.split()[1:]
+            first, kept, after, length = map(int, order)
+            self._began[int(number)] = (float(began), first, kept, after, length)
+
+    def taken(self, camera: int, number: int, now: float) -> float:
+        """When a camera last took the picture of that number, in seconds since the epoch."""
+        began, first, kept, after, length = self._began[camera]
+        if first <= number < first + kept and began + (number - first) / self._rate > now - 1:
+            return began + (number - first) / self._rate
+        position = kept + (number - after) % length
+        rounds = max(int(((now - began) * self._rate - position) // length), 0)
+        return began + (position + rounds * length) / self._rate
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,66 @@
+"""Threadline, with its default settings."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from job import ROOT, Log, arguments
+
+sys.path.insert(0, str(ROOT))
+import pipeline
+from pipeline.config import Config
+from pipeline.runner import Runner
+
+args = arguments()
+log = Log(args, pipeline.__version__)
+ids = {f"cam{i}": i for i in range(len(args.urls))}
+slow = args.job.startswith("sleep")
+# The painted numbers change with every frame: nothing that moves for anybody.
+right, low = (0.3, 0.05) if slow else (0.1, 0.015)
+strip = [(0, 0), (right, 0), (right, low), (0, low)]
+
+
+class Watch:
+    name = "watch"
+
+    def write(self, tagged):
+        # With a slow model only pictures it saw count.
+        if not slow or tagged.decision == "detect":
+            log.add(ids[tagged.frame.source], tagged.frame.luma[:, :, None].repeat(2, 2))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def slowed(engine, seconds):
+    infer = engine.infer
+
+    def wait(inputs):
+        time.sleep(seconds)
+        return infer(inputs)
+
+    engine.infer = wait
+
+
+settings = {
+    "cameras": [
+        {"url": url, "id": f"cam{i}", "exclude": [strip]} for i, url in enumerate(args.urls)
+    ],
+    "outputs": {"video": False},
+}
+if slow:
+    settings["person"] = {"parts": False, "interval_s": 0.0}
+    settings["motion"] = {"threshold": 0.0}
+    settings["garments"] = {"enabled": False}
+with tempfile.TemporaryDirectory() as folder:
+    with Runner(Config.model_validate(settings), Path(folder), (Watch(),)) as runner:
+        if slow:
+            slowed(runner._stages[1].engine, float(args.job.split(":")[1]))
+        runner.start()
+        time.sleep(args.seconds)
+        runner.stop()
+    log.finish()
