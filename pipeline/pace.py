@@ -29,8 +29,10 @@ SPARE = 0.6
 SLICE = 0.2
 #: Share of results, the latest left out, that must be within the budget.
 WITHIN = 0.9
-#: Stretch from which cameras are decoded quickly, and until when.
-QUICK, THOROUGH = 1.15, 1.01
+#: Share of due detections put off from which cameras are decoded quickly, and until when.
+QUICK, THOROUGH = 0.1, 0.01
+#: Rounds after which such a share is mostly (63 %) of what came since.
+ROUNDS = 100
 #: Share of the time that each kind of work may take, divided by the stretch if that is above 1.
 SHARES: dict[Work, float] = {"detection": 0.65, "crop": 0.35}
 #: Seconds behind its camera from which a decoder skips to key frames, and until when.
@@ -73,6 +75,7 @@ class Pace:
     policy: PacePolicy = field(default_factory=PacePolicy)
     stretch: float = 1.0
     stretched_s: float = 0.0
+    short: float = 0.0
     _ages: list[float] = field(default_factory=list)
     _since: float | None = None
     _costs: dict[Work, float] = field(default_factory=dict)
@@ -107,6 +110,12 @@ class Pace:
             credit = self._credits.get(work, 0.0) + passed * share / self.stretch
             self._credits[work] = min(credit, self._slice)
 
+    def due(self, count: int, put_off: int) -> None:
+        """Report how many detections of live cameras a round was asked for, and how many of them
+        have to wait for another."""
+        if count:
+            self.short += (put_off / count - self.short) / ROUNDS
+
     def spent(self, work: Work, seconds: float, count: int) -> None:
         """Report what ``count`` detections or crops of live cameras took together."""
         if count:
@@ -134,7 +143,8 @@ class Pace:
         newest lies behind the camera. Key frames only is how one that fell behind catches up."""
         if behind_s > (CAUGHT_UP_S if now == "key" else BEHIND_S):
             return "key"
-        return "quick" if self.stretch >= (THOROUGH if now == "quick" else QUICK) else "all"
+        short = self.short >= (THOROUGH if now == "quick" else QUICK)
+        return "quick" if short or self.stretch > 1 else "all"
 
     def pause(self, now: float) -> float:
         """Seconds to gather frames before the next round begins."""

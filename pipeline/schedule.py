@@ -63,15 +63,18 @@ class ScheduleStage:
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         overdue = [self._overdue(tagged.frame) for tagged in batch]
         left = self._pace.allowed("detection")
-        out = list(batch)
+        out, asked, put_off = list(batch), 0, 0
         for i in sorted(range(len(batch)), key=lambda i: -overdue[i]):
             frame = batch[i].frame
-            if frame.live and overdue[i] >= 1 and left == 0:
+            if frame.live and overdue[i] >= 1 and left <= 0:
                 self._stats.camera(frame.source).skipped["deferred"] += 1
                 out[i] = replace(batch[i], decision="predict")
+                put_off += 1
                 continue
             out[i] = self._decide(batch[i], overdue[i])
-            left -= frame.live and out[i].decision == "detect"
+            looks = frame.live and out[i].decision == "detect"
+            left, asked = left - looks, asked + looks
+        self._pace.due(asked + put_off, put_off)
         return out
 
     def _stretch(self, frame: Frame) -> float:

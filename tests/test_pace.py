@@ -64,6 +64,22 @@ def test_a_hopeless_machine_ends_at_the_limit_and_comes_back():
     assert pace.decoding(0.1, "quick") == "all"
 
 
+def test_cameras_are_decoded_quickly_while_detections_have_to_wait():
+    pace = Pace(POLICY)
+    for _ in range(100):
+        pace.due(4, 0)
+    assert pace.decoding(0, "all") == "all"
+    for _ in range(100):
+        pace.due(4, 2)
+    assert pace.decoding(0, "all") == "quick"
+    for _ in range(100):
+        pace.due(4, 0)
+    assert pace.decoding(0, "quick") == "quick", "not at once"
+    for _ in range(500):
+        pace.due(4, 0)
+    assert pace.decoding(0, "quick") == "all"
+
+
 def test_one_camera_that_fell_behind_skips_to_key_frames_until_it_caught_up():
     pace = Pace(POLICY)
     assert pace.decoding(0.5, "all") == "all"

