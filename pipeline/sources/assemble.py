@@ -73,9 +73,7 @@ class Assembler:
         if data.startswith(_START):
             yield from self._begin(packet, data)
             self._piece = len(data) - len(_START) - _HEADER[self._codec]
-        elif not self._parts:  # what it goes on from is gone, or was taken to be complete
-            if self._early:
-                self._doubt()
+        elif self._strays(packet):
             return
         else:
             # What went on was a whole fragment, and all but the last are equally long.
@@ -88,6 +86,15 @@ class Assembler:
             self._reset()
         if 0 < self._early == self._slices and self._fragment and not self._open:
             yield self._whole()
+
+    def _strays(self, packet: Any) -> bool:
+        """Whether what a fragment goes on from is gone, or was taken to be complete."""
+        if not self._parts:
+            if self._early:
+                self._doubt()
+            return True
+        alone = not self._slices and self._piece < self._fragment
+        return bool(alone or packet.pts != self._last.pts)
 
     def _begin(self, packet: Any, data: bytes) -> Iterator[Any]:
         kind = _look(self._codec, data)
