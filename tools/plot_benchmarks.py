@@ -1,0 +1,87 @@
+"""Draw the benchmark figures of docs/benchmarks.md from the JSON that the tools wrote.
+
+    python tools/plot_benchmarks.py --peers peers.json --accuracy accuracy.json --out docs/pictures
+
+Needs the train extra (matplotlib).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def figure(draw: Callable[[Figure], None], out: Path, size: tuple[float, float]) -> None:
+    with mpl.rc_context({"font.size": 9, "axes.grid": True, "grid.alpha": 0.3}):
+        sheet = Figure(size, layout="constrained")
+        draw(sheet)
+        sheet.savefig(out, dpi=110)
+
+
+def _lines(axes: Axes, peers: dict[str, Any], key: str) -> None:
+    """One line for each peer over the number of cameras; ours is thick."""
+    names = list(dict.fromkeys(name for row in peers.values() for name in row))
+    for name in names:
+        points = [(int(count), row[name][key]) for count, row in peers.items() if row.get(name)]
+        ours = name == "threadline"
+        axes.plot(*zip(*points, strict=True), "o-", label=name, lw=3 if ours else 1.2,
+                  zorder=3 if ours else 2)  # fmt: skip
+    axes.set_xlabel("cameras")
+    axes.set_xticks([int(count) for count in peers])
+
+
+def peers_figure(peers: dict[str, Any]) -> Callable[[Figure], None]:
+    def draw(sheet: Figure) -> None:
+        left, right = sheet.subplots(1, 2)
+        _lines(left, peers, "results a second, slowest camera")
+        left.set_ylabel("results a second of the slowest camera")
+        left.axhline(5, color="grey", lw=0.8, ls=":")
+        left.set_ylim(bottom=0)
+        _lines(right, peers, "age p99, s")
+        right.set_ylabel("age of results, 99th percentile, s")
+        right.set_yscale("log")
+        right.axhline(0.5, color="grey", lw=0.8, ls=":")
+        left.legend()
+
+    return draw
+
+
+def accuracy_figure(cases: dict[str, Any]) -> Callable[[Figure], None]:
+    def draw(sheet: Figure) -> None:
+        axes = sheet.subplots()
+        for name, case in cases.items():
+            at = case["processor seconds a second of video"], case["recall, categories"]
+            axes.plot(*at, "o", color="tab:red" if name == "default" else "tab:blue")
+            axes.annotate(name, at, xytext=(5, 3), textcoords="offset points", fontsize=7)
+        axes.set_xscale("log")
+        axes.set_xlabel("processor seconds for a second of 1080p video")
+        axes.set_ylabel("recall of tags against everybody on every frame")
+
+    return draw
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", type=Path, help="from tools/bench_peers.py --json")
+    parser.add_argument("--accuracy", type=Path, help="from tools/bench.py accuracy --json")
+    parser.add_argument("--out", type=Path, required=True, help="folder")
+    args = parser.parse_args()
+    if args.peers:
+        peers = json.loads(args.peers.read_text())
+        figure(peers_figure(peers), args.out / "peers.png", (9, 3.6))
+    if args.accuracy:
+        cases = json.loads(args.accuracy.read_text())
+        figure(accuracy_figure(cases), args.out / "cost-recall.png", (7, 4.2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
