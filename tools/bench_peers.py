@@ -84,13 +84,15 @@ def run(name: str, urls: list[str], job: str, seconds: float) -> dict[str, Any] 
         command += ["--urls", *urls, "--seconds", str(seconds + WARM_UP_S)]
         command += ["--job", job, "--out", str(out)]
         try:
-            subprocess.run(
-                command, env=os.environ | more, timeout=seconds + WARM_UP_S + 60,
+            ended = subprocess.run(
+                command, env=os.environ | more, timeout=seconds + WARM_UP_S + 60, text=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
+            print(f"{name}: hung", file=sys.stderr)
             return None
         if not out.exists():
+            print(f"{name}: {ended.stderr.strip()[-400:]}", file=sys.stderr)
             return None
         result: dict[str, Any] = json.loads(out.read_text())
         return result

@@ -5,17 +5,20 @@ Runs under the system's Python, which has the bindings.
 
 import time
 
-import gi
 import numpy as np
 from job import Log, arguments, job
+
+args = arguments()
+work = job(args.job)  # before the bindings: OpenVINO ends the process when it comes second
+
+import gi  # noqa: E402
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 from gi.repository import Gst, GstApp  # noqa: E402, F401
 
 Gst.init(None)
-args = arguments()
-work, log = job(args.job), Log(args, Gst.version_string())
+log = Log(args, Gst.version_string())
 sinks = []
 for url in args.urls:
     pipeline = Gst.parse_launch(

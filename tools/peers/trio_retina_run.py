@@ -4,7 +4,8 @@ import threading
 from importlib import metadata
 
 from job import Log, arguments, job
-from trio_retina import Retina, video_frames
+from retina import Retina
+from retina.sources import video_frames
 
 args = arguments()
 work, log = job(args.job), Log(args, metadata.version("trio-retina"))
@@ -20,7 +21,8 @@ def watch(camera, url):
             log.finish()
         return []
 
-    Retina(source_id=str(camera), detector=detect, rules=[]).run(video_frames(url))
+    for _event in Retina(source_id=str(camera), detector=detect, rules=[]).run(video_frames(url)):
+        pass
 
 
 threads = [threading.Thread(target=watch, args=pair, daemon=True) for pair in enumerate(args.urls)]
