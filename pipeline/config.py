@@ -22,6 +22,10 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Area = Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3, max_length=64)]
 
 
+#: A rectangle: left, top, right and bottom as shares of the picture's width and height.
+Rectangle = tuple[Share, Share, Share, Share]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,13 +40,27 @@ class CameraConfig(_Section):
     include: tuple[Area, ...] = Field((), description="areas people count in; none: everywhere")
     exclude: tuple[Area, ...] = Field((), description="areas in which nobody and no motion counts")
 
+    tiles: tuple[Rectangle, ...] = Field(
+        (), max_length=16, description="areas with people far away, looked at at twice the scale"
+    )
+
+    @model_validator(mode="after")
+    def _tiles(self) -> CameraConfig:
+        for x0, y0, x1, y1 in self.tiles:
+            if not (0.02 <= x1 - x0 <= 0.5 and 0.02 <= y1 - y0 <= 0.5):
+                raise ValueError(
+                    f"tile [{x0}, {y0}, {x1}, {y1}] must be [left, top, right, bottom] and at most "
+                    "half as wide and half as high as the picture; use several"
+                )
+        return self
+
     @property
     def name(self) -> str:
         return self.id or source_name(self.url)
 
     @property
     def zones(self) -> Zones:
-        return Zones(self.include, self.exclude)
+        return Zones(self.include, self.exclude, self.tiles)
 
 
 class EngineConfig(_Section):
@@ -164,12 +182,14 @@ class Config(_Section):
             known = [m.name for m in MODELS.values() if m.task == task]
             if model not in known:
                 raise ValueError(f"model '{model}' is no {task} model; known: {', '.join(known)}")
+        if any(c.tiles for c in self.cameras) and not MODELS[self.person.model].multiple:
+            raise ValueError(f"tiles: '{self.person.model}' sees pictures of one size only")
         return self
 
     @property
     def zones(self) -> dict[str, Zones]:
         """Areas of the cameras that have any, by name."""
-        return {c.name: c.zones for c in self.cameras if c.include or c.exclude}
+        return {c.name: c.zones for c in self.cameras if c.include or c.exclude or c.tiles}
 
     @property
     def skip_policy(self) -> SkipPolicy:

@@ -43,8 +43,13 @@ def _stepped(length: float, multiple: int) -> int:
     return max(round(length / multiple), 1) * multiple
 
 
-def _part(frame: int, window: Window, scale: float) -> _Part:
+def _part(frame: int, window: Window, scale: float, tiles: Sequence[Window], room: Size) -> _Part:
+    """A window at the scale of the whole picture; at a larger one in a tile, if there is room."""
     x0, y0, x1, y1 = window
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    if any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in tiles):
+        most = min(room[0] / (x1 - x0), room[1] / (y1 - y0))
+        scale = max(min(TILE_SCALE * scale, most), scale)
     width, height = round((x1 - x0) * scale), round((y1 - y0) * scale)
     return _Part(frame, window, (max(width, 1), max(height, 1)))
 
@@ -126,15 +131,16 @@ class DetectStage:
     ) -> tuple[list[_Part], list[_Part]]:
         """What is looked at on its own, and what shares canvases."""
         whole, parts = [], []
+        room = self.canvases[-1] if self.canvases else (0, 0)
         for i, (frame, some) in enumerate(zip(frames, windows, strict=True)):
-            everything = (0, 0, frame.width, frame.height)
-            size = self._spec.input_size(frame.width, frame.height, self._settings.pixels)
-            cut = [_part(i, window, size[0] / frame.width) for window in some or ()]
-            room = self.canvases[-1] if self.canvases else (0, 0)
+            width, height = frame.width, frame.height
+            size = self._spec.input_size(width, height, self._settings.pixels)
+            tiles = self._zones.get(frame.source, Zones()).windows(width, height)
+            cut = [_part(i, w, size[0] / width, tiles, room) for w in some or ()]
             if some is None or any(p.size[0] > room[0] or p.size[1] > room[1] for p in cut):
-                whole.append(_Part(i, everything, size))
-            else:
-                parts += cut
+                whole.append(_Part(i, (0, 0, width, height), size))
+                cut = [_part(i, tile, size[0] / width, tiles, room) for tile in tiles]
+            parts += cut
         return whole, parts
 
     def _infer(self, image: npt.NDArray[np.uint8]) -> tuple[_Found, _Found]:

@@ -1,4 +1,4 @@
-"""Where in a camera's picture people count: areas to look at and areas to leave out."""
+"""A camera's areas: where people count, where they do not, and where they are far away."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.types import Box
+from pipeline.yuv import Window
 
+#: Left, top, right and bottom as shares of the picture's width and height.
+Share4 = tuple[float, float, float, float]
 #: Corners (x, y) as shares of the picture's width and height, from its top left.
 Polygon = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """A camera's areas. Without any, everything counts; what is excluded never does."""
+    """A camera's areas. Without any, everything counts; what is excluded never does. ``tiles`` are
+    looked at at a larger scale than the rest."""
 
     include: tuple[Polygon, ...] = ()
     exclude: tuple[Polygon, ...] = ()
+    tiles: tuple[Share4, ...] = ()
 
     def counts(self, box: Box, width: int, height: int) -> bool:
         """Whether somebody with this box (frame pixels) stands in an area that counts: the middle
@@ -28,6 +33,13 @@ class Zones:
         if any(_inside(polygon, at) for polygon in self.exclude):
             return False
         return not self.include or any(_inside(polygon, at) for polygon in self.include)
+
+    def windows(self, width: int, height: int) -> list[Window]:
+        """The tiles in frame pixels."""
+        return [
+            (int(x0 * width), int(y0 * height), round(x1 * width), round(y1 * height))
+            for x0, y0, x1, y1 in self.tiles
+        ]
 
     def left_out(self, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
         """Cells (h, w) of a grid over the picture in which movement does not count; ``None`` if it

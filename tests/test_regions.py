@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,6 +19,8 @@ from pipeline.regions import GAP, Whereabouts, canvases_for, pack, renew, window
 from pipeline.sources import open_source
 from pipeline.track import Tracker, TrackPolicy
 from pipeline.types import Detection
+from pipeline.yuv import from_bgr
+from pipeline.zones import Zones
 
 SIZE = (1920, 1080)
 sides = st.integers(1, 120)
@@ -186,3 +190,25 @@ def test_somebody_cut_by_a_window_is_left_out_and_by_the_picture_is_not(stage, f
 
 def test_a_picture_without_windows_finds_nobody(stage, frames):
     assert stage.detect(frames[:2], [(), ()]) == [(), ()]
+
+
+def test_tiles_find_people_too_far_away_for_the_rest(frames):
+    """The clip made half as large in a picture of its own size: people of 30 to 50 pixels."""
+    spec = find("person-store-int8")
+    small = []
+    for frame in frames:
+        rgb = np.full((576, 768, 3), 127, np.uint8)
+        rgb[144:432, 192:576] = frame.rgb((384, 288))
+        small.append(replace(frame, planes=from_bgr(rgb[:, :, ::-1])))
+    tiled = {frame.source: Zones(tiles=((0.25, 0.25, 0.75, 0.75),)) for frame in small}
+    with open_engine(spec) as engine:
+        plain = DetectStage(engine, spec, PersonConfig()).detect(small)
+        found = DetectStage(engine, spec, PersonConfig(), zones=tiled).detect(small)
+        windows = [((192, 144, 576, 432),)] * len(small)
+        parts = DetectStage(engine, spec, PersonConfig(), zones=tiled).detect(small, windows)
+
+    def sure(found):
+        return sum(d.score > 0.42 for people in found for d in people)
+
+    assert sure(found) > 1.3 * sure(plain)
+    assert sure(parts) > 1.3 * sure(plain)

@@ -59,3 +59,14 @@ def test_areas_come_from_the_configuration_and_mistakes_are_named():
         parse(text.format(50), "x.yaml")
     with pytest.raises(ConfigError, match="at least 3"):
         parse("cameras: [{url: a.mp4, include: [[[0, 0], [1, 1]]]}]", "x.yaml")
+
+
+def test_tiles_are_at_most_a_quarter_of_the_picture():
+    config = parse("cameras: [{url: a.mp4, tiles: [[0, 0.1, 0.5, 0.4]]}]", "x.yaml")
+    assert config.zones["a"].windows(1920, 1080) == [(0, 108, 960, 432)]
+    for tile in ("[0, 0, 0.6, 0.2]", "[0.5, 0, 0.2, 0.2]", "[0, 0, 0.5, 0.001]"):
+        with pytest.raises(ConfigError, match=r"x.yaml:1: cameras.0: tile .* half as wide"):
+            parse(f"cameras: [{{url: a.mp4, tiles: [{tile}]}}]", "x.yaml")
+    with pytest.raises(ConfigError, match="one size only"):
+        text = "cameras: [{url: a.mp4, tiles: [[0, 0, 0.5, 0.5]]}]\n"
+        parse(text + "person: {model: person-ssdlite}", "x.yaml")

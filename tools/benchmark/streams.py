@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -115,12 +116,12 @@ def _numbered(frame: Any, number: int, size: tuple[int, int]) -> npt.NDArray[np.
 class Server:
     """A running RTSP server whose cameras show different places of one stream."""
 
-    def __init__(self, stream: Path, cameras: int, rate: int) -> None:
+    def __init__(self, stream: Path, cameras: int, rate: int, port: int = PORT) -> None:
         self._command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--apart"]
-        self._command += ["--mounts", str(cameras), "--port", str(PORT)]
-        self._rate = rate
+        self._command += ["--mounts", str(cameras), "--port", str(port)]
+        self._rate, self._port = rate, port
         self._began: dict[int, tuple[float, int, int, int, int]] = {}
-        self.urls = [f"rtsp://127.0.0.1:{PORT}/cam{i}" for i in range(cameras)]
+        self.urls = [f"rtsp://127.0.0.1:{port}/cam{i}" for i in range(cameras)]
 
     def __enter__(self) -> Server:
         self._process = subprocess.Popen(
@@ -130,7 +131,8 @@ class Server:
         if not self._process.stdout.readline().startswith("rtsp://"):
             self.__exit__()
             raise SystemExit(
-                f"no RTSP server: run tools/install_test_system.sh as root; is port {PORT} free?"
+                f"no RTSP server on port {self._port}; is it free? Else run, as root, "
+                "tools/install_test_system.sh"
             )
         threading.Thread(target=self._listen, daemon=True).start()
         return self
@@ -150,6 +152,10 @@ class Server:
         position = kept + (number - after) % length
         rounds = max(int(((now - began) * self._rate - position) // length), 0)
         return began + (position + rounds * length) / self._rate
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the server a signal: SIGSTOP freezes its cameras, SIGCONT lets them go on."""
+        self._process.send_signal(number)
 
     def __exit__(self, *error: object) -> None:
         self._process.kill()

@@ -1,0 +1,93 @@
+"""The models by themselves, and how much of the detector's speed the pipeline keeps."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.accuracy import DENSE, configured
+from engines import EngineOptions, open_engine
+from engines.zoo import find
+from pipeline.config import Config
+from pipeline.models import open_detector
+from pipeline.runner import Runner
+from pipeline.types import TaggedFrame
+
+PICTURES = 100
+#: Results that do not count: models are compiled when the first picture comes.
+FIRST = 50
+
+
+def milliseconds(name: str, backend: str, threads: int, size: tuple[int, int]) -> float:
+    """Of one inference, the median."""
+    rng = np.random.default_rng(0)
+    picture = {"images": rng.integers(0, 256, (1, size[1], size[0], 3), np.uint8)}
+    took = []
+    with open_engine(find(name), backend, EngineOptions(threads)) as engine:
+        engine.infer(picture)
+        for _ in range(PICTURES):
+            began = time.perf_counter()
+            engine.infer(picture)
+            took.append(time.perf_counter() - began)
+    return 1000 * statistics.median(took)
+
+
+@dataclass(slots=True)
+class Times:
+    """A sink that notes when results come."""
+
+    name: str = "times"
+    at: list[float] = field(default_factory=list)
+
+    def write(self, tagged: TaggedFrame) -> None:
+        self.at.append(time.monotonic())
+
+    def __enter__(self) -> Times:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def pipeline_rate(args: argparse.Namespace) -> float:
+    """Frames a second of the video with people looked for on every one, the first ones apart."""
+    settings = {key: DENSE[key] for key in ("motion", "person")} | {"garments": {"enabled": False}}
+    times = Times()
+    with tempfile.TemporaryDirectory() as folder:
+        config = configured(settings, [str(args.video)], args.engine)
+        with Runner(config, Path(folder), (times,)) as runner:
+            runner.start()
+            runner.wait()
+    at = times.at[FIRST:]
+    return (len(at) - 1) / (at[-1] - at[0])
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Print a line for every input size, and the pipeline's share; all figures."""
+    config, results = Config(), {}
+    with ExitStack() as stack:
+        sizes = open_detector(config, stack).canvases
+    cases = [(config.person.model, size) for size in sizes]
+    cases.append((config.garments.model, find(config.garments.model).size))
+    print("| model | input | one thread, ms | all threads, ms |\n|---|---|---|---|", flush=True)
+    for name, size in cases:
+        row = [milliseconds(name, args.engine, threads, size) for threads in (1, 0)]
+        results[f"{name} {size[0]} x {size[1]}"] = row
+        print(f"| {name} | {size[0]} x {size[1]} | {row[0]:.2f} | {row[1]:.2f} |", flush=True)
+    size = find(config.person.model).input_size(768, 576)
+    shares = []
+    for _ in range(args.runs):
+        bare = 1000 / milliseconds(config.person.model, args.engine, 0, size)
+        shares.append(pipeline_rate(args) / bare)
+    results["pipeline against bare engine"] = statistics.median(shares)
+    print(f"\npeople on every frame of {args.video.name}, against the bare engine: "
+          f"{results['pipeline against bare engine']:.2f}")  # fmt: skip
+    return results
