@@ -145,10 +145,12 @@ class Server:
             self._began[int(number)] = (float(began), first, kept, after, length)
 
     def taken(self, camera: int, number: int, now: float) -> float:
-        """When a camera last took the picture of that number, in seconds since the epoch."""
+        """When a camera last took the picture of that number, in seconds since the epoch: an age of
+        more than the material is long seems less by that."""
         began, first, kept, after, length = self._began[camera]
-        if first <= number < first + kept and began + (number - first) / self._rate > now - 1:
-            return began + (number - first) / self._rate
+        alone = began + (number - first) / self._rate
+        if first <= number < first + kept and now - 1 < alone <= now:
+            return alone
         position = kept + (number - after) % length
         rounds = max(int(((now - began) * self._rate - position) // length), 0)
         return began + (position + rounds * length) / self._rate
