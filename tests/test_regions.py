@@ -211,4 +211,4 @@ def test_tiles_find_people_too_far_away_for_the_rest(frames):
         return sum(d.score > 0.42 for people in found for d in people)
 
     assert sure(found) > 1.3 * sure(plain)
-    assert sure(parts) > 1.3 * sure(plain)
+    assert sure(parts) > sure(plain), "although the rest is not looked at"
