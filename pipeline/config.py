@@ -36,7 +36,7 @@ class CameraConfig(_Section):
     url: str = Field(min_length=1, description="RTSP, HTTP or HLS URL, file, or /dev/videoN")
     id: str = Field("", pattern=r"^[\w.-]{0,64}$", description="name in events and file names")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
-    timeout_s: Seconds = Field(3.0, description="silence after which a camera counts as lost")
+    timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
     include: tuple[Area, ...] = Field((), description="areas people count in; none: everywhere")
     exclude: tuple[Area, ...] = Field((), description="areas in which nobody and no motion counts")
 

@@ -72,6 +72,8 @@ class Proxy:
                 target.sendall(data)
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
 
 
