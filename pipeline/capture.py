@@ -36,12 +36,12 @@ _FORGIVEN_S = 10.0
 def backoff_s(failures: int, jitter: float) -> float:
     """Pause before the next try after ``failures`` in a row; ``jitter`` is 0 to 1.
 
-    Half a second, then one for the first sixteen tries (a camera that reboots is back at once),
-    then doubling to 30, each scaled by 0.5 to 1 so that many cameras do not knock together.
+    Half a second, then one for the first sixty tries (a camera that reboots is back at once), then
+    doubling to 30, each scaled by 0.5 to 1 so that many cameras do not knock together.
     """
     base = 0.5 if failures == 1 else 1.0
-    if failures > 16:
-        base = min(2.0 ** min(failures - 16, 10), 30.0)
+    if failures > 60:
+        base = min(2.0 ** min(failures - 60, 10), 30.0)
     return base * (0.5 + 0.5 * jitter)
 
 

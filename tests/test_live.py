@@ -178,7 +178,7 @@ def test_stopping_while_a_camera_is_silent_takes_no_longer(tmp_path):
 
 def test_backoff_is_quick_first_and_patient_later():
     assert backoff_s(1, 1.0) == 0.5
-    assert [backoff_s(n, 1.0) for n in (2, 3, 16)] == [1.0, 1.0, 1.0]
-    assert backoff_s(17, 1.0) == 2.0
+    assert [backoff_s(n, 1.0) for n in (2, 3, 60)] == [1.0, 1.0, 1.0]
+    assert backoff_s(61, 1.0) == 2.0
     assert backoff_s(500, 1.0) == 30.0
     assert backoff_s(500, 0.0) == 15.0

@@ -57,10 +57,12 @@ def peers_figure(peers: dict[str, Any]) -> Callable[[Figure], None]:
 def accuracy_figure(cases: dict[str, Any]) -> Callable[[Figure], None]:
     def draw(sheet: Figure) -> None:
         axes = sheet.subplots()
-        for name, case in cases.items():
+        colours = mpl.colormaps["tab20"]
+        for i, (name, case) in enumerate(cases.items()):
             at = case["processor seconds a second of video"], case["recall, categories"]
-            axes.plot(*at, "o", color="tab:red" if name == "default" else "tab:blue")
-            axes.annotate(name, at, xytext=(5, 3), textcoords="offset points", fontsize=7)
+            axes.plot(*at, "Dovs^"[i % 5], color=colours(i % 20), label=name, alpha=0.8,
+                      ms=11 if name == "default" else 7, ls="")  # fmt: skip
+        sheet.legend(loc="outside right center", fontsize=8)
         axes.set_xscale("log")
         axes.set_xlabel("processor seconds for a second of 1080p video")
         axes.set_ylabel("recall of tags against everybody on every frame")
@@ -79,7 +81,7 @@ def main() -> int:
         figure(peers_figure(peers), args.out / "peers.png", (9, 3.6))
     if args.accuracy:
         cases = json.loads(args.accuracy.read_text())
-        figure(accuracy_figure(cases), args.out / "cost-recall.png", (7, 4.2))
+        figure(accuracy_figure(cases), args.out / "cost-recall.png", (8.5, 4.2))
     return 0
 
 
