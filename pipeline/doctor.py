@@ -15,6 +15,7 @@ from rich.table import Table
 import pipeline
 from engines import ModelFileError, available, open_engine, precisions, warm_up
 from engines.zoo import MODELS, ModelSpec, verify
+from pipeline.models import cores
 from pipeline.sinks.video import ENCODERS
 
 _CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
@@ -42,11 +43,10 @@ def _decoders() -> str:
 
 
 def _rows() -> list[tuple[str, str]]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     rows = [
         ("threadline", pipeline.__version__),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
-        ("machine", f"{platform.machine()}, {cores} cores, {_memory()}"),
+        ("machine", f"{platform.machine()}, {cores()} cores, {_memory()}"),
     ]
     for name, version in available().items():
         text = f"{version} ({', '.join(precisions(name))})" if version else "not installed"

@@ -30,6 +30,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def live_cameras(config: Config) -> int:
+    """How many of the cameras are no recordings, by their looks."""
+    return sum(is_live(camera.url) for camera in config.cameras)
+
+
 def cache_folder() -> Path | None:
     """Where compiled models are kept, made if need be; ``None`` where that is not possible."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -44,8 +49,7 @@ def cache_folder() -> Path | None:
 def engine_threads(config: Config) -> int:
     """CPU threads of an engine. With more cameras than cores, one: its threads wait for each other,
     and the slowest of several among as many decoders is late."""
-    cameras = sum(is_live(camera.url) for camera in config.cameras)
-    return config.engine.threads or (1 if cameras > cores() else 0)
+    return config.engine.threads or (1 if live_cameras(config) > cores() else 0)
 
 
 def open_model(config: Config, name: str) -> Engine:

@@ -14,8 +14,8 @@ from math import ceil, inf
 from typing import Literal
 
 Work = Literal["detection", "crop"]
-#: Everything; without what no other picture refers to and without smoothing block edges between key
-#: frames (a quarter of the time for about 45 dB); key frames only.
+#: Everything; without what no other picture refers to and without smoothing block edges (a quarter
+#: of the time for about 44 dB); key frames only.
 Decoding = Literal["all", "quick", "key"]
 
 #: Seconds between two adjustments.
@@ -49,8 +49,7 @@ class PacePolicy:
 
     Attributes:
         latency_s: capture-to-tag time of live cameras that is aimed at.
-        most_stretch: intervals never grow by more than this factor; beyond it, only key frames are
-            decoded.
+        most_stretch: intervals never grow by more than this factor.
     """
 
     latency_s: float = 0.35

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.capture import Capture
 from pipeline.config import Config
 from pipeline.inbox import Inbox
-from pipeline.models import build_stages, cores
+from pipeline.models import build_stages, cores, live_cameras
 from pipeline.pace import Pace
 from pipeline.protocols import Sink
 from pipeline.sinks import open_sinks
@@ -62,7 +62,7 @@ class Runner:
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
-            live = any(is_live(camera.url) for camera in self.config.cameras)
+            live = live_cameras(self.config) > 0
             sinks = [*open_sinks(self._out, self.config.outputs, live), *self._more_sinks]
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
             self._stages, detector = build_stages(self.config, self.stats, self.pace, stack)
@@ -81,7 +81,7 @@ class Runner:
         """Start one thread per camera, one for tagging and one for writing."""
         admit = threading.BoundedSemaphore(FILES_AT_ONCE)
         turn = threading.BoundedSemaphore(cores() + 1)
-        live = sum(is_live(camera.url) for camera in self.config.cameras)
+        live = live_cameras(self.config)
         self._outbox.open(_OUT, replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
         self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
         for camera in self.config.cameras:

@@ -12,7 +12,7 @@ from pipeline.types import Box
 from pipeline.yuv import Window
 
 #: Left, top, right and bottom as shares of the picture's width and height.
-Share4 = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 #: Corners (x, y) as shares of the picture's width and height, from its top left.
 Polygon = tuple[tuple[float, float], ...]
 
@@ -24,7 +24,7 @@ class Zones:
 
     include: tuple[Polygon, ...] = ()
     exclude: tuple[Polygon, ...] = ()
-    tiles: tuple[Share4, ...] = ()
+    tiles: tuple[Rectangle, ...] = ()
 
     def counts(self, box: Box, width: int, height: int) -> bool:
         """Whether somebody with this box (frame pixels) stands in an area that counts: the middle

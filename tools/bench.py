@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable
@@ -27,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import accuracy, age, cameras, engine, faults, file
+
+from pipeline.models import cores
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -65,8 +66,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
-    cores = len(os.sched_getaffinity(0))
-    print(f"{date.today()}, {processor()}, {cores} cores, {args.video.name}\n", flush=True)
+    print(f"{date.today()}, {processor()}, {cores()} cores, {args.video.name}\n", flush=True)
     figures = KINDS[args.kind](args)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

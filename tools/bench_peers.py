@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import defaultdict
@@ -23,6 +22,8 @@ from typing import Any
 from bench import CLIP, processor
 from benchmark.peers import ALWAYS, PEERS, figures, run
 from benchmark.streams import Server, material
+
+from pipeline.models import cores
 
 
 def arguments() -> argparse.Namespace:
@@ -41,8 +42,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
-    cores = len(os.sched_getaffinity(0))
-    print(f"{date.today()}, {processor()}, {cores} cores, {args.video.name}, {args.job}\n")
+    print(f"{date.today()}, {processor()}, {cores()} cores, {args.video.name}, {args.job}\n")
     shown = ("results a second, slowest camera", "results a second, all", "age p50, s",
              "age p99, s", "cores", "peak memory, MB")  # fmt: skip
     print(f"| cameras | peer | version | {' | '.join(shown)} |\n|{'---|' * (len(shown) + 3)}")

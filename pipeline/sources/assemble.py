@@ -72,7 +72,6 @@ class Assembler:
         data = bytes(packet)
         if data.startswith(_START):
             yield from self._begin(packet, data)
-            self._piece = len(data) - len(_START) - _HEADER[self._codec]
         elif self._strays(packet):
             return
         else:
@@ -105,8 +104,8 @@ class Assembler:
             self._doubt()
         self._slices += kind.slices
         self._key |= kind.key
-        length = len(data) - len(_START) - _HEADER[self._codec]
-        self._open = kind.slices == 1 and length >= self._fragment
+        self._piece = len(data) - len(_START) - _HEADER[self._codec]
+        self._open = kind.slices == 1 and self._piece >= self._fragment
 
     def _doubt(self) -> None:
         """A picture was taken to be complete and was not: from now on, the next is awaited."""

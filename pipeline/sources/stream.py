@@ -135,7 +135,8 @@ class StreamSource:
 
     def _assembles(self) -> bool:
         """Whether pictures can be put together from unparsed payloads."""
-        [context] = [s.codec_context for s in self._container.streams.video[:1]] or [None]
+        streams = self._container.streams.video
+        context = streams[0].codec_context if streams else None
         self._assembler = Assembler(context.name) if context and context.name in CODECS else None
         return self._assembler is not None
 
