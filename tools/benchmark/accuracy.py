@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.streams import STRIP, Server, material, painted
+from benchmark.numbers import painted
+from benchmark.sinks import Listener
+from benchmark.streams import STRIP, Server, material
 from pipeline.config import Config
 from pipeline.postprocess import iou_matrix
 from pipeline.runner import Runner
@@ -79,11 +81,10 @@ def said(people: Sequence[Person]) -> set[tuple[str, Any]]:
 
 
 @dataclass(slots=True)
-class Recorder:
+class Recorder(Listener):
     """A sink that keeps everybody seen in numbered frames: by camera, then by pass through the
     numbers, which begin again when a camera's recording does."""
 
-    name: str = "record"
     passes: dict[str, list[dict[int, Person]]] = field(default_factory=lambda: defaultdict(list))
     spans: dict[str, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -99,12 +100,6 @@ class Recorder:
             if not track.predicted:
                 person.boxes[number] = track.box
             person.note(track.tags)
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 def matches(dense: Person, others: list[Person]) -> list[Person]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.sinks import Listener
 from benchmark.streams import STRIP, Server, material
 from pipeline.config import CameraConfig, Config, EngineConfig, OutputConfig
 from pipeline.config_file import load
@@ -24,10 +25,9 @@ WARM_UP_S = 10.0
 
 
 @dataclass(slots=True)
-class Watcher:
+class Watcher(Listener):
     """A sink that notes when results come and how old they are by the cameras' own clock."""
 
-    name: str = "watch"
     since: float = float("inf")
     ages: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     detections: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -40,12 +40,6 @@ class Watcher:
         self.ages[frame.source].append((now, now - frame.camera_utc))
         self.detections[frame.source] += tagged.decision == "detect"
         self.tagged[frame.source] |= {track.id for track in tagged.tracks if track.tags}
-
-    def __enter__(self) -> Watcher:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 def resident_mb() -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.accuracy import DENSE, configured
+from benchmark.sinks import Listener
 from engines import EngineOptions, open_engine
 from engines.zoo import find
 from pipeline.config import Config
@@ -41,20 +42,13 @@ def milliseconds(name: str, backend: str, threads: int, size: tuple[int, int]) -
 
 
 @dataclass(slots=True)
-class Times:
+class Times(Listener):
     """A sink that notes when results come."""
 
-    name: str = "times"
     at: list[float] = field(default_factory=list)
 
     def write(self, tagged: TaggedFrame) -> None:
         self.at.append(time.monotonic())
-
-    def __enter__(self) -> Times:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 def pipeline_rate(args: argparse.Namespace) -> float:

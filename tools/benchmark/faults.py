@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmark.sinks import Listener
 from benchmark.streams import PORT, STRIP, Server, material
 from pipeline.config import Config
 from pipeline.runner import Runner
@@ -27,10 +28,9 @@ WARM_UP_S, FAULT_S, AFTER_S = 12.0, 12.0, 12.0
 
 
 @dataclass(slots=True)
-class Times:
+class Times(Listener):
     """A sink that notes when each camera had a result, and when one with tags."""
 
-    name: str = "times"
     results: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     tags: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -39,12 +39,6 @@ class Times:
         self.results[tagged.frame.source].append(now)
         if any(track.tags for track in tagged.tracks):
             self.tags[tagged.frame.source].append(now)
-
-    def __enter__(self) -> Times:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 class Proxy:

@@ -32,13 +32,14 @@ class Peer:
     options: tuple[str, ...] = ()
     most_cameras: int = 1000
 
-    def interpreter(self, name: str) -> tuple[str, dict[str, str]]:
-        """The Python to use, its environment made if need be, and further variables."""
+    def interpreter(self, name: str) -> tuple[str, list[str]]:
+        """The Python to use, its environment made if need be, and folders it looks for modules in
+        besides its own."""
         if self.python:
             own = next(Path(sys.prefix).glob("lib/python*/site-packages"))
-            return self.python, {"PYTHONPATH": str(own)}
+            return self.python, [str(own)]
         if not self.packages:
-            return sys.executable, {}
+            return sys.executable, []
         folder = FOLDER / name
         if not (folder / "ready").exists():
             print(f"making an environment for {name}", file=sys.stderr)
@@ -46,7 +47,7 @@ class Peer:
             pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
             subprocess.run([*pip, *self.packages, "openvino"], check=True)
             (folder / "ready").touch()
-        return str(folder / "bin" / "python"), {}
+        return str(folder / "bin" / "python"), []
 
 
 PEERS = {
@@ -67,6 +68,7 @@ def run(name: str, urls: list[str], job: str, seconds: float) -> dict[str, Any] 
     """One peer's results; ``None`` where it ended without any."""
     peer = PEERS[name]
     python, more = peer.interpreter(name.replace(" ", "-").lower())
+    path = os.pathsep.join([str(HERE.parent), str(HERE), *more])
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         command = [python, str(HERE / "peers" / peer.script), *peer.options]
@@ -74,8 +76,8 @@ def run(name: str, urls: list[str], job: str, seconds: float) -> dict[str, Any] 
         command += ["--job", job, "--out", str(out)]
         try:
             ended = subprocess.run(
-                command, env=os.environ | more, timeout=seconds + WARM_UP_S + 60, text=True,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                command, env=os.environ | {"PYTHONPATH": path}, timeout=seconds + WARM_UP_S + 60,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             print(f"{name}: hung", file=sys.stderr)

@@ -16,6 +16,8 @@ import av.filter
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.numbers import paint, strip
+
 SERVER = Path(__file__).parent.parent.parent / "tests" / "servers" / "rtsp.py"
 #: Where material that takes a while to make is kept.
 FOLDER = Path(__file__).parent.parent.parent / "out" / "bench"
@@ -24,24 +26,8 @@ VERSION = 1
 SYSTEM_PYTHON = "/usr/bin/python3"
 SIZE = (1920, 1080)
 PORT = 8654
-#: Bits of a frame number and the side of their cells in pixels, painted from the top left.
-BITS, CELL = 12, 16
-#: The painted strip, for ``exclude``: corners as shares of the picture.
-STRIP = tuple(
-    (x * BITS * CELL / SIZE[0], y * CELL / SIZE[1]) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))
-)
-
-
-def paint(luma: npt.NDArray[np.uint8], number: int) -> None:
-    """Write a number into the first cells of a picture, white for one, in place."""
-    for bit in range(BITS):
-        luma[:CELL, bit * CELL : (bit + 1) * CELL] = 235 if number >> bit & 1 else 16
-
-
-def painted(luma: npt.NDArray[np.uint8]) -> int:
-    """The number painted into a picture."""
-    row = luma[CELL // 2, CELL // 2 : BITS * CELL : CELL]
-    return int(((row > 128) << np.arange(BITS)).sum())
+#: The painted strip of the 1080p material.
+STRIP = strip(*SIZE)
 
 
 def at_rate(source: Any, rate: int) -> Iterator[Any]:

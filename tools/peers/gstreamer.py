@@ -42,7 +42,7 @@ while not log.over:
         if whole:
             picture = np.frombuffer(data.data, np.uint8)[: shape[0] * shape[1] * 3].reshape(shape)
             work(picture)
-            log.add(camera, picture)
+            log.add(camera, picture[:, :, 1])
             buffer.unmap(data)
     if idle:
         time.sleep(0.002)

@@ -1,6 +1,7 @@
 """What every peer does with a picture, and what it notes: the same models, the same engine.
 
-Runs in the peers' own environments; needs NumPy, OpenCV and OpenVINO.
+Runs in the peers' own environments, with this project and tools/ on their path; needs NumPy, OpenCV
+and OpenVINO.
 """
 
 from __future__ import annotations
@@ -8,16 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-ROOT = Path(__file__).parent.parent.parent
-BITS, CELL = 12, 16
+from benchmark.numbers import painted
 
 
 def arguments() -> argparse.Namespace:
@@ -33,7 +31,6 @@ class Tags:
     """Finds people and parses the garments of each, on every picture it is given."""
 
     def __init__(self) -> None:
-        sys.path.insert(0, str(ROOT))
         from engines import open_engine
         from engines.zoo import find
         from pipeline.crop import person_window
@@ -93,8 +90,8 @@ class Log:
         return time.monotonic() - self._began > self._args.seconds
 
     def add(self, camera: int, picture: np.ndarray[Any, Any]) -> None:
-        row = picture[CELL // 2, CELL // 2 : BITS * CELL : CELL, 1]
-        self._results.append((time.time(), camera, int(((row > 128) << np.arange(BITS)).sum())))
+        """Note a result on a picture (H, W), of which one colour will do."""
+        self._results.append((time.time(), camera, painted(picture)))
 
     def finish(self) -> None:
         """Write the results and end the process, whatever its threads do."""

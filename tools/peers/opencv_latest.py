@@ -28,7 +28,7 @@ while not log.over:
         if picture is not None:
             idle = False
             work(picture)
-            log.add(camera, picture)
+            log.add(camera, picture[:, :, 1])
     if idle:
         time.sleep(0.002)
 log.finish()

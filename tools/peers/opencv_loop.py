@@ -11,5 +11,5 @@ while not log.over:
         whole, picture = capture.read()
         if whole:
             work(picture)
-            log.add(camera, picture)
+            log.add(camera, picture[:, :, 1])
 log.finish()

@@ -24,7 +24,7 @@ def on_frames(frames):
 def on_results(_results, frames):
     for frame in frames if isinstance(frames, list) else [frames]:
         if frame is not None:
-            log.add(frame.source_id or 0, frame.image)
+            log.add(frame.source_id or 0, frame.image[:, :, 1])
     if log.over:
         log.finish()
 

@@ -1,13 +1,13 @@
 """Threadline, with its default settings."""
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from job import ROOT, Log, arguments
+from benchmark.numbers import strip
+from benchmark.sinks import Listener
+from job import Log, arguments
 
-sys.path.insert(0, str(ROOT))
 import pipeline
 from pipeline.config import Config
 from pipeline.runner import Runner
@@ -16,24 +16,15 @@ args = arguments()
 log = Log(args, pipeline.__version__)
 ids = {f"cam{i}": i for i in range(len(args.urls))}
 slow = args.job.startswith("sleep")
-# The painted numbers change with every frame: nothing that moves for anybody.
-right, low = (0.3, 0.05) if slow else (0.1, 0.015)
-strip = [(0, 0), (right, 0), (right, low), (0, low)]
+# A slow model is given small pictures.
+excluded = strip(640, 360) if slow else strip(1920, 1080)
 
 
-class Watch:
-    name = "watch"
-
+class Watch(Listener):
     def write(self, tagged):
         # With a slow model only pictures it saw count.
         if not slow or tagged.decision == "detect":
-            log.add(ids[tagged.frame.source], tagged.frame.luma[:, :, None].repeat(2, 2))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
+            log.add(ids[tagged.frame.source], tagged.frame.luma)
 
 
 def slowed(engine, seconds):
@@ -51,7 +42,7 @@ def slowed(engine, seconds):
 
 settings = {
     "cameras": [
-        {"url": url, "id": f"cam{i}", "exclude": [strip]} for i, url in enumerate(args.urls)
+        {"url": url, "id": f"cam{i}", "exclude": [excluded]} for i, url in enumerate(args.urls)
     ],
     "outputs": {"video": False},
 }

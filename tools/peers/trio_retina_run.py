@@ -16,7 +16,7 @@ def watch(camera, url):
     def detect(picture):
         with lock:  # one model for all cameras
             work(picture)
-        log.add(camera, picture)
+        log.add(camera, picture[:, :, 1])
         if log.over:
             log.finish()
         return []
