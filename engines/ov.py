@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -26,10 +27,18 @@ from engines.base import (
 _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
 
+def library() -> Any:
+    """OpenVINO, without its reports to the maker: importing it would else fork a process that tells
+    of every start, over the network, and a fork beside other threads may hang for good."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 def precisions() -> list[Precision]:
     """Precisions this CPU computes in natively."""
-    import openvino as ov
-
+    ov = library()
     able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     names: list[Precision] = ["f32", "bf16", "f16"]
     return [name for name in names if _CAPABILITY[name] in able]
@@ -55,8 +64,7 @@ class OpenVinoEngine:
     backend = "openvino"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        import openvino as ov
-
+        ov = library()
         if options.precision not in precisions():
             raise EngineUnavailableError(
                 f"openvino: this CPU has no native {options.precision}; "

@@ -136,7 +136,7 @@ class Capture:
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
             behind = time.monotonic() - frame.captured_at
-            source.decoding = self.pace.decoding(behind, source.decoding)
+            source.decoding = self.pace.decoding(behind, source.decoding, stats.still)
             if frame.live and frame.pts < offered + self.pace.gap_s:
                 stats.skipped["pace"] += 1
             else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from engines import Engine, EngineOptions, open_engine, warm_up
 from engines.zoo import find
+from pipeline.colour import colour_table
 from pipeline.config import Config
 from pipeline.detect import DetectStage
 from pipeline.garment_types import TypeRefiner
@@ -67,6 +69,7 @@ def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) ->
 
 def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
     """The configured garment parser, warmed up; ``stack`` closes its engine."""
+    colour_table()
 
     def model(name: str) -> Engine:
         engine = stack.enter_context(open_model(config, name))
@@ -84,12 +87,16 @@ def build_stages(
     config: Config, stats: Stats, pace: Pace, stack: ExitStack
 ) -> tuple[list[Stage], DetectStage]:
     """The stages of a run, in order, and the detector among them; ``stack`` closes all engines."""
-    detector, track = open_detector(config, stack, pace), TrackStage(config.track_policy)
+    with ThreadPoolExecutor(1) as pool:  # models are opened side by side
+        parser = pool.submit(open_parser, config, stack) if config.garments.enabled else None
+        detector = open_detector(config, stack, pace)
+        if live_cameras(config):
+            detector.warm_up()
+    track = TrackStage(config.track_policy)
     where = track.where if config.person.parts and detector.canvases else None
     schedule = ScheduleStage(config.skip_policy, stats, pace, config.zones, where)
     stages: list[Stage] = [schedule, detector, track]
-    if config.garments.enabled:
-        parser = open_parser(config, stack)
-        stages.append(GarmentStage(parser, config.garments, config.vote_policy, pace))
+    if parser is not None:
+        stages.append(GarmentStage(parser.result(), config.garments, config.vote_policy, pace))
     stages.append(EventStage(stats))
     return stages, detector

@@ -137,13 +137,14 @@ class Pace:
     def _slice(self) -> float:
         return SLICE * self.policy.latency_s
 
-    def decoding(self, behind_s: float, now: Decoding) -> Decoding:
-        """Which frames of a camera are worth decoding, given what is decoded now and how far the
-        newest lies behind the camera. Key frames only is how one that fell behind catches up."""
+    def decoding(self, behind_s: float, now: Decoding, still: bool = False) -> Decoding:
+        """Which frames of a camera are worth decoding, given what is decoded now, how far the
+        newest lies behind the camera and whether it shows anything moving. Key frames only is how
+        one that fell behind catches up."""
         if behind_s > (CAUGHT_UP_S if now == "key" else BEHIND_S):
             return "key"
         short = self.short >= (THOROUGH if now == "quick" else QUICK)
-        return "quick" if short or self.stretch > 1 else "all"
+        return "quick" if short or still or self.stretch > 1 else "all"
 
     def pause(self, now: float) -> float:
         """Seconds to gather frames before the next round begins."""

@@ -38,6 +38,9 @@ _OUT = "out"
 class Runner:
     """One run: cameras in, results out. Enter to open everything, then ``start`` and ``wait``.
 
+    Cameras are connected while models are opened: some send a picture to begin with only every few
+    seconds.
+
     ``sinks`` are written to besides those of the configuration.
 
     Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
@@ -62,13 +65,18 @@ class Runner:
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
-            live = live_cameras(self.config) > 0
-            sinks = [*open_sinks(self._out, self.config.outputs, live), *self._more_sinks]
+            live = live_cameras(self.config)
+            sinks = [*open_sinks(self._out, self.config.outputs, live > 0), *self._more_sinks]
             self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
+            stack.callback(self.stop)
+            self._connect()
             self._stages, detector = build_stages(self.config, self.stats, self.pace, stack)
             self.running_on = f"{detector.engine.backend}, {detector.engine.precision}"
+            self._outbox.open(_OUT, replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
+            self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
+            self._workers.append(Worker("inference", self._infer, self._ended))
+            self._workers.append(Worker("sink", self._write, self._ended))
             if live:  # cameras do not wait until everything is ready
-                detector.warm_up()
                 self._workers.append(Worker("preparation", detector.prepare, self._ended))
             self._stack = stack.pop_all()
         return self
@@ -77,22 +85,23 @@ class Runner:
         self.stop()
         self._stack.close()
 
-    def start(self) -> None:
-        """Start one thread per camera, one for tagging and one for writing."""
+    def _connect(self) -> None:
+        """Start one thread per camera."""
         admit = threading.BoundedSemaphore(FILES_AT_ONCE)
         turn = threading.BoundedSemaphore(cores() + 1)
-        live = live_cameras(self.config)
-        self._outbox.open(_OUT, replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
-        self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
         for camera in self.config.cameras:
             self._inbox.open(camera.name, replace=is_live(camera.url))
             stats = self.stats.camera(camera.name)
             capture = Capture(camera, self._inbox, stats, self.pace, self._stop, admit, turn)
             self._workers.append(Worker(f"capture {camera.name}", capture.run, self._ended))
-        self._workers.append(Worker("inference", self._infer, self._ended))
-        self._workers.append(Worker("sink", self._write, self._ended))
         for worker in self._workers:
             worker.start()
+
+    def start(self) -> None:
+        """Start tagging and writing."""
+        for worker in self._workers:
+            if worker.ident is None:
+                worker.start()
 
     def stop(self) -> None:
         """Ask everything to end: waiting frames are discarded, tagged ones still written."""

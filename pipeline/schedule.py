@@ -18,6 +18,8 @@ from pipeline.types import Frame, TaggedFrame
 from pipeline.yuv import Window
 from pipeline.zones import Zones
 
+#: Seconds without motion after which a camera counts as still.
+STILL_S = 5.0
 #: A camera's people at a time in stream seconds.
 Where = Callable[[str, float], Sequence[Whereabouts]]
 
@@ -25,11 +27,13 @@ Where = Callable[[str, float], Sequence[Whereabouts]]
 @dataclass(slots=True)
 class _Watch:
     """What is remembered of a camera: its picture when last looked at, when that was, when it was
-    last looked at as a whole, and the cells in which motion does not count."""
+    last looked at as a whole, when something last moved, and the cells in which motion does not
+    count."""
 
     grid: Grid | None = None
     at: float = -inf
     whole_at: float = -inf
+    moved_at: float = -inf
     left_out: npt.NDArray[np.bool_] | None = None
 
 
@@ -83,7 +87,7 @@ class ScheduleStage:
     def _overdue(self, frame: Frame) -> float:
         watch = self._watches.setdefault(frame.source, _Watch())
         if frame.pts < watch.at:  # the stream began anew
-            watch.at = watch.whole_at = -inf
+            watch.at, watch.whole_at, watch.moved_at = -inf, -inf, frame.pts
         return due(self._policy, frame.pts - watch.at, self._stretch(frame))
 
     def _decide(self, tagged: TaggedFrame, overdue: float) -> TaggedFrame:
@@ -95,11 +99,19 @@ class ScheduleStage:
         grid = luma_grid(frame.luma)
         if watch.grid is None or watch.grid.shape != grid.shape:
             watch.left_out = self._zones.get(frame.source, Zones()).left_out(grid.shape)
-            watch.grid, watch.whole_at = grid, -inf
+            watch.grid, watch.whole_at, watch.moved_at = grid, -inf, frame.pts
         windows: tuple[Window, ...] | None = None
+        changed = changed_cells(watch.grid, grid, watch.left_out)
+        moved = np.count_nonzero(changed) >= self._policy.motion * changed.size
+        if moved:
+            watch.moved_at = frame.pts
+        stats.still = frame.pts - watch.moved_at >= STILL_S
         if frame.pts - watch.whole_at < self._policy.refresh_s * self._stretch(frame):
-            changed = changed_cells(watch.grid, grid, watch.left_out)
-            windows = self._changed_windows(frame, changed)
+            if not moved:
+                windows = ()
+            elif self._where is not None:
+                people = self._where(frame.source, frame.pts)
+                windows = windows_to_look_at(changed, people, (frame.width, frame.height))
             if windows == ():
                 stats.skipped["motion"] += 1
                 return replace(tagged, decision="still")
@@ -112,14 +124,3 @@ class ScheduleStage:
         watch.at = frame.pts
         stats.detector_runs += 1
         return replace(tagged, decision="detect", windows=windows)
-
-    def _changed_windows(
-        self, frame: Frame, changed: npt.NDArray[np.bool_]
-    ) -> tuple[Window, ...] | None:
-        """What to look at because it changed: nothing, some windows, or everything (``None``)."""
-        if np.count_nonzero(changed) < self._policy.motion * changed.size:
-            return ()
-        if self._where is None:
-            return None
-        people = self._where(frame.source, frame.pts)
-        return windows_to_look_at(changed, people, (frame.width, frame.height))

@@ -24,7 +24,8 @@ KEPT = 20_000
 
 @dataclass(slots=True)
 class CameraStats:
-    """One camera's counters. ``skipped`` counts detector runs saved, by policy."""
+    """One camera's counters, and whether nothing has moved for some time (``still``). ``skipped``
+    counts detector runs saved, by policy."""
 
     id: str
     state: State = "waiting"
@@ -38,6 +39,7 @@ class CameraStats:
     reconnects: int = 0
     corrupt: int = 0
     people: int = 0
+    still: bool = False
     length_s: float | None = None
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)

@@ -11,7 +11,7 @@ from support import make_frame
 
 from pipeline.clock import SPAN_S, StreamClock
 from pipeline.pace import GATHER_S, MOST_GAP_S, SHARES, Pace, PacePolicy, adjusted
-from pipeline.schedule import ScheduleStage
+from pipeline.schedule import STILL_S, ScheduleStage
 from pipeline.skip import SkipPolicy
 from pipeline.stats import Stats
 from pipeline.types import TaggedFrame
@@ -171,6 +171,20 @@ def test_a_still_camera_is_looked_at_now_and_then_and_a_moving_one_not_slowed():
     found = rounds(["busy", "quiet"], 20, pace, lambda camera, t: camera == "busy")
     assert len(found["quiet"]) == pytest.approx(10, abs=1)
     assert len(found["busy"]) >= 20 * 4.5
+
+
+def test_a_camera_without_motion_is_decoded_quickly_until_something_moves():
+    pace, stats = Pace(POLICY), Stats()
+    stage, still = ScheduleStage(SKIP, stats, pace), []
+    for step in range(300):
+        t = step / 15
+        moving = t < 2 or t > 15
+        frame = make_frame(t, level=40 + 90 * (step % 2) if moving else 100, source="cam")
+        stage([TaggedFrame(replace(frame, live=True))])
+        still.append(stats.camera("cam").still)
+        assert pace.decoding(0, "all", still[-1]) == ("quick" if still[-1] else "all")
+    changes = [step / 15 for step in range(1, 300) if still[step] != still[step - 1]]
+    assert changes == [pytest.approx(2 + STILL_S, abs=0.4), pytest.approx(15, abs=0.4)]
 
 
 def test_recordings_get_every_detection_they_ask_for():

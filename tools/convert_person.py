@@ -90,14 +90,13 @@ def convert(raw: Path, out: Path) -> None:
 
 def check(original: Path, video: Path) -> bool:
     """Compare detections of the shipped model and the original graph, both under OpenVINO."""
-    import openvino as ov
-
     from engines import open_engine
+    from engines.ov import library
     from engines.zoo import find
     from pipeline.postprocess import iou_matrix, ssd_detections
 
     spec = find("person-ssdlite")
-    reference = ov.Core().compile_model(str(original), "CPU")
+    reference = library().Core().compile_model(str(original), "CPU")
     capture = cv2.VideoCapture(str(video))
     worst_iou, worst_score, boxes = 1.0, 0.0, 0
     with open_engine(spec, "openvino") as engine:

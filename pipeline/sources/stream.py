@@ -260,7 +260,7 @@ def rtsp_source(camera: CameraConfig) -> StreamSource:
         "rtsp_transport": camera.transport,
         "timeout": str(int(camera.timeout_s * 1_000_000)),
         "analyzeduration": "1000000",
-        "fflags": f"nobuffer+{_UNPARSED}",
+        "fflags": _UNPARSED,
     }
     return StreamSource(camera, live=True, options=options)
 

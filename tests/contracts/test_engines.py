@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from engines import (
 from engines.anchors import ssd_anchors
 from engines.zoo import MODELS, find
 
+ROOT = Path(__file__).parents[2]
 HERE = [name for name, version in available().items() if version]
 
 
@@ -168,6 +172,16 @@ def test_precision_the_cpu_lacks_is_refused_not_replaced(backend):
         else:
             with pytest.raises(EngineUnavailableError, match=precision):
                 open_engine(find("person-ssdlite"), backend, EngineOptions(precision=precision))
+
+
+def test_an_engine_reports_nothing_to_its_maker(backend, tmp_path):
+    """OpenVINO would leave a client id in the home folder and start a process that sends it."""
+    code = "from engines import *; from engines.zoo import find; open_engine(find(%r), %r)"
+    home = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-c", code % ("person-store", backend)], env=home, cwd=ROOT, check=True
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_and_missing_engines_say_what_to_do(monkeypatch):

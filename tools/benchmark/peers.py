@@ -24,13 +24,14 @@ WARM_UP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """How to run one: its script, what it needs installed (nothing: our own environment)."""
+    """How to run one: its script, what it needs installed (nothing: our own environment), and the
+    interpreter: that of its environment is made with ``base``."""
 
     script: str
     packages: tuple[str, ...] = ()
     python: str = ""
+    base: str = sys.executable
     options: tuple[str, ...] = ()
-    most_cameras: int = 1000
 
     def interpreter(self, name: str) -> tuple[str, list[str]]:
         """The Python to use, its environment made if need be, and folders it looks for modules in
@@ -43,7 +44,7 @@ class Peer:
         folder = FOLDER / name
         if not (folder / "ready").exists():
             print(f"making an environment for {name}", file=sys.stderr)
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            subprocess.run([self.base, "-m", "venv", folder], check=True)
             pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
             subprocess.run([*pip, *self.packages, "openvino"], check=True)
             (folder / "ready").touch()
@@ -57,6 +58,7 @@ PEERS = {
     "GStreamer appsink": Peer("gstreamer.py", python=SYSTEM_PYTHON),
     "streamvision": Peer("streamvision_run.py", ("streamvision", "onnxruntime")),
     "trio-retina": Peer("trio_retina_run.py", ("trio-retina[video]",)),
+    "mesopic": Peer("mesopic_run.py", ("mesopic",), base="python3.12"),
     "Roboflow inference": Peer(
         "streamvision_run.py", ("torch==2.13.0", "inference"), options=("--inference",)
     ),
