@@ -118,7 +118,9 @@ class GarmentConfig(_Section):
     photo_share: Share = Field(
         0.5, description="on still pictures: people under this share of the tallest are passers-by"
     )
-    refresh_s: Seconds = Field(3.0, description="tags older than this are looked at again")
+    refresh_s: Seconds = Field(
+        3.0, description="tags older than this are looked at again, if somebody stands still later"
+    )
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
     settle_looks: int = Field(8, ge=1, le=1000, description="first looks at a person")
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")

@@ -18,7 +18,7 @@ from pipeline.config import GarmentConfig
 from pipeline.crop import person_window, quality
 from pipeline.garment_types import TypeRefiner
 from pipeline.pace import Pace
-from pipeline.postprocess import around, cells_of, large_pieces, mask_box
+from pipeline.postprocess import around, cells_of, iou_matrix, large_pieces, mask_box
 from pipeline.types import Box, Frame, Level, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import Rgb
@@ -133,6 +133,9 @@ class _Crop:
         return mask_box(self._parsing.window, mask), colours, more
 
 
+#: Overlap with the box last looked at from which somebody has not moved, and how much longer their
+#: tags stay fresh then: the same picture says the same.
+STANDING, PATIENCE = 0.85, 4.0
 #: Need of somebody of whom nothing is said yet.
 _SILENT = 1e6
 
@@ -142,6 +145,7 @@ class _Look:
     """What is known about one track's crops."""
 
     vote: TrackVote
+    box: Box
     best: float = 0.0
     at: float = float("-inf")
     tags: tuple[Tag, ...] = field(default=())
@@ -222,15 +226,18 @@ class GarmentStage:
         if look is None or (looks < settings.settle_looks and age >= settings.settle_s):
             silent = looks < self._vote.looks
             return _SILENT + looks if silent else 1.0 + settings.settle_looks - looks
+        stale = age / settings.refresh_s
+        if stale >= 1 and iou_matrix([track.box], [look.box])[0, 0] > STANDING:
+            stale /= PATIENCE
         better = track.quality / max(settings.better * look.best, 1e-6)
-        return max(age / settings.refresh_s, min(better, _SILENT - 1))
+        return max(stale, min(better, _SILENT - 1))
 
     def _record(self, frame: Frame, track: Track, evidence: tuple[Tag, ...]) -> bool:
         """Count one crop; whether it is the track's best so far."""
         key = (frame.source, track.id)
-        look = self._looks.setdefault(key, _Look(TrackVote(self._vote)))
+        look = self._looks.setdefault(key, _Look(TrackVote(self._vote), track.box))
         look.vote.add(evidence, max(track.quality, 1.0))
-        look.at = frame.pts
+        look.at, look.box = frame.pts, track.box
         look.tags = tuple(replace(tag, track_id=track.id) for tag in look.vote.result())
         better = track.quality > look.best
         look.best = max(look.best, track.quality)

@@ -14,6 +14,7 @@ from support import CLIP, free_port, wait_until
 from pipeline.capture import backoff_s
 from pipeline.config import CameraConfig, Config, OutputConfig, PaceConfig
 from pipeline.runner import Runner
+from pipeline.sources import open_source
 
 pytestmark = pytest.mark.rtsp
 
@@ -166,6 +167,11 @@ def test_several_mounts_at_once(rtsp, tmp_path):
     for camera in everyone:
         assert camera.decoded >= camera.analysed
         assert camera.decoded == camera.analysed + camera.dropped
+
+
+def test_the_picture_a_camera_begins_with_is_the_first_one_seen(rtsp):
+    with open_source(CameraConfig(url=rtsp().url())) as source:
+        assert next(iter(source)).pts < 0.1, "the next key frame is seconds away"
 
 
 def test_stopping_while_a_camera_is_silent_takes_no_longer(tmp_path):

@@ -11,12 +11,38 @@ from support import make_frame
 from engines.zoo import Label
 from pipeline.attributes import attributes, body_of, hem, sleeve
 from pipeline.colour import NAMES, colour_map, colour_names, colour_table
+from pipeline.config import GarmentConfig
+from pipeline.garments import GarmentStage
 from pipeline.stages import EventStage
 from pipeline.stats import Stats
 from pipeline.types import Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 
 BOX = (0.0, 0.0, 10.0, 10.0)
+
+
+class Counting:
+    """A parser that finds nothing and counts the crops it was given."""
+
+    def __init__(self):
+        self.crops = 0
+
+    def parse(self, people):
+        self.crops += len(people)
+        return [(None, ()) for _ in people]
+
+
+@pytest.mark.parametrize(("step", "least", "most"), [(0.0, 11, 13), (40.0, 26, 29)])
+def test_people_who_stand_still_are_looked_at_less_often(step, least, most):
+    """Eight first looks, then one every 3 s of those who walk and every 12 s of the others."""
+    parser = Counting()
+    stage = GarmentStage(parser, GarmentConfig(), VotePolicy())
+    for i in range(300):
+        x = 100 + step * (i % 20)
+        track = Track(1, (x, 100.0, x + 60, 280.0), 0.9, 0.0)
+        frame = make_frame(i * 0.2, size=(1280, 720))
+        stage([TaggedFrame(frame, tracks=(track,), decision="detect")])
+    assert least <= parser.crops <= most
 
 
 @pytest.mark.parametrize(
