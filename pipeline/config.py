@@ -95,7 +95,9 @@ class PersonConfig(_Section):
         0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
     )
     interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
-    refresh_s: Seconds = Field(4.0, description="longest time between looks at the whole picture")
+    refresh_s: Seconds = Field(
+        4.0, description="longest time between looks at the whole picture, if nothing moves longer"
+    )
     parts: bool = Field(True, description="between those, only what changed is looked at")
 
 

@@ -18,8 +18,9 @@ from pipeline.types import Frame, TaggedFrame
 from pipeline.yuv import Window
 from pipeline.zones import Zones
 
-#: Seconds without motion after which a camera counts as still.
-STILL_S = 5.0
+#: Seconds without motion after which a camera counts as still, and how much longer it may go on
+#: without a look then.
+STILL_S, PATIENCE = 5.0, 4.0
 #: A camera's people at a time in stream seconds.
 Where = Callable[[str, float], Sequence[Whereabouts]]
 
@@ -106,7 +107,8 @@ class ScheduleStage:
         if moved:
             watch.moved_at = frame.pts
         stats.still = frame.pts - watch.moved_at >= STILL_S
-        if frame.pts - watch.whole_at < self._policy.refresh_s * self._stretch(frame):
+        refresh_s = self._policy.refresh_s * (PATIENCE if stats.still else 1.0)
+        if frame.pts - watch.whole_at < refresh_s * self._stretch(frame):
             if not moved:
                 windows = ()
             elif self._where is not None:
