@@ -19,7 +19,7 @@ from pipeline.pace import Pace
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
-KEPT = 20_000
+KEPT = 5_000
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import argparse
 import resource
 import tempfile
 import time
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,9 @@ from pipeline.config_file import load
 from pipeline.runner import Runner
 from pipeline.types import TaggedFrame
 
-#: Seconds in which cameras connect and the pace settles, left out of all figures.
-WARM_UP_S = 10.0
+#: Seconds in which cameras connect and the pace settles, left out of all figures, and after which
+#: every buffer has had its size.
+WARM_UP_S, GROWN_S = 10.0, 60.0
 
 
 @dataclass(slots=True)
@@ -29,7 +31,8 @@ class Watcher(Listener):
     """A sink that notes when results come and how old they are by the cameras' own clock."""
 
     since: float = float("inf")
-    ages: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    #: Times and ages in turn, compact: what is measured must not grow by being measured.
+    ages: dict[str, array[float]] = field(default_factory=lambda: defaultdict(lambda: array("d")))
     detections: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     tagged: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
@@ -37,7 +40,7 @@ class Watcher(Listener):
         frame, now = tagged.frame, time.time()
         if now < self.since or frame.camera_utc is None:
             return
-        self.ages[frame.source].append((now, now - frame.camera_utc))
+        self.ages[frame.source].extend((now, now - frame.camera_utc))
         self.detections[frame.source] += tagged.decision == "detect"
         self.tagged[frame.source] |= {track.id for track in tagged.tracks if track.tags}
 
@@ -59,9 +62,11 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
     with Runner(config, out, (watcher,)) as runner:
         runner.start()
         time.sleep(WARM_UP_S)
-        watcher.since, began, spent, memory = time.time(), time.monotonic(), cpu_s(), resident_mb()
+        watcher.since, began, spent = time.time(), time.monotonic(), cpu_s()
         decoded = sum(camera.decoded for camera in runner.stats.cameras.values())
-        time.sleep(seconds)
+        time.sleep(min(GROWN_S, seconds / 2))
+        memory = resident_mb()
+        time.sleep(max(seconds - GROWN_S, seconds / 2))
         passed = time.monotonic() - began
         decoded = sum(camera.decoded for camera in runner.stats.cameras.values()) - decoded
         cores, after = (cpu_s() - spent) / passed, resident_mb()
@@ -69,7 +74,7 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
         runner.stop()
         runner.wait()
     names = [camera.name for camera in config.cameras]
-    ages = {name: np.array(watcher.ages[name]).reshape(-1, 2) for name in names}
+    ages = {name: np.array(watcher.ages[name], float).reshape(-1, 2) for name in names}
     every = np.concatenate([a[:, 1] for a in ages.values()])
     if not len(every):
         raise SystemExit("no results: none of the cameras was up")

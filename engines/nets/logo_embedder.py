@@ -1,0 +1,39 @@
+"""Embeds a picture of a brand mark: the same mark close together, on whatever it is printed."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
+
+#: Side of the square input in pixels, and length of an embedding.
+SIDE, LENGTH = 96, 192
+
+
+class LogoEmbedder(nn.Module):
+    """EfficientNet-Lite0 with a linear projection of its pooled features.
+
+    ``forward`` takes normalised RGB float32 (N, 3, H, W) and returns unit vectors (N, LENGTH).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite0()
+        self.project = nn.Linear(EMBEDDING, LENGTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(self.project(self.backbone.embed(self.backbone(x)[-1])), dim=1)
+
+
+class ExportedEmbedder(nn.Module):
+    """The network as engines see it: ``images`` uint8 RGB (N, H, W, 3) in, ``embeddings`` float32
+    (N, LENGTH), unit vectors, out."""
+
+    def __init__(self, net: LogoEmbedder) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.net(normalise(images))
+        return embeddings
