@@ -1,4 +1,4 @@
-"""Train the logo models and write their ONNX files.
+"""Train the logo models, detector and embedder, and write their ONNX files.
 
     npm pack simple-icons && tar xzf simple-icons-*.tgz
     python tools/train_logos.py embed --icons package --data ../shared/data
@@ -12,6 +12,8 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +22,33 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from train_garments import imagenet_weights
 
+from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
-from engines.training import logo_embedding
+from engines.training import logo_detection, logo_embedding
+from engines.training.detection_figures import curve
 from engines.training.garment_data import Image, read_rgb
-from engines.training.logo_embedding import top1
+from engines.training.garments import load_split
 from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_scenes import Material
 
-#: Steps between two checkpoints.
-SAVED_EVERY = 250
+#: Steps between two checkpoints, and between two looks at other brands.
+SAVED_EVERY, REPORTED_EVERY = 100, 500
+#: Categories of what marks are not printed on.
+BARE = ("shoe", "glasses", "belt", "sock", "tights, stockings", "watch")
+Trainer = logo_embedding.Trainer | logo_detection.Trainer
 #: Photos of single garments whose cloth is printed on: so many for training, others to validate.
 FABRICS, HELD_FABRICS = 1500, 300
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("embed",))
+    parser.add_argument("kind", choices=("embed", "detect"))
     parser.add_argument("--icons", type=Path, required=True, help="the unpacked npm package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("engines/weights"))
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
-    parser.add_argument("--steps", type=int, default=logo_embedding.Recipe().steps)
-    parser.add_argument("--seed", type=int, default=logo_embedding.Recipe().seed)
+    parser.add_argument("--steps", type=int, help="other than the recipe says")
+    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
@@ -52,52 +60,96 @@ def fabrics(data: Path, seed: int) -> tuple[list[Image], list[Image]]:
     return photos[HELD_FABRICS:], photos[:HELD_FABRICS]
 
 
-def report(trainer: logo_embedding.Trainer, brands: list[Brand], held: list[Image]) -> str:
-    """Top-1 among brands never seen, for large and for small marks."""
-    found = {}
-    for low, high in ((48, 110), (24, 48)):
-        sides = (float(low), float(high))
-        found[f"{low} to {high} px"] = top1(trainer.average, brands, held, sides, 800, 1)
-    return ", ".join(f"{name} {share:.3f}" for name, share in found.items())
+def cloth_labels(root: Path, names: list[str]) -> list[int]:
+    """Labels of the street photos on which marks can be printed."""
+    mapping = json.loads((root / "fashionpedia_map.json").read_text())
+    return [i for i, name in enumerate(names) if mapping[name] and mapping[name] not in BARE]
 
 
-def train(
-    trainer: logo_embedding.Trainer, checkpoint: Path, brands: list[Brand], held: list[Image],
-    console: Console,
-) -> None:  # fmt: skip
+def embedder(
+    args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]
+) -> tuple[logo_embedding.Trainer, Callable[[], str]]:
+    """The embedder's training, and what is reported now and then: top-1 among brands it never
+    saw, for large and for small marks."""
+    cloth, other = fabrics(args.data, args.seed)
+    recipe = logo_embedding.Recipe(seed=args.seed)
+    recipe = replace(recipe, steps=args.steps or recipe.steps)
+    trainer = logo_embedding.Trainer(brands, cloth, imagenet_weights(), recipe)
+
+    def report() -> str:
+        found = {}
+        for low, high in ((48, 110), (24, 48)):
+            sides = (float(low), float(high))
+            found[f"{low} to {high} px"] = logo_embedding.top1(
+                trainer.average, held, other, sides, 800, 1
+            )
+        trainer.net.train()
+        return ", ".join(f"{name} {share:.3f}" for name, share in found.items())
+
+    return trainer, report
+
+
+def detector(
+    args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]
+) -> tuple[logo_detection.Trainer, Callable[[], str]]:
+    """The detector's training, and what is reported now and then: AP50 on scenes of other photos,
+    cloths and brands, and the recall of small marks."""
+    root = args.data / "street_fashion"
+    photos, held_photos, names = load_split(root, args.seed)
+    cloth, other = fabrics(args.data, args.seed)
+    labels = cloth_labels(root, names)
+    recipe = logo_detection.Recipe(seed=args.seed)
+    recipe = replace(recipe, steps=args.steps or recipe.steps)
+    material = Material(photos, labels, cloth, brands)
+    trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
+    unseen = Material(held_photos, labels, other, held)
+    scenes = [unseen.scene(np.random.default_rng((7, i))) for i in range(250)]
+
+    def report() -> str:
+        looks = logo_detection.looks(trainer.average, scenes)
+        whole = curve(looks)
+        _, least = whole.recall_at(0.9)
+        small = [logo_detection.of_size(look, 16, 32) for look in looks]
+        recall = logo_detection.recall(small, least)
+        trainer.net.train()
+        precision = whole.average_precision()
+        return f"AP50 {precision:.3f}, recall of 16 to 32 px at precision 0.9 {recall:.3f}"
+
+    return trainer, report
+
+
+def train(trainer: Trainer, checkpoint: Path, report: Callable[[], str], console: Console) -> None:
     """Run the steps that are left, saving and validating now and then."""
     if checkpoint.exists():
         trainer.resume(checkpoint)
         console.print(f"{checkpoint}: continuing after step {trainer.done}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(checkpoint.stem, total=trainer.recipe.steps, completed=trainer.done)
+        total = trainer.recipe.steps
+        task = bar.add_task(checkpoint.stem, total=total, completed=trainer.done)
         losses: list[float] = []
         for loss in trainer.run():
             losses.append(loss)
             bar.update(task, advance=1)
-            if trainer.done % SAVED_EVERY == 0:
+            if trainer.done % SAVED_EVERY == 0 or trainer.done == total:
                 trainer.save(checkpoint)
                 line = f"step {trainer.done}: loss {np.mean(losses):.3f}"
-                if trainer.done % (4 * SAVED_EVERY) == 0:
-                    line += f", top-1 among {len(brands)}: {report(trainer, brands, held)}"
-                    trainer.net.train()
+                if trainer.done % REPORTED_EVERY == 0 or trainer.done == total:
+                    line += f"; {report()}"
                 bar.console.print(line)
                 losses.clear()
-    trainer.save(checkpoint)
 
 
-def export(trainer: logo_embedding.Trainer, out: Path) -> None:
-    """Write the embedder."""
-    net = trainer.average.eval().to(memory_format=torch.contiguous_format)
+def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], out: Path) -> None:
+    """Write a model's ONNX file, free in its batch."""
     out.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
-        ExportedEmbedder(net).eval(),
-        (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
+        model.eval(),
+        (torch.zeros(2, size[1], size[0], 3, dtype=torch.uint8),),
         str(out / "model.onnx"),
         input_names=["images"],
-        output_names=["embeddings"],
-        dynamic_axes={"images": {0: "batch"}, "embeddings": {0: "batch"}},
+        output_names=outputs,
+        dynamic_axes={name: {0: "batch"} for name in ("images", *outputs)},
         opset_version=17,
         dynamo=False,
     )
@@ -114,17 +166,18 @@ def main() -> int:
             return 2
     args.checkpoints.mkdir(parents=True, exist_ok=True)
     every = without_twins(load_brands(args.icons, args.checkpoints / "marks.npz"))
-    brands, validation, test = split_brands(every, args.seed)
-    names = {"train": brands, "validation": validation, "test": test}
-    (args.checkpoints / "brands.json").write_text(
-        json.dumps({part: [b.name for b in some] for part, some in names.items()})
-    )
-    cloth, held = fabrics(args.data, args.seed)
+    brands, validation, _ = split_brands(every, args.seed)
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
-    recipe = logo_embedding.Recipe(steps=args.steps, seed=args.seed)
-    trainer = logo_embedding.Trainer(brands, cloth, imagenet_weights(), recipe)
-    train(trainer, args.checkpoints / "logo_embedder.pt", validation, held, console)
-    export(trainer, args.out / "logo-embedder-lite0")
+    make = embedder if args.kind == "embed" else detector
+    trainer, report = make(args, brands, validation)
+    train(trainer, args.checkpoints / f"logo_{args.kind}.pt", report, console)
+    net = trainer.average.eval().to(memory_format=torch.contiguous_format)
+    if args.kind == "embed":
+        export(
+            ExportedEmbedder(net), (SIDE, SIDE), ["embeddings"], args.out / "logo-embedder-lite0"
+        )
+    else:
+        export(ExportedDetector(net), SIZE, ["boxes", "scores"], args.out / "logo-detector-lite0")
     return 0
 
 

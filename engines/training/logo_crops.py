@@ -171,7 +171,7 @@ def seen(image: F32, rng: Rng, detail: float) -> Image:
     if blur > 0.3:
         out = cv2.GaussianBlur(out, (0, 0), blur)
     if rng.random() < 0.2:
-        length = int(min(rng.integers(2, 6), max(detail / 10, 1)))
+        length = min(int(rng.integers(2, 6)), max(int(detail / 10), 1))
         out = cv2.blur(out, (length, 1) if rng.random() < 0.7 else (1, length))
     if rng.random() < 0.15:
         out = out * rng.uniform(0.3, 0.6)

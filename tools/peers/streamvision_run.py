@@ -8,7 +8,19 @@ package = "inference" if "--inference" in sys.argv else "streamvision"
 sys.argv = [arg for arg in sys.argv if arg != "--inference"]
 from job import Log, arguments, job  # noqa: E402
 
+#: Operators of torchvision, which its PyPI build brings for CUDA only; nothing here uses them, but
+#: the package does not start without.
+OPERATORS = (
+    "nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d"
+)  # fmt: skip
+
 if package == "inference":
+    import torch
+
+    absent = torch.library.Library("torchvision", "DEF")
+    for operator in OPERATORS:
+        absent.define(f"{operator}(Tensor x) -> Tensor")
+        absent.define(f"_{operator}_backward(Tensor x) -> Tensor")
     from inference import InferencePipeline
 else:
     from streamvision.stream.pipeline import InferencePipeline

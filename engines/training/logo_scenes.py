@@ -1,0 +1,233 @@
+"""People who wear marks, composed: what the logo detector learns from.
+
+Marks are printed on the garments of street photos, where their masks say cloth is, and on photos of
+single garments; prints of text, patterns and shapes, which are no marks, as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.nets.logo_detector import SIZE
+from engines.training.garment_data import Image, Photo, Rng, crop_window, jitter_box, person_box
+from engines.training.logo_crops import F32, F64, Print, ground, lay, printed, seen, warped
+from engines.training.logo_marks import Brand
+
+#: Longer side in pixels of the input of the marks printed.
+LEAST_SIDE, MOST_SIDE = 12.0, 90.0
+#: Share of a mark that must be on its garment, and be seen, for it to be wanted.
+LEAST_SEEN = 0.55
+#: Marks whose longer side is less are neither wanted nor punished.
+LEAST_WANTED = 10.0
+#: Mean change of the picture under a mark, of 255, from which it can be seen.
+CONTRAST = 30.0
+_FONTS = (0, 1, 2, 3, 4, 5, 6, 7, 16 | 0, 16 | 3)
+_LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A person crop (H, W, 3) uint8 RGB of the detector's size, the marks on it (n, 4) xyxy, their
+    brands (n,), and boxes (k, 4) that count neither way."""
+
+    rgb: Image
+    marks: F64
+    brands: tuple[int, ...]
+    ignore: F64
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What marks are printed on: a picture of the detector's size and where its cloth is."""
+
+    rgb: Image
+    cloth: npt.NDArray[np.bool_]
+
+
+def street(photo: Photo, cloth: Sequence[int], rng: Rng) -> Stage:
+    """A person of a street photo as a detector crops them; labels ``cloth`` can be printed on."""
+    width, height = SIZE
+    window = crop_window(jitter_box(person_box(photo.mask), rng))
+    scale = np.array([width, height]) / (window[2:] - window[:2])
+    matrix = np.array([[scale[0], 0, 0], [0, scale[1], 0]])
+    matrix[:, 2] = (0.5 - window[:2]) * scale - 0.5
+    rgb = photo.rgb
+    if scale[0] < 0.7:
+        rgb = np.asarray(cv2.blur(rgb, (round(1 / scale[0]),) * 2), np.uint8)
+    image = cv2.warpAffine(rgb, matrix, SIZE, borderValue=(127, 127, 127))
+    mask = cv2.warpAffine(photo.mask, matrix, SIZE, flags=cv2.INTER_NEAREST, borderValue=(255,))
+    found = np.isin(mask, list(cloth))
+    if rng.random() < 0.5:
+        image, found = image[:, ::-1], found[:, ::-1]
+    return Stage(np.ascontiguousarray(image), np.ascontiguousarray(found))
+
+
+def single(fabrics: list[Image], rng: Rng) -> Stage:
+    """A photo of one garment, cut to fill the picture; all but its edges can be printed on."""
+    width, height = SIZE
+    photo = fabrics[rng.integers(len(fabrics))]
+    scale = max(width / photo.shape[1], height / photo.shape[0]) * rng.uniform(1.0, 1.6)
+    large = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    x = int(rng.integers(0, large.shape[1] - width + 1))
+    y = int(rng.integers(0, large.shape[0] - height + 1))
+    cloth = np.zeros((height, width), bool)
+    cloth[height // 6 : -height // 6, width // 6 : -width // 6] = True
+    return Stage(np.ascontiguousarray(large[y : y + height, x : x + width]), cloth)
+
+
+def board(fabrics: list[Image], rng: Rng) -> Stage:
+    """A wall, a sign, a box or a bag: plain, striped or of any cloth."""
+    image = ground(fabrics, *SIZE, rng).astype(np.uint8)
+    return Stage(image, np.ones(image.shape[:2], bool))
+
+
+def _text(rng: Rng, side: float) -> F32:
+    """Coverage of some lines of letters: a print that is no mark."""
+    lines = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.25, 0.3, 0.2]))
+    letters = int(rng.integers(2, 14))
+    font = int(rng.choice(_FONTS))
+    height = 40
+    canvas = np.zeros((height * lines + 20, 30 * letters + 20), np.uint8)
+    for line in range(lines):
+        text = "".join(rng.choice(list(_LETTERS + "  "), letters))
+        cv2.putText(
+            canvas, text, (8, height * (line + 1) - 4), font, 1.0, 255, int(rng.integers(1, 5))
+        )
+    ys, xs = np.nonzero(canvas)
+    if not len(xs):
+        return np.zeros((8, 8), np.float32)
+    canvas = canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+    scale = side / max(canvas.shape)
+    size = (max(round(canvas.shape[1] * scale), 2), max(round(canvas.shape[0] * scale), 2))
+    small = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(small / np.float32(255))
+
+
+def _pattern(rng: Rng, side: float) -> F32:
+    """Coverage of dots, checks, stripes or a plain shape: a print that is no mark."""
+    n = max(round(side), 6)
+    ys, xs = np.mgrid[:n, :n].astype(np.float32)
+    kind = rng.integers(5)
+    step = max(rng.uniform(0.08, 0.35) * n, 3.0)
+    if kind == 0:
+        plane = (np.hypot(xs % step - step / 2, ys % step - step / 2) < step * 0.3).astype(float)
+    elif kind == 1:
+        plane = ((xs // step + ys // step) % 2).astype(float)
+    elif kind == 2:
+        plane = ((xs + ys * rng.uniform(-1, 1)) % step < step / 2).astype(float)
+    elif kind == 3:
+        plane = np.ones((max(n // int(rng.integers(1, 9)), 2), n))
+    else:
+        plane = (np.hypot(xs - n / 2, ys - n / 2) < n / 2).astype(float)
+    return np.asarray(plane, np.float32)
+
+
+def _spot(cloth: npt.NDArray[np.bool_], rng: Rng) -> tuple[int, int] | None:
+    ys, xs = np.nonzero(cloth)
+    if not len(xs):
+        return None
+    i = int(rng.integers(len(xs)))
+    return int(xs[i]), int(ys[i])
+
+
+def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng) -> Print:
+    """Something to print there: a brand's mark, or text or a pattern."""
+    side = float(np.exp(rng.uniform(np.log(LEAST_SIDE), np.log(MOST_SIDE))))
+    x, y = spot
+    reach = max(int(side / 2), 4)
+    near = image[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
+    level = near.mean(axis=(0, 1)).astype(np.float32)
+    if brand is not None:
+        return printed(brand, side, level, rng)
+    plane = _text(rng, 1.6 * side) if rng.random() < 0.6 else _pattern(rng, side)
+    light = float(level.mean()) < 128 if rng.random() < 0.8 else rng.random() < 0.5
+    colour = rng.uniform(130, 255, 3) if light else rng.uniform(0, 110, 3)
+    return Print(np.pad(plane, 2), colour.astype(np.float32))
+
+
+def _laid(
+    image: F32, cloth: npt.NDArray[np.bool_], brand: Brand | None, rng: Rng
+) -> tuple[F64, bool] | None:
+    """Print somewhere on the cloth, in place, and only there: the box of what shows, and whether
+    it shows well."""
+    spot = _spot(cloth, rng)
+    if spot is None:
+        return None
+    mark = _print(image, spot, brand, rng)
+    planes, box = warped([mark.cover] if mark.patch is None else [mark.cover, mark.patch], rng)
+    x, y = (round(c - (a + b) / 2) for c, a, b in zip(spot, box[:2], box[2:], strict=True))
+    height, width = planes[0].shape
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + width, cloth.shape[1]), min(y + height, cloth.shape[0])
+    if x1 <= x0 or y1 <= y0:
+        return None
+    part = np.s_[y0:y1, x0:x1]
+    here = np.zeros((height, width), np.float32)
+    here[y0 - y : y1 - y, x0 - x : x1 - x] = cloth[part]
+    whole = float(planes[-1].sum())
+    planes = [plane * here for plane in planes]
+    before = image[part].copy()
+    lay(image, mark, planes, x, y, rng)
+    ys, xs = np.nonzero(planes[-1] > 0.3)
+    if not len(xs):
+        return None
+    shown = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+    covered = planes[-1][y0 - y : y1 - y, x0 - x : x1 - x] > 0.5
+    change = np.abs(image[part] - before).max(axis=2)[covered]
+    clear = len(change) > 0 and float(change.mean()) >= CONTRAST
+    large = max(shown[2:] - shown[:2]) >= LEAST_WANTED
+    well = clear and large and float(planes[-1].sum()) >= LEAST_SEEN * whole
+    return shown + np.array([x, y, x, y]), bool(well)
+
+
+def compose(stage: Stage, brands: Sequence[Brand], rng: Rng, most: int = 3) -> Scene:
+    """A scene with up to ``most`` marks, and prints that are none, on a stage."""
+    image = stage.rgb.astype(np.float32)
+    free = stage.cloth.copy()
+    marks: list[F64] = []
+    ignore: list[F64] = []
+    owners: list[int] = []
+    count = int(rng.choice([0, 1, 2, most], p=[0.15, 0.5, 0.25, 0.1]))
+    wrong = int(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15]))
+    for real in rng.permutation([True] * count + [False] * wrong).tolist():
+        owner = int(rng.integers(len(brands)))
+        laid = _laid(image, free, brands[owner] if real else None, rng)
+        if laid is None:
+            continue
+        box, well = laid
+        x0, y0, x1, y1 = (int(v) for v in box)
+        free[max(y0 - 4, 0) : y1 + 4, max(x0 - 4, 0) : x1 + 4] = False
+        if real and well:
+            marks.append(box)
+            owners.append(owner)
+        elif real:
+            ignore.append(box)
+    picture = seen(image, rng, 40.0)
+    boxes = [np.array(some).reshape(-1, 4) for some in (marks, ignore)]
+    return Scene(picture, boxes[0], tuple(owners), boxes[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What scenes are made of."""
+
+    photos: Sequence[Photo]
+    cloth: Sequence[int]
+    fabrics: list[Image]
+    brands: Sequence[Brand]
+
+    def scene(self, rng: Rng) -> Scene:
+        """One scene: most often a person, else a garment or a board."""
+        pick = rng.random()
+        if pick < 0.65:
+            stage = street(self.photos[int(rng.integers(len(self.photos)))], self.cloth, rng)
+        elif pick < 0.85:
+            stage = single(self.fabrics, rng)
+        else:
+            stage = board(self.fabrics, rng)
+        return compose(stage, self.brands, rng)
