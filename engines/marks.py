@@ -1,4 +1,4 @@
-"""Pictures of brand marks, from files nobody has checked: SVG, PNG, JPEG, WebP.
+"""Pictures of brand marks, from files nobody has checked: SVG, PNG, JPEG.
 
 SVG is drawn by resvg, which runs no script and fetches nothing; a file that asks for either, or for
 other files, is refused all the same: it would not look as its maker meant.
@@ -82,12 +82,14 @@ def _drawn(content: bytes) -> Rgba:
 
 
 def _decoded(content: bytes) -> Rgba:
-    size = _declared(content)
-    if size[0] * size[1] > MOST_PIXELS:
-        raise MarkError(f"{size[0]} x {size[1]} pixels are too many; export it smaller")
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    width, height = _declared(content)
+    if width * height > MOST_PIXELS:
+        raise MarkError(f"{width} x {height} pixels are too many; export it smaller")
+    picture = None
+    if width * height:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:
-        raise MarkError("no picture that can be read; use SVG, PNG, JPEG or WebP")
+        raise MarkError("no picture that can be read; use SVG, PNG or JPEG")
     if picture.dtype == np.uint16:
         picture = (picture >> 8).astype(np.uint8)
     if picture.dtype != np.uint8:
@@ -100,9 +102,17 @@ def _decoded(content: bytes) -> Rgba:
 
 
 def _declared(content: bytes) -> tuple[int, int]:
-    """Width and height a PNG says it has, before its pixels are unpacked; else nothing."""
-    if content.startswith(b"\x89PNG") and len(content) >= 24:
+    """Width and height a picture says it has, before its pixels are unpacked; nothing if it is
+    neither PNG nor JPEG."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    at = 2 if content.startswith(b"\xff\xd8") else len(content)
+    while at + 9 <= len(content) and content[at] == 0xFF:  # JPEG: from segment to segment
+        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = content[at + 5 : at + 7], content[at + 7 : at + 9]
+            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
+        at += 2 + length
     return 0, 0
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,18 +25,13 @@ from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
-from engines.training.garment_data import Image, read_rgb
 from engines.training.garments import load_split
 from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
-from engines.training.logo_scenes import Material
+from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
-#: Categories of what marks are not printed on.
-BARE = ("shoe", "glasses", "belt", "sock", "tights, stockings", "watch")
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
-#: Photos of single garments whose cloth is printed on: so many for training, others to validate.
-FABRICS, HELD_FABRICS = 1500, 300
 
 
 def arguments() -> argparse.Namespace:
@@ -52,26 +46,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fabrics(data: Path, seed: int) -> tuple[list[Image], list[Image]]:
-    """Photos of garments to print on, for training and for validation."""
-    paths = sorted((data / "clothing" / "images").iterdir())
-    order = np.random.default_rng(seed).permutation(len(paths))[: FABRICS + HELD_FABRICS]
-    photos = [photo for i in order if (photo := read_rgb(paths[i])) is not None]
-    return photos[HELD_FABRICS:], photos[:HELD_FABRICS]
-
-
-def cloth_labels(root: Path, names: list[str]) -> list[int]:
-    """Labels of the street photos on which marks can be printed."""
-    mapping = json.loads((root / "fashionpedia_map.json").read_text())
-    return [i for i, name in enumerate(names) if mapping[name] and mapping[name] not in BARE]
-
-
 def embedder(
     args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]
 ) -> tuple[logo_embedding.Trainer, Callable[[], str]]:
     """The embedder's training, and what is reported now and then: top-1 among brands it never
     saw, for large and for small marks."""
-    cloth, other = fabrics(args.data, args.seed)
+    cloth, other = load_fabrics(args.data, args.seed)
     recipe = logo_embedding.Recipe(seed=args.seed)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     trainer = logo_embedding.Trainer(brands, cloth, imagenet_weights(), recipe)
@@ -96,7 +76,7 @@ def detector(
     cloths and brands, and the recall of small marks."""
     root = args.data / "street_fashion"
     photos, held_photos, names = load_split(root, args.seed)
-    cloth, other = fabrics(args.data, args.seed)
+    cloth, other = load_fabrics(args.data, args.seed)
     labels = cloth_labels(root, names)
     recipe = logo_detection.Recipe(seed=args.seed)
     recipe = replace(recipe, steps=args.steps or recipe.steps)

@@ -31,7 +31,7 @@ LEAST_SIDE, MOST_SIDE = 18.0, 110.0
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 6000
+    steps: int = 4000
     batch: int = 64
     clean: float = 0.15
     lr: float = 2e-3
@@ -41,6 +41,7 @@ class Recipe:
     scale: float = 22.0
     margin: float = 0.12
     ema: float = 0.998
+    frozen_blocks: int = 3
     seed: int = 0
     threads: int = 2
 
@@ -68,12 +69,14 @@ class Trainer:
         self.fabrics = fabrics
         self.net = LogoEmbedder()
         self.net.backbone.load_imagenet(imagenet)
+        self.net.backbone.freeze(recipe.frozen_blocks)
         self.net.proxies = torch.nn.Parameter(torch.randn(len(self.brands), LENGTH))
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.net)
+        old = [p for p in self.net.backbone.parameters() if p.requires_grad]
         groups = [
             {"params": self.net.project.parameters(), "lr": recipe.lr},
-            {"params": self.net.backbone.parameters(), "lr": recipe.backbone_lr},
+            {"params": old, "lr": recipe.backbone_lr},
             {"params": [self.net.proxies], "lr": recipe.proxy_lr, "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)

@@ -6,15 +6,25 @@ single garments; prints of text, patterns and shapes, which are no marks, as wel
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from engines.nets.logo_detector import SIZE
-from engines.training.garment_data import Image, Photo, Rng, crop_window, jitter_box, person_box
+from engines.training.garment_data import (
+    Image,
+    Photo,
+    Rng,
+    crop_window,
+    jitter_box,
+    person_box,
+    read_rgb,
+)
 from engines.training.logo_crops import F32, F64, Print, ground, lay, printed, seen, warped
 from engines.training.logo_marks import Brand
 
@@ -26,6 +36,10 @@ LEAST_SEEN = 0.55
 LEAST_WANTED = 10.0
 #: Mean change of the picture under a mark, of 255, from which it can be seen.
 CONTRAST = 30.0
+#: Photos of single garments whose cloth is printed on: so many for training, others to validate.
+FABRICS, HELD_FABRICS = 1500, 300
+#: Categories of what marks are not printed on.
+BARE = ("shoe", "glasses", "belt", "sock", "tights, stockings", "watch")
 _FONTS = (0, 1, 2, 3, 4, 5, 6, 7, 16 | 0, 16 | 3)
 _LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789"
 
@@ -231,3 +245,17 @@ class Material:
         else:
             stage = board(self.fabrics, rng)
         return compose(stage, self.brands, rng)
+
+
+def load_fabrics(data: Path, seed: int) -> tuple[list[Image], list[Image]]:
+    """Photos of garments to print on, for training and for validation."""
+    paths = sorted((data / "clothing" / "images").iterdir())
+    order = np.random.default_rng(seed).permutation(len(paths))[: FABRICS + HELD_FABRICS]
+    photos = [photo for i in order if (photo := read_rgb(paths[i])) is not None]
+    return photos[HELD_FABRICS:], photos[:HELD_FABRICS]
+
+
+def cloth_labels(root: Path, names: list[str]) -> list[int]:
+    """Labels of the street photos on which marks can be printed."""
+    mapping = json.loads((root / "fashionpedia_map.json").read_text())
+    return [i for i, name in enumerate(names) if mapping[name] and mapping[name] not in BARE]
