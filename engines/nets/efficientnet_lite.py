@@ -48,6 +48,16 @@ class SameConv2d(nn.Conv2d):
         return F.conv2d(x, self.weight, None, self.stride, groups=self.groups)
 
 
+def separable(channels: int) -> nn.Sequential:
+    """Depthwise and pointwise convolution, batch normalisation and ReLU6: what decoders use."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(inplace=True),
+    )
+
+
 class Block(nn.Module):
     """Inverted residual: expand, depthwise, project."""
 

@@ -8,16 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.efficientnet_lite import EMBEDDING, TAPS, EfficientNetLite0, normalise
-
-
-def _separable(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU6(inplace=True),
-    )
+from engines.nets.efficientnet_lite import EMBEDDING, TAPS, EfficientNetLite0, normalise, separable
 
 
 class GarmentParser(nn.Module):
@@ -37,8 +28,8 @@ class GarmentParser(nn.Module):
         self.context = nn.Linear(EMBEDDING, width)
         self.presence = nn.Sequential(nn.Dropout(0.3), nn.Linear(EMBEDDING, labels))
         self.share = nn.Parameter(torch.full((labels,), 0.3))
-        self.smooth = nn.ModuleList(_separable(width) for _ in TAPS)
-        self.head = nn.Sequential(_separable(width), nn.Dropout2d(0.1), nn.Conv2d(width, labels, 1))
+        self.smooth = nn.ModuleList(separable(width) for _ in TAPS)
+        self.head = nn.Sequential(separable(width), nn.Dropout2d(0.1), nn.Conv2d(width, labels, 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.backbone(x)

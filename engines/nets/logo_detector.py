@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise
+from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise, separable
 
 #: Input (width, height) in pixels, 1:2 as people stand, and pixels of an output cell.
 SIZE, STRIDE = (192, 384), 4
@@ -14,15 +14,6 @@ SIZE, STRIDE = (192, 384), 4
 _STAGES = (1, 2, 4)
 #: Score of a mark before anything is learnt.
 _PRIOR = -4.6
-
-
-def _separable(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels),
-        nn.ReLU6(inplace=True),
-    )
 
 
 class LogoDetector(nn.Module):
@@ -41,8 +32,8 @@ class LogoDetector(nn.Module):
         del self.backbone._blocks[last + 1 :]
         del self.backbone._conv_head, self.backbone._bn1
         self.lateral = nn.ModuleList(nn.Conv2d(TAPS[stage], width, 1) for stage in _STAGES)
-        self.smooth = nn.ModuleList(_separable(width) for _ in _STAGES)
-        self.head = _separable(width)
+        self.smooth = nn.ModuleList(separable(width) for _ in _STAGES)
+        self.head = separable(width)
         self.middle = nn.Conv2d(width, 1, 1)
         self.sides = nn.Conv2d(width, 4, 1)
         nn.init.constant_(self.middle.bias, _PRIOR)  # type: ignore[arg-type]
