@@ -134,7 +134,9 @@ class VoteConfig(_Section):
     appear: Share = Field(0.4, description="fused probability at which a garment appears")
     vanish: Share = Field(0.25, description="fused probability under which it vanishes")
     fine: Share = Field(0.35, description="probability a label needs, else its category is said")
-    looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
+    looks: int = Field(
+        2, ge=1, le=100, description="crops needed before anything is said; live and late, one"
+    )
     memory: Share = Field(0.9, description="weight of the past against a new crop")
 
     @model_validator(mode="after")

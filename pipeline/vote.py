@@ -100,6 +100,7 @@ class TrackVote:
     def __init__(self, policy: VotePolicy) -> None:
         self.policy = policy
         self.looks = 0
+        self._speaks = False
         self._weight = 0.0
         self._best = 0.0
         self._slots: dict[tuple[str, str], _Slot] = {}
@@ -117,9 +118,11 @@ class TrackVote:
         for tag in evidence:
             self._slots.setdefault(slot_of(tag), _Slot()).add(tag, 1 - keep)
 
-    def result(self) -> tuple[Tag, ...]:
-        """Tags believed now, best first; remembers which are shown."""
-        if self.looks < self.policy.looks:
+    def result(self, hurry: bool = False) -> tuple[Tag, ...]:
+        """Tags believed now, best first; remembers which are shown. In a ``hurry`` one crop is
+        enough to say something."""
+        self._speaks |= self.looks >= (1 if hurry else self.policy.looks)
+        if not self._speaks:
             return ()
         found = (slot.result(self.policy) for slot in self._slots.values())
         return tuple(sorted((tag for tag in found if tag), key=lambda tag: -tag.score))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from pipeline.attributes import attributes, body_of, hem, sleeve
 from pipeline.colour import NAMES, colour_map, colour_names, colour_table
 from pipeline.config import GarmentConfig
 from pipeline.garments import GarmentStage
+from pipeline.pace import Pace
 from pipeline.stages import EventStage
 from pipeline.stats import Stats
 from pipeline.types import Tag, TaggedFrame, Track
@@ -43,6 +46,29 @@ def test_people_who_stand_still_are_looked_at_less_often(step, least, most):
         frame = make_frame(i * 0.2, size=(1280, 720))
         stage([TaggedFrame(frame, tracks=(track,), decision="detect")])
     assert least <= parser.crops <= most
+
+
+@pytest.mark.parametrize(
+    ("live", "stretch", "first"), [(True, 2.0, 1), (True, 1.0, 2), (False, 2.0, 2)]
+)
+def test_under_pressure_one_look_is_enough_to_say_something(live, stretch, first):
+    class Sure(Counting):
+        def parse(self, people):
+            self.crops += len(people)
+            sure = Tag("garment", "pants", "pants", 0.9, BOX, level="category")
+            return [(None, (sure,)) for _ in people]
+
+    parser, said = Sure(), []
+    stage = GarmentStage(parser, GarmentConfig(), VotePolicy(), Pace(stretch=stretch))
+    for i in range(12):
+        stage._pace.begin(i * 0.2)
+        frame = replace(make_frame(i * 0.2, size=(640, 480)), live=live)
+        track = Track(1, (100.0, 100.0, 160.0, 280.0), 0.9, 0.0)
+        [out] = stage([TaggedFrame(frame, tracks=(track,), decision="detect")])
+        if out.tracks[0].tags:
+            said.append(parser.crops)
+    assert said[0] == first
+    assert len(said) > 6, "what was said is not taken back"
 
 
 @pytest.mark.parametrize(
