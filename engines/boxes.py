@@ -20,3 +20,16 @@ def overlaps(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[F64, F64]:
     area_b = np.prod(np.clip(second[:, 2:] - second[:, :2], 0, None), axis=1)[None, :]
     union = area_a + area_b - inter
     return inter / np.where(union > 0, union, 1.0), inter / np.where(area_a > 0, area_a, 1.0)
+
+
+def nms(boxes: npt.ArrayLike, scores: npt.ArrayLike, iou: float) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression of boxes (n, 4); indices kept, best first."""
+    every = np.asarray(boxes)
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    overlap, _ = overlaps(every[order], every[order])
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= overlap[i, i + 1 :] <= iou
+    kept: npt.NDArray[np.intp] = order[alive]
+    return kept

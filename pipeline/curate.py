@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engines.exemplars import VIEWS, views
 from engines.marks import MarkError, read_mark
 from engines.zoo import ModelSpec
 from pipeline.errors import SinkError
-from pipeline.exemplars import VIEWS, views
 from pipeline.gallery import (
     F32,
     INDEX,

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Engine
+from engines.boxes import nms
 from engines.zoo import ModelSpec
 from pipeline.config import PersonConfig
 from pipeline.crop import appearance
 from pipeline.pace import Pace
-from pipeline.postprocess import DETECTION_DECODERS, nms
+from pipeline.postprocess import DETECTION_DECODERS
 from pipeline.regions import Size, canvases_for
 from pipeline.types import Detection, Frame, TaggedFrame
 from pipeline.yuv import PAD, Window

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from engines.exemplars import VIEWS
 from engines.zoo import ModelSpec
 from pipeline.errors import PipelineError
-from pipeline.exemplars import VIEWS
 
 F32 = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.anchors import CENTRE, SIZE, ssd_anchors
-from engines.boxes import overlaps
+from engines.boxes import nms, overlaps
 from pipeline.types import Box, Parsing
 from pipeline.yuv import Window, inside
 
@@ -19,18 +19,6 @@ F32 = npt.NDArray[np.float32]
 def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Intersection over union of every box in ``a`` (n, 4) with every box in ``b`` (m, 4)."""
     return overlaps(a, b)[0]
-
-
-def nms(boxes: F32, scores: F32, iou: float) -> npt.NDArray[np.intp]:
-    """Greedy non-maximum suppression; indices kept, best first."""
-    order = np.argsort(-scores, kind="stable")
-    overlap = iou_matrix(boxes[order], boxes[order])
-    alive = np.ones(len(order), bool)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= overlap[i, i + 1 :] <= iou
-    kept: npt.NDArray[np.intp] = order[alive]
-    return kept
 
 
 def ssd_detections(

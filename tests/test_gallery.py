@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.exemplars import VIEWS, views
 from engines.marks import read_mark
 from engines.zoo import find
 from pipeline.curate import add, look_alikes, marks_in, read_picture, remove, strange_pictures
 from pipeline.errors import SinkError
-from pipeline.exemplars import VIEWS, views
 from pipeline.gallery import Gallery, GalleryError, Thresholds, brand_name, open_gallery
 
 SIDE = 48

@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as hnp
 
 from engines import available, open_engine
 from engines.anchors import ssd_anchors
+from engines.boxes import nms
 from engines.zoo import find
 from pipeline.postprocess import (
     iou_matrix,
     large_pieces,
     mask_box,
-    nms,
     paste_labels,
     ssd_detections,
 )

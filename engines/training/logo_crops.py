@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.exemplars import ROOM, views
 from engines.training.garment_data import Image, Rng
 from engines.training.logo_marks import Brand
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-#: Room around a mark on each side, as a share of its longer side, before a detector's errors.
-ROOM = 0.12
 #: Least difference in luma between a mark and what it is on, of 255.
 CONTRAST = 35.0
 
@@ -257,17 +256,7 @@ def cut(picture: Image, box: F64, out: int) -> Image:
 
 def exemplar(brand: Brand, out: int, variant: int) -> Image:
     """A gallery's picture of a brand (out, out, 3): black, white or its colour on plain ground."""
-    pairs: tuple[tuple[F32, float], ...] = (
-        (np.zeros(3, np.float32), 255.0),
-        (np.full(3, 255, np.float32), 0.0),
-        (np.array(brand.colour, np.float32), 255.0 if luma(np.array(brand.colour)) < 160 else 20.0),
-    )
-    colour, back = pairs[variant % len(pairs)]
-    cover = _fitted(brand.cover, out / (1 + 2 * ROOM))
-    square = np.full((out, out, 3), back, np.float32)
-    room = max(round(out / (1 + 2 * ROOM) * 0.1), 2)
-    inner = cover[room:-room, room:-room][:out, :out, None]
-    y, x = (out - inner.shape[0]) // 2, (out - inner.shape[1]) // 2
-    spot = square[y : y + inner.shape[0], x : x + inner.shape[1]]
-    spot[:] = inner * colour + (1 - inner) * spot
-    return np.clip(square, 0, 255).astype(np.uint8)
+    colour = np.broadcast_to(np.array(brand.colour, np.uint8), (*brand.cover.shape, 3))
+    on_light, on_dark, black, white = views(np.dstack([colour, brand.cover]), out)
+    own = on_light if luma(np.array(brand.colour)) < 160 else on_dark
+    return (black, white, own)[variant % 3]

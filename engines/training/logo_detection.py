@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engines.boxes import overlaps
+from engines.boxes import nms
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetector
 from engines.training import checkpoint
 from engines.training.ahead import ahead
-from engines.training.detection_figures import Looked
+from engines.training.detection_figures import Looked, curve
 from engines.training.logo_scenes import Material, Scene
 
 F32 = npt.NDArray[np.float32]
@@ -147,12 +147,10 @@ class Trainer:
 
 def found(boxes: F64, scores: F64, least: float) -> tuple[F64, F64]:
     """Boxes and scores of at least ``least``, each mark once, best first."""
-    order = [i for i in np.argsort(-scores) if scores[i] >= least]
-    kept: list[int] = []
-    for i in order:
-        if not kept or float(overlaps(boxes[i], boxes[kept])[0].max()) < SAME:
-            kept.append(int(i))
-    return boxes[kept].reshape(-1, 4), scores[kept]
+    sure = scores >= least
+    boxes, scores = boxes[sure], scores[sure]
+    kept = nms(boxes, scores, SAME)
+    return boxes[kept], scores[kept]
 
 
 @torch.no_grad()
@@ -177,10 +175,6 @@ def of_size(look: Looked, least: float, most: float) -> Looked:
 
 def recall(looks: Sequence[Looked], least: float) -> float:
     """Share of the marks found with a score of at least ``least``."""
-    hit = every = 0
-    for look in looks:
-        boxes = look.found[look.scores >= least]
-        every += len(look.people)
-        if len(boxes) and len(look.people):
-            hit += int((overlaps(look.people, boxes)[0].max(axis=1) >= SAME).sum())
-    return hit / max(every, 1)
+    whole = curve(looks)
+    taken = int((whole.scores >= least).sum())
+    return float(whole.recall[taken - 1]) if taken else 0.0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engines.marks import Rgba
-from pipeline.yuv import Rgb
+
+#: RGB picture (H, W, 3) uint8.
+Rgb = npt.NDArray[np.uint8]
 
 #: Views of each picture.
 VIEWS = 4
