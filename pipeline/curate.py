@@ -82,10 +82,13 @@ def marks_in(folder: Path) -> list[Path]:
     return found
 
 
-def add(gallery: Gallery, pictures: Sequence[Picture]) -> tuple[Gallery, list[str]]:
+def add(
+    gallery: Gallery, pictures: Sequence[Picture], background: F32 | None = None
+) -> tuple[Gallery, list[str]]:
     """The gallery with more pictures, written to its folder, and what is odd about them.
 
-    Pictures that are there already are left out.
+    Pictures that are there already are left out. ``background`` are unit vectors (n, length) of
+    what is no brand's mark: a brand has to be more like its pictures than any of these are.
 
     Raises:
         GalleryError: a brand has too many pictures.
@@ -93,11 +96,12 @@ def add(gallery: Gallery, pictures: Sequence[Picture]) -> tuple[Gallery, list[st
     """
     entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
     vectors = {name: [gallery.of(i)] for i, name in enumerate(gallery.names)}
-    known = {picture.file: name for name, files in entries.items() for picture in files}
+    owners = {picture.file: name for name, files in entries.items() for picture in files}
+    near = {brand.name: brand.background for brand in gallery.index.brands}
     warnings: list[str] = []
     make_folder(gallery.folder / "marks")
     for picture in pictures:
-        owner = known.get(picture.file)
+        owner = owners.get(picture.file)
         if owner == picture.brand:
             warnings.append(f"{picture.path}: {owner} has this picture already")
             continue
@@ -110,8 +114,10 @@ def add(gallery: Gallery, pictures: Sequence[Picture]) -> tuple[Gallery, list[st
         entry = PictureEntry(file=picture.file, source=picture.path.name)
         entries.setdefault(picture.brand, []).append(entry)
         vectors.setdefault(picture.brand, []).append(picture.vectors)
-        known[picture.file] = picture.brand
-    return _written(gallery, entries, vectors), warnings
+        owners[picture.file] = picture.brand
+        likeness = _nearest(background, picture.vectors)
+        near[picture.brand] = max(near.get(picture.brand, -1.0), likeness)
+    return _written(gallery, entries, vectors, near), warnings
 
 
 def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
@@ -129,10 +135,13 @@ def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
         )
     entries = {b.name: list(b.files) for b in gallery.index.brands if b.name not in gone}
     vectors = {n: [gallery.of(i)] for i, n in enumerate(gallery.names) if n not in gone}
-    return _written(gallery, entries, vectors)
+    near = {brand.name: brand.background for brand in gallery.index.brands}
+    return _written(gallery, entries, vectors, near)
 
 
-def rebuilt(gallery: Gallery, embed: Embed, side: int, model: ModelSpec) -> Gallery:
+def rebuilt(
+    gallery: Gallery, embed: Embed, side: int, model: ModelSpec, background: F32 | None = None
+) -> Gallery:
     """The gallery embedded anew from its own files, by another model, written to its folder.
 
     Raises:
@@ -145,7 +154,15 @@ def rebuilt(gallery: Gallery, embed: Embed, side: int, model: ModelSpec) -> Gall
         for name, files in entries.items()
     }
     index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
-    return _written(replace(gallery, index=index), entries, vectors)
+    near = {name: max(_nearest(background, part) for part in vectors[name]) for name in entries}
+    return _written(replace(gallery, index=index), entries, vectors, near)
+
+
+def _nearest(background: F32 | None, vectors: F32) -> float:
+    """Likeness of pictures to what of the background is nearest to them."""
+    if background is None or not len(background):
+        return -1.0
+    return float((background @ vectors.T).max())
 
 
 def _twin(gallery: Gallery, picture: Picture) -> str | None:
@@ -157,8 +174,9 @@ def _twin(gallery: Gallery, picture: Picture) -> str | None:
 
 
 def _written(
-    gallery: Gallery, entries: dict[str, list[PictureEntry]], vectors: dict[str, list[F32]]
-) -> Gallery:
+    gallery: Gallery, entries: dict[str, list[PictureEntry]], vectors: dict[str, list[F32]],
+    near: dict[str, float],
+) -> Gallery:  # fmt: skip
     """Write array, then index, then clear away what neither names."""
     names = sorted(entries, key=str.casefold)
     rows = [part for name in names for part in vectors[name]]
@@ -168,7 +186,10 @@ def _written(
     name = f"vectors-{hashlib.sha256(packed.getvalue()).hexdigest()[:16]}.npy"
     index = Index(
         model=gallery.index.model, sha256=gallery.index.sha256, vectors=name,
-        brands=[BrandEntry(name=brand, files=entries[brand]) for brand in names],
+        brands=[
+            BrandEntry(name=brand, background=round(near[brand], 4), files=entries[brand])
+            for brand in names
+        ],
     )  # fmt: skip
     replace_file(gallery.folder / name, packed.getvalue())
     replace_file(gallery.folder / INDEX, index.model_dump_json(indent=1).encode())

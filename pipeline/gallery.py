@@ -48,6 +48,8 @@ class BrandEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: str
+    #: Likeness of the brand to what of the background is nearest to it.
+    background: float = Field(0.0, ge=-1.01, le=1.01)
     files: list[PictureEntry] = Field(min_length=1, max_length=MOST_FILES)
 
 
@@ -119,8 +121,6 @@ class Gallery:
     index: Index
     vectors: F32
     thresholds: Thresholds = field(default_factory=Thresholds)
-    #: Likeness of each brand to what of the background is nearest to it.
-    background: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
     _starts: npt.NDArray[np.intp] = field(init=False)
     _means: F32 = field(init=False)
 
@@ -176,8 +176,8 @@ class Gallery:
         return out
 
     def _cutoff(self, brand: int) -> float:
-        known = float(self.background[brand]) if len(self.background) else 0.0
-        return max(self.thresholds.likeness, known + self.thresholds.above)
+        background = self.index.brands[brand].background
+        return max(self.thresholds.likeness, background + self.thresholds.above)
 
 
 def open_gallery(folder: Path, model: ModelSpec, check: bool = True) -> Gallery:
@@ -189,7 +189,8 @@ def open_gallery(folder: Path, model: ModelSpec, check: bool = True) -> Gallery:
     """
     path = folder / INDEX
     if not path.exists():
-        return Gallery(folder, Index(model=model.name, sha256=model.sha256, vectors=""), _none())
+        index = Index(model=model.name, sha256=model.sha256, vectors="")
+        return Gallery(folder, index, _none(), thresholds_of(model))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content.get("version") if isinstance(content, dict) else None
@@ -209,7 +210,15 @@ def open_gallery(folder: Path, model: ModelSpec, check: bool = True) -> Gallery:
             f"{path}: embedded by {index.model}, not by this {model.name}; "
             "run: threadline gallery rebuild"
         )
-    return Gallery(folder, index, vectors)
+    return Gallery(folder, index, vectors, thresholds_of(model))
+
+
+def thresholds_of(model: ModelSpec) -> Thresholds:
+    """What was fitted for a model, kept beside it."""
+    path = model.path.with_name("thresholds.json")
+    if not path.exists():
+        return Thresholds()
+    return Thresholds(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _none() -> F32:

@@ -86,12 +86,17 @@ def test_what_is_in_no_gallery_is_unknown(gallery, files):
     assert empty.match(seen(files / "disc.svg"))[0].brand is None
 
 
-def test_a_brand_near_to_the_background_needs_more(gallery, files):
-    gallery.background = np.zeros(len(SHAPES), np.float32)
-    gallery.background[gallery.names.index("bar")] = 1.0
+def test_a_brand_near_to_the_background_needs_more(tmp_path, files):
+    noise = np.random.default_rng(0).normal(size=(5, 144)).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    background = np.concatenate([noise, seen(files / "bar.svg")])
+    empty = open_gallery(tmp_path / "g", MODEL)
+    add(empty, pictures(marks_in(files)), background)
+    gallery = open_gallery(tmp_path / "g", MODEL)
     gallery.thresholds = Thresholds(above=0.01)
     assert gallery.match(seen(files / "bar.svg"))[0].brand is None
     assert gallery.match(seen(files / "disc.svg"))[0].brand == "disc"
+    assert remove(gallery, ["disc"]).index.brands[0].background == pytest.approx(1.0, abs=1e-3)
 
 
 def test_two_brands_with_one_mark_are_told_of_and_not_told_apart(gallery, files):
