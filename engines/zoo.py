@@ -16,7 +16,9 @@ from engines.base import ModelFileError
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-Task = Literal["person-detection", "garment-parsing", "garment-types"]
+Task = Literal[
+    "person-detection", "garment-parsing", "garment-types", "logo-detection", "logo-embedding"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,27 @@ MODELS = {
             sha256="3134331d3850e72ae0a8f044e40457105fdbf92d4a56de9021c7957f62672a21",
             licence="Apache-2.0",
             source="trained by tools/train_types.py on photos of single garments and of the street",
+        ),
+        ModelSpec(
+            name="logo-detector-lite0",
+            task="logo-detection",
+            size=(192, 384),
+            decoder="peaks",
+            outputs="boxes float32 (N, cells, 4), xyxy in pixels of the input; scores float32 "
+            "(N, cells), 0 to 1, 0 but at peaks",
+            sha256="DETECTOR",
+            licence="Apache-2.0",
+            source="trained by tools/train_logos.py on composed scenes",
+        ),
+        ModelSpec(
+            name="logo-embedder-lite0",
+            task="logo-embedding",
+            size=(96, 96),
+            decoder="embedding",
+            outputs="embeddings float32 (N, 192), unit vectors",
+            sha256="EMBEDDER",
+            licence="Apache-2.0",
+            source="trained by tools/train_logos.py on composed marks of simple-icons",
         ),
     )
 }

@@ -21,7 +21,10 @@ _PALETTE = (
 
 
 def tag_text(tag: Tag) -> str:
-    """A tag in words: ``navy jeans``; a category by the first of its names."""
+    """A tag in words: ``navy jeans``; a category by the first of its names; ``Acme on top``."""
+    on = dict(tag.attributes).get("on") if tag.kind == "logo" else None
+    if on is not None:
+        return f"{tag.label} on {on.split(',')[0]}"
     name = tag.label.split(",")[0] if tag.level == "category" else tag.label
     return f"{tag.colour} {name}" if tag.colour else name
 

@@ -8,8 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,21 +18,19 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track as progress_bar
 
-from engines import EngineError
 from engines.zoo import MODELS, find, verify
-from pipeline import __version__, config, config_file, doctor, view
+from pipeline import __version__, cli_gallery, config, config_file, doctor, view
+from pipeline.cli_errors import complain, errors, explained
 from pipeline.errors import (
     ConfigError,
-    PipelineError,
     SinkError,
     SourceError,
     SourceRefusedError,
     redact,
 )
-from pipeline.models import open_detector, open_parser
+from pipeline.models import open_detector, open_logos, open_parser
 from pipeline.photos import PhotoTagger, find_photos
 from pipeline.runner import Runner
 from pipeline.sinks.files import make_folder, replace_file
@@ -46,41 +43,27 @@ models_app = typer.Typer(no_args_is_help=True, help="The models that are shipped
 config_app = typer.Typer(no_args_is_help=True, help="Configuration files.")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
+app.add_typer(cli_gallery.app, name="gallery")
 
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="YAML settings.")]
 EngineOption = Annotated[
     str | None, typer.Option("--engine", help="auto, openvino or onnxruntime.")
 ]
+GalleryOption = Annotated[
+    Path | None, typer.Option("--gallery", help="Folder of brands whose marks are tagged.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
-
-_errors = Console(stderr=True)
 
 #: Signals this close together are one: `timeout` and shells signal process and group.
 _ONE_SIGNAL_S = 0.2
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """One line for every error we know, exit code 2 for settings and 1 for the rest."""
-    try:
-        yield
-    except (PipelineError, EngineError) as error:
-        for line in redact(str(error)).splitlines():
-            _complain(line)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
-
-
-def _complain(text: str) -> None:
-    """One error, one line, however wide the terminal."""
-    _errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 class _Lines(logging.Handler):
     """One line a message on standard error, above the live table where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
 def _logging() -> None:
@@ -105,6 +88,19 @@ def _settings(path: Path | None, engine: str | None, changes: dict[str, Any]) ->
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ConfigError(redact(str(first["msg"]).removeprefix("Value error, "))) from None
+
+
+def _logos(gallery: Path | None) -> dict[str, str]:
+    """Settings that ``--gallery`` changes.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    if gallery is None:
+        return {}
+    if not gallery.is_dir():
+        raise ConfigError(f"{gallery}: no gallery; make it with: threadline gallery add")
+    return {"gallery": str(gallery)}
 
 
 def _cameras(sources: list[str]) -> list[dict[str, str]]:
@@ -168,15 +164,16 @@ def run(
     video: Annotated[
         bool | None, typer.Option("--video/--no-video", help="Annotated MP4 (default: files).")
     ] = None,
+    gallery: GalleryOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Tag people's clothes on cameras and recordings until they end or Ctrl-C."""
     _logging()
-    with _explained():
+    with explained():
         outputs: dict[str, Any] = {"frames": True} if frames else {}
         if video is not None:
             outputs["video"] = video
-        changes: dict[str, Any] = {"outputs": outputs}
+        changes: dict[str, Any] = {"outputs": outputs, "logos": _logos(gallery)}
         if sources:
             changes["cameras"] = _cameras(sources)
         settings = _settings(config_file, engine, changes)
@@ -192,7 +189,7 @@ def _run(settings: config.Config, out: Path, stats: Path | None, quiet: bool) ->
         _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
         stack.enter_context(runner)
         try:
-            with view.View(runner.stats, _errors, quiet) as screen:
+            with view.View(runner.stats, errors, quiet) as screen:
                 runner.start()
                 while not runner.finished.wait(0.25) and not runner.interrupted:
                     screen.update()
@@ -214,14 +211,16 @@ def tag(
     draw: Annotated[bool, typer.Option("--draw", help="Also write annotated pictures.")] = False,
     config_file: ConfigOption = None,
     engine: EngineOption = None,
+    gallery: GalleryOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Tag the clothes on pictures."""
     _logging()
-    with _explained(), ExitStack() as stack:
-        settings = _settings(config_file, engine, {})
+    with explained(), ExitStack() as stack:
+        settings = _settings(config_file, engine, {"logos": _logos(gallery)})
         detector, parser = open_detector(settings, stack), open_parser(settings, stack)
-        tagger = PhotoTagger(detector, parser, settings)
+        logos = open_logos(settings, stack) if settings.logos.gallery else None
+        tagger = PhotoTagger(detector, parser, settings, logos)
         found = list(find_photos(photos))
         lines = JsonLines(out / "tags.jsonl", append=False)
         lines.open()
@@ -236,7 +235,7 @@ def tag(
                 photo = tagger.tag(path)
             except SourceError as error:
                 failures += 1
-                _complain(str(error))
+                complain(str(error))
                 continue
             stem = _unique(path.stem, stems)
             lines.write(photo.record() | ({"mask": f"masks/{stem}.png"} if masks else {}))
@@ -274,7 +273,7 @@ def models_list(
 @models_app.command("show")
 def models_show(name: str) -> None:
     """Show a model's contract, origin and card."""
-    with _explained():
+    with explained():
         spec = find(name)
         for key in ("name", "task", "path", "sha256", "licence", "source", "outputs"):
             print(f"{key:<8} {getattr(spec, key)}")  # noqa: T201
@@ -286,21 +285,21 @@ def models_show(name: str) -> None:
 @models_app.command("pull")
 def models_pull(name: str) -> None:
     """Make sure a model is here. Every registered model is part of the package."""
-    with _explained():
+    with explained():
         print(f"{name}: shipped with threadline, nothing to download; {verify(find(name))}")  # noqa: T201
 
 
 @models_app.command("check")
 def models_check(name: str) -> None:
     """Verify a model's file and run it once on every installed engine."""
-    with _explained():
+    with explained():
         doctor.check_model(find(name), Console())
 
 
 @config_app.command("check")
 def config_check(file: Path) -> None:
     """Check a configuration file."""
-    with _explained():
+    with explained():
         settings = config_file.load(file)
         print(f"{file}: ok, {len(settings.cameras)} cameras")  # noqa: T201
 
@@ -314,7 +313,7 @@ def config_schema() -> None:
 @config_app.command("show")
 def config_show(config_file: ConfigOption = None) -> None:
     """Print all settings in force, defaults included, without credentials."""
-    with _explained():
+    with explained():
         data = _settings(config_file, None, {}).model_dump(mode="json")
         print(redact(yaml.safe_dump(data, sort_keys=False)), end="")  # noqa: T201
 

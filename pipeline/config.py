@@ -128,6 +128,26 @@ class GarmentConfig(_Section):
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")
 
 
+class LogoConfig(_Section):
+    """Brand marks on people, recognised by a gallery of pictures."""
+
+    gallery: str = Field("", description="folder of the gallery; empty: no marks are looked for")
+    detector: str = Field("logo-detector-lite0", description="a registered logo-detection model")
+    embedder: str = Field("logo-embedder-lite0", description="a registered logo-embedding model")
+    score: Share = Field(0.35, description="score something needs to be taken for a mark")
+    appear: Share = Field(0.2, description="fused score at which a brand appears")
+    vanish: Share = Field(0.1, description="fused score under which it vanishes")
+    looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
+    memory: Share = Field(0.95, description="weight of the past against a new crop")
+    most_looks: int = Field(12, ge=1, le=1000, description="then only the best crops are looked at")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LogoConfig:
+        if self.vanish > self.appear:
+            raise ValueError("vanish must not exceed appear")
+        return self
+
+
 class VoteConfig(_Section):
     """Fusing a person's crops into tags."""
 
@@ -171,6 +191,7 @@ class Config(_Section):
     person: PersonConfig = PersonConfig()
     track: TrackConfig = TrackConfig()
     garments: GarmentConfig = GarmentConfig()
+    logos: LogoConfig = LogoConfig()
     vote: VoteConfig = VoteConfig()
     pace: PaceConfig = PaceConfig()
     outputs: OutputConfig = OutputConfig()
@@ -184,10 +205,14 @@ class Config(_Section):
         for model, task in (
             (self.person.model, "person-detection"),
             (self.garments.model, "garment-parsing"),
+            (self.logos.detector, "logo-detection"),
+            (self.logos.embedder, "logo-embedding"),
         ):
             known = [m.name for m in MODELS.values() if m.task == task]
             if model not in known:
                 raise ValueError(f"model '{model}' is no {task} model; known: {', '.join(known)}")
+        if self.logos.gallery and not self.garments.enabled:
+            raise ValueError("logos: need garments, on whose crops marks are looked for")
         if any(c.tiles for c in self.cameras) and not MODELS[self.person.model].multiple:
             raise ValueError(f"tiles: '{self.person.model}' sees pictures of one size only")
         return self

@@ -176,10 +176,14 @@ class GarmentStage:
         began = time.perf_counter()
         parsed = self._parser.parse([(frame, track.box) for frame, track in chosen])
         self._pace.spent("crop", time.perf_counter() - began, len(chosen))
-        for (frame, track), (_, evidence) in zip(chosen, parsed, strict=True):
+        seen: dict[int, dict[int, Parsing]] = {id(tagged.frame): {} for tagged in batch}
+        for (frame, track), (parsing, evidence) in zip(chosen, parsed, strict=True):
+            seen[id(frame)][track.id] = parsing
             if self._record(frame, track, evidence):
                 best.add((id(frame), track.id))
-        out = [self._attach(tagged, best) for tagged in rated]
+        out = [
+            replace(self._attach(tagged, best), parsings=seen[id(tagged.frame)]) for tagged in rated
+        ]
         for tagged in batch:
             for track_id in tagged.ended:
                 self._looks.pop((tagged.frame.source, track_id), None)

@@ -12,8 +12,10 @@ from engines.zoo import find
 from pipeline.colour import colour_table
 from pipeline.config import Config
 from pipeline.detect import DetectStage
+from pipeline.gallery import open_gallery
 from pipeline.garment_types import TypeRefiner
 from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.logos import Embedder, LogoReader, LogoStage
 from pipeline.pace import Pace
 from pipeline.protocols import Stage
 from pipeline.schedule import ScheduleStage
@@ -83,12 +85,35 @@ def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
     return GarmentParser(model(name), find(name), refiner)
 
 
+def open_embedder(config: Config, stack: ExitStack) -> Embedder:
+    """The configured model that embeds marks, warmed up; ``stack`` closes its engine."""
+    spec = find(config.logos.embedder)
+    engine = stack.enter_context(open_model(config, spec.name))
+    warm_up(engine, spec.size)
+    return Embedder(engine, spec)
+
+
+def open_logos(config: Config, stack: ExitStack) -> LogoReader:
+    """The configured logo models and the gallery; ``stack`` closes their engines.
+
+    Raises:
+        GalleryError: the gallery cannot be used.
+    """
+    spec = find(config.logos.detector)
+    gallery = open_gallery(Path(config.logos.gallery), find(config.logos.embedder))
+    engine = stack.enter_context(open_model(config, spec.name))
+    warm_up(engine, spec.size)
+    embedder = open_embedder(config, stack)
+    return LogoReader(engine, spec.size, embedder, gallery, config.logos.score)
+
+
 def build_stages(
     config: Config, stats: Stats, pace: Pace, stack: ExitStack
 ) -> tuple[list[Stage], DetectStage]:
     """The stages of a run, in order, and the detector among them; ``stack`` closes all engines."""
     with ThreadPoolExecutor(1) as pool:  # models are opened side by side
         parser = pool.submit(open_parser, config, stack) if config.garments.enabled else None
+        logos = pool.submit(open_logos, config, stack) if config.logos.gallery else None
         detector = open_detector(config, stack, pace)
         if live_cameras(config):
             detector.warm_up()
@@ -98,5 +123,8 @@ def build_stages(
     stages: list[Stage] = [schedule, detector, track]
     if parser is not None:
         stages.append(GarmentStage(parser.result(), config.garments, config.vote_policy, pace))
+        if logos is not None:
+            names = parser.result().labels
+            stages.append(LogoStage(logos.result(), names, config.logos, pace))
     stages.append(EventStage(stats))
     return stages, detector

@@ -16,6 +16,7 @@ from pipeline.crop import clip_box
 from pipeline.detect import DetectStage
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
+from pipeline.logos import LogoReader, mark_tags
 from pipeline.postprocess import paste_labels
 from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
@@ -74,9 +75,13 @@ class TaggedPhoto:
 class PhotoTagger:
     """Finds people in pictures and parses each; a picture without people is parsed whole."""
 
-    def __init__(self, detector: DetectStage, parser: GarmentParser, settings: Config) -> None:
+    def __init__(
+        self, detector: DetectStage, parser: GarmentParser, settings: Config,
+        logos: LogoReader | None = None,
+    ) -> None:  # fmt: skip
         self._detector = detector
         self._parser = parser
+        self._logos = logos
         self._settings = settings
         self._vote = replace(settings.vote_policy, looks=1)
 
@@ -94,11 +99,14 @@ class PhotoTagger:
         boxes = [p.box for p in persons] or [whole]
         parsed = self._parser.parse([(frame, box) for box in boxes])
         tags = []
-        for i, (_, evidence) in enumerate(parsed):
+        for i, (parsing, evidence) in enumerate(parsed):
             number = i + 1 if persons else None
             vote = TrackVote(self._vote)
             vote.add(evidence)
-            own = vote.result()
+            own = [*vote.result()]
+            if self._logos is not None:
+                marks = self._logos.read(frame, boxes[i])
+                own += mark_tags(marks, parsing, self._parser.labels, self._logos.model)
             tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
         return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
 

@@ -7,7 +7,8 @@ it tells (RTCP sender reports).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -140,22 +141,6 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TaggedFrame:
-    """A frame with all that is known about it: the only thing that moves between stages.
-
-    ``windows`` are what the detector looks at, ``None`` for the whole picture.
-    """
-
-    frame: Frame
-    decision: Decision = "detect"
-    windows: tuple[Window, ...] | None = None
-    detections: tuple[Detection, ...] = ()
-    tracks: tuple[Track, ...] = ()
-    ended: tuple[int, ...] = ()
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Parsing:
     """Garment labels inside of one person's window.
 
@@ -168,3 +153,21 @@ class Parsing:
     window: Window
     labels: npt.NDArray[np.uint8]
     scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaggedFrame:
+    """A frame with all that is known about it: the only thing that moves between stages.
+
+    ``windows`` are what the detector looks at, ``None`` for the whole picture; ``parsings`` the
+    garments of the people whose crops were just parsed, by track id.
+    """
+
+    frame: Frame
+    decision: Decision = "detect"
+    windows: tuple[Window, ...] | None = None
+    detections: tuple[Detection, ...] = ()
+    tracks: tuple[Track, ...] = ()
+    ended: tuple[int, ...] = ()
+    parsings: Mapping[int, Parsing] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()

@@ -5,6 +5,7 @@
     python tools/evaluate.py colour
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
+    python tools/evaluate.py logos --icons package
     python tools/evaluate.py cost
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
@@ -21,7 +22,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import clothing, colour, cost, fusion, garments, people
+from evaluation import clothing, colour, cost, fusion, garments, logos, people
 
 Figures = dict[str, float]
 KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -30,6 +31,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "colour": colour.measure,
     "people": people.measure,
     "fusion": fusion.measure,
+    "logos": logos.measure,
     "cost": cost.measure,
 }
 
@@ -43,6 +45,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="with hand labels")
     parser.add_argument("--model", help="another registered model than the default one")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument(
+        "--icons", type=Path, help="the unpacked npm package simple-icons, for logos"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()

@@ -2,6 +2,8 @@
 
     npm pack simple-icons && tar xzf simple-icons-*.tgz
     python tools/train_logos.py embed --icons package --data ../shared/data
+    python tools/train_logos.py detect --icons package --data ../shared/data
+    python tools/train_logos.py calibrate --icons package --data ../shared/data
 
 Continues from the checkpoint when it was interrupted. Needs the ``train`` extra.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,26 +20,35 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from evaluation.logos import embedded, gallery_of
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from train_garments import imagenet_weights
 
+from engines import open_engine
 from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
 from engines.training.garments import load_split
+from engines.training.logo_background import mistaken, other_brands
 from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
+from engines.zoo import find
+from pipeline.config import LogoConfig
+from pipeline.logos import Embedder
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
+#: Marks of training brands in the background, of validation brands for the threshold, and the
+#: least difference to the second brand.
+OTHERS, UNKNOWN, MARGIN = 1500, 3000, 0.03
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("embed", "detect"))
+    parser.add_argument("kind", choices=("embed", "detect", "calibrate"))
     parser.add_argument("--icons", type=Path, required=True, help="the unpacked npm package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("engines/weights"))
@@ -137,6 +149,28 @@ def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], ou
     print(f"wrote {out}; sha256 for engines/zoo.py: {digest}")
 
 
+def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
+    """Write the background and the thresholds beside the registered embedder: what the registered
+    detector takes for marks on photos of the training, marks of the training, and the likeness
+    that one in a hundred crops of validation brands reaches with brands that are not its own."""
+    settings = LogoConfig()
+    photos, _, _ = load_split(args.data / "street_fashion", args.seed)
+    cloth, other = load_fabrics(args.data, args.seed)
+    spec = find(settings.embedder)
+    with open_engine(find(settings.detector)) as detector, open_engine(spec) as engine:
+        embed = Embedder(engine, spec)
+        wrong = list(mistaken(detector, [*(p.rgb for p in photos), *cloth]))
+        crops = [*wrong, *other_brands(brands, cloth, OTHERS, args.seed)]
+        background = embedded(embed, crops)
+        gallery = gallery_of(held[::2], embed)
+        unknown = embedded(embed, list(other_brands(held[1::2], other, UNKNOWN, args.seed)))
+    least = float(np.quantile(gallery.likeness(unknown)[1][:, 0], 0.99))
+    np.save(spec.path.with_name("background.npy"), background.astype(np.float16))
+    fitted = {"likeness": round(least, 3), "margin": MARGIN, "above": 0.0}
+    spec.path.with_name("thresholds.json").write_text(json.dumps(fitted) + "\n")
+    print(f"{len(wrong)} things that are no marks, {OTHERS} other marks; {fitted}")
+
+
 def main() -> int:
     args = arguments()
     console = Console()
@@ -148,6 +182,9 @@ def main() -> int:
     every = without_twins(load_brands(args.icons, args.checkpoints / "marks.npz"))
     brands, validation, _ = split_brands(every, args.seed)
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
+    if args.kind == "calibrate":
+        calibrate(args, brands, validation)
+        return 0
     make = embedder if args.kind == "embed" else detector
     trainer, report = make(args, brands, validation)
     train(trainer, args.checkpoints / f"logo_{args.kind}.pt", report, console)

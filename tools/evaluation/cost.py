@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines import BACKENDS, open_engine
+from engines import BACKENDS, Engine, open_engine
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
-from engines.zoo import MODELS
+from engines.zoo import MODELS, ModelSpec
 from pipeline.config import PersonConfig
+from pipeline.crop import person_window
 from pipeline.detect import DetectStage
 from pipeline.garments import GarmentParser
-from pipeline.types import Frame
+from pipeline.types import Box, Frame
 from pipeline.yuv import Planes
 
 ROUNDS = 60
@@ -56,6 +57,12 @@ def frame_1080p() -> Frame:
     return Frame("", 0, 0.0, 0.0, 0.0, Planes(y, u, v))
 
 
+def crop_and_run(frame: Frame, box: Box, engine: Engine, spec: ModelSpec) -> object:
+    """One pass over a window of the frame."""
+    crop = frame.crop(person_window(box, spec.size), spec.size)
+    return engine.infer({"images": crop[None]})
+
+
 def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median time of each job against that of the first, all run in turn."""
     spent: dict[str, list[float]] = {name: [] for name in jobs}
@@ -89,6 +96,13 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
                 elif spec.task == "garment-parsing":
                     parser = GarmentParser(engine, spec)
                     jobs[spec.name] = partial(parser.parse, [(frame, box)])
+                elif spec.task == "logo-detection":
+                    jobs[spec.name] = partial(crop_and_run, frame, box, engine, spec)
+                elif spec.task == "logo-embedding":
+                    mark = (900.0, 400.0, 960.0, 460.0)
+                    jobs[f"{spec.name}, one mark"] = partial(
+                        crop_and_run, frame, mark, engine, spec
+                    )
             for job, ratio in ratios(jobs).items():
                 figures[f"{name}: {job} / Lite0 224x224"] = ratio
     return figures

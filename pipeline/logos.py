@@ -1,0 +1,219 @@
+"""Brand marks on people: where on a crop, which of the gallery's, on which garment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.base import Engine
+from engines.zoo import Label, ModelSpec
+from pipeline.config import LogoConfig
+from pipeline.crop import person_window
+from pipeline.exemplars import ROOM
+from pipeline.gallery import F32, Gallery, GalleryError, Match, open_gallery
+from pipeline.pace import Pace
+from pipeline.postprocess import nms
+from pipeline.types import Box, Frame, Parsing, Tag, TaggedFrame, Track
+from pipeline.vote import TrackVote, VotePolicy
+from pipeline.yuv import Window
+
+#: Marks of a crop that are recognised, the surest first.
+MOST_MARKS = 4
+#: Overlap above which two boxes are one mark.
+SAME = 0.4
+#: Seconds between two looks at whether the gallery was changed.
+ASKED_S = 2.0
+
+log = logging.getLogger("threadline.logos")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark found: its box in frame pixels, how sure it is one, and whose it is."""
+
+    box: Box
+    score: float
+    match: Match
+
+
+class LogoReader:
+    """Finds and recognises marks on person crops of full resolution."""
+
+    def __init__(
+        self, detector: Engine, size: tuple[int, int], embedder: Embedder, gallery: Gallery,
+        least: float,
+    ) -> None:  # fmt: skip
+        self._detector = detector
+        self._size = size
+        self._embedder = embedder
+        self.gallery = gallery
+        self._least = least
+        self._state = gallery.state()
+        self._asked = -inf
+
+    @property
+    def model(self) -> str:
+        """Name of the model that recognises."""
+        return self._embedder.spec.name
+
+    def refresh(self, now: float) -> None:
+        """Read the gallery again if it was changed; a damaged one is told of, the old one kept."""
+        if now - self._asked < ASKED_S:
+            return
+        self._asked = now
+        state = self.gallery.state()
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self.gallery = open_gallery(self.gallery.folder, self._embedder.spec)
+            log.warning("gallery read again: %d brands", len(self.gallery.names))
+        except GalleryError as error:
+            log.warning("%s; going on with the brands from before", error)
+
+    def read(self, frame: Frame, person: Box) -> list[Mark]:
+        """Marks on one person, the surest first."""
+        window = person_window(person, self._size)
+        found = self._detector.infer({"images": frame.crop(window, self._size)[None]})
+        boxes, scores = self._marks(found["boxes"][0], found["scores"][0], window)
+        if not len(boxes):
+            return []
+        crops = np.stack([frame.crop(around(box), self._embedder.size) for box in boxes.tolist()])
+        matches = self.gallery.match(self._embedder(crops))
+        return [
+            Mark((x0, y0, x1, y1), score, match)
+            for (x0, y0, x1, y1), score, match in zip(
+                boxes.tolist(), scores.tolist(), matches, strict=True
+            )
+        ]
+
+    def _marks(
+        self, boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32], window: Window
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Boxes in frame pixels and scores of the surest few."""
+        sure = np.flatnonzero(scores >= self._least)
+        boxes, scores = boxes[sure], scores[sure]
+        kept = nms(boxes, scores, SAME)[:MOST_MARKS]
+        x0, y0, x1, y1 = window
+        scale = np.array([(x1 - x0) / self._size[0], (y1 - y0) / self._size[1]] * 2)
+        return (boxes[kept] * scale + (x0, y0, x0, y0)).astype(np.float32), scores[kept]
+
+
+class Embedder:
+    """The embedding model: square crops in, unit vectors out."""
+
+    def __init__(self, engine: Engine, spec: ModelSpec) -> None:
+        self._engine = engine
+        self.spec = spec
+        self.size = spec.size
+
+    @cached_property
+    def background(self) -> F32 | None:
+        """Unit vectors of what is no brand's mark, as shipped with the model."""
+        path = self.spec.path.with_name("background.npy")
+        if not path.exists():
+            return None
+        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+
+    def __call__(self, crops: npt.NDArray[np.uint8]) -> F32:
+        return np.array(self._engine.infer({"images": crops})["embeddings"], np.float32)
+
+
+def around(box: Box) -> Window:
+    """The square around a mark, with the room its gallery pictures have."""
+    x0, y0, x1, y1 = box
+    half = max((0.5 + ROOM) * max(x1 - x0, y1 - y0), 2.0)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return round(x - half), round(y - half), round(x + half), round(y + half)
+
+
+def garment_under(box: Box, parsing: Parsing, names: Sequence[Label]) -> str | None:
+    """The category of the garment most of a mark lies on; ``None`` if that is none."""
+    x0, y0, x1, y1 = parsing.window
+    height, width = parsing.labels.shape
+    sx, sy = width / max(x1 - x0, 1), height / max(y1 - y0, 1)
+    columns = slice(max(int((box[0] - x0) * sx), 0), max(int(np.ceil((box[2] - x0) * sx)), 0))
+    rows = slice(max(int((box[1] - y0) * sy), 0), max(int(np.ceil((box[3] - y0) * sy)), 0))
+    cells = parsing.labels[rows, columns]
+    if not cells.size:
+        return None
+    counts: dict[str | None, int] = {}
+    for index, count in zip(*np.unique(cells, return_counts=True), strict=True):
+        name = names[int(index)].category
+        counts[name] = counts.get(name, 0) + int(count)
+    return max(counts, key=lambda name: counts[name])
+
+
+def mark_tags(
+    marks: Sequence[Mark], parsing: Parsing, names: Sequence[Label], model: str = ""
+) -> list[Tag]:
+    """A tag for every brand recognised on a person, the surest of its marks, and on which
+    garment."""
+    best: dict[str, Tag] = {}
+    for mark in marks:
+        brand = mark.match.brand
+        if brand is None or (brand in best and best[brand].score >= mark.score):
+            continue
+        garment = garment_under(mark.box, parsing, names)
+        more = (("on", garment),) if garment else ()
+        best[brand] = Tag("logo", brand, None, mark.score, mark.box, attributes=more, model=model)
+    return list(best.values())
+
+
+class LogoStage:
+    """Looks for marks on the crops garments were just parsed on, and votes over a person's."""
+
+    name = "logos"
+
+    def __init__(
+        self, reader: LogoReader, names: Sequence[Label], settings: LogoConfig, pace: Pace
+    ) -> None:
+        self._reader = reader
+        self._names = names
+        self._pace = pace
+        self._policy = VotePolicy(
+            settings.appear, settings.vanish, settings.appear, settings.looks, settings.memory
+        )
+        self._most = settings.most_looks
+        self._votes: dict[tuple[str, int], TrackVote] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        self._reader.refresh(time.monotonic())
+        return [self._frame(tagged) for tagged in batch]
+
+    def _frame(self, tagged: TaggedFrame) -> TaggedFrame:
+        frame = tagged.frame
+        for track in tagged.tracks:
+            parsing = tagged.parsings.get(track.id)
+            if parsing is not None and self._wanted(frame, track):
+                began = time.perf_counter()
+                self._look(frame, track, parsing)
+                if frame.live:  # paid for by the crops' share of the time
+                    self._pace.spent("crop", time.perf_counter() - began, 1)
+        for track_id in tagged.ended:
+            self._votes.pop((frame.source, track_id), None)
+        return replace(tagged, tracks=tuple(self._with_tags(frame, t) for t in tagged.tracks))
+
+    def _wanted(self, frame: Frame, track: Track) -> bool:
+        vote = self._votes.get((frame.source, track.id))
+        return vote is None or vote.looks < self._most or track.best
+
+    def _look(self, frame: Frame, track: Track, parsing: Parsing) -> None:
+        vote = self._votes.setdefault((frame.source, track.id), TrackVote(self._policy))
+        marks = self._reader.read(frame, track.box)
+        tags = mark_tags(marks, parsing, self._names, self._reader.model)
+        vote.add(tags, max(track.quality, 1.0))
+
+    def _with_tags(self, frame: Frame, track: Track) -> Track:
+        vote = self._votes.get((frame.source, track.id))
+        if vote is None:
+            return track
+        tags = tuple(replace(tag, track_id=track.id) for tag in vote.result())
+        return replace(track, tags=track.tags + tags)
