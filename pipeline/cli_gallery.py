@@ -13,6 +13,7 @@ import numpy as np
 import typer
 from rich.progress import track as progress
 
+from engines.exemplars import views
 from engines.marks import read_mark
 from engines.zoo import find
 from pipeline.cli_errors import complain, explained, warn
@@ -27,7 +28,6 @@ from pipeline.curate import (
     remove,
     strange_pictures,
 )
-from pipeline.exemplars import views
 from pipeline.gallery import Gallery, GalleryError, brand_name, open_gallery
 from pipeline.logos import Embedder
 from pipeline.models import open_embedder

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Engine
+from engines.boxes import nms
+from engines.exemplars import ROOM
 from engines.zoo import Label, ModelSpec
 from pipeline.config import LogoConfig
 from pipeline.crop import person_window
-from pipeline.exemplars import ROOM
 from pipeline.gallery import F32, Gallery, GalleryError, Match, open_gallery
 from pipeline.pace import Pace
-from pipeline.postprocess import nms
 from pipeline.types import Box, Frame, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import Window

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines import open_engine
+from engines.exemplars import VIEWS, views
 from engines.training.detection_figures import Looked, curve
 from engines.training.garment_data import Image
 from engines.training.garments import load_split
@@ -20,7 +21,6 @@ from engines.training.logo_marks import Brand, load_brands, split_brands, withou
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 from engines.zoo import find
 from pipeline.config import LogoConfig
-from pipeline.exemplars import VIEWS, views
 from pipeline.gallery import F32, BrandEntry, Gallery, Index, PictureEntry
 from pipeline.logos import Embedder
 
