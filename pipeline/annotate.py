@@ -109,22 +109,26 @@ def draw_box(image: Bgr, box: Box, colour: tuple[int, int, int], predicted: bool
     cv2.rectangle(image, first, last, colour, thick)
 
 
-def draw_tracks(image: Bgr, tracks: Sequence[Track]) -> None:
-    """Outline people and write their tags beside them, in place. Lower (nearer) people on top."""
+def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) -> None:
+    """Outline people and write their tags beside them, in place, lower (nearer) people on top;
+    ``loose`` tags belong to nobody."""
     ordered = sorted(tracks, key=lambda track: track.box[3])
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
-    people = [
+    labels = [
         (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
         for track in ordered
     ]
-    draw_labels(image, people)
+    for tag in loose:
+        draw_box(image, tag.box, colour_of(0))
+        labels.append((tag.box, 0, [tag_text(tag)]))
+    draw_labels(image, labels)
 
 
 def annotated(tagged: TaggedFrame) -> Bgr:
     """The frame in BGR with everything drawn on it."""
     image = np.ascontiguousarray(tagged.frame.rgb()[:, :, ::-1])
-    draw_tracks(image, tagged.tracks)
+    draw_tracks(image, tagged.tracks, tagged.tags)
     return image
 
 

@@ -33,6 +33,12 @@ def clip_box(box: Box, frame: Frame) -> Box:
     return x0, y0, max(min(box[2], frame.width), x0 + 1.0), max(min(box[3], frame.height), y0 + 1.0)
 
 
+def middle_in(box: Box, outer: Box) -> bool:
+    """Whether a box's middle lies in another."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return outer[0] <= x < outer[2] and outer[1] <= y < outer[3]
+
+
 def visible_share(box: Box, width: int, height: int) -> float:
     """Share of the box's area that lies inside of the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])

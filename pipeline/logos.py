@@ -17,9 +17,10 @@ from engines.boxes import nms
 from engines.exemplars import ROOM
 from engines.zoo import Label, ModelSpec
 from pipeline.config import LogoConfig
-from pipeline.crop import person_window
+from pipeline.crop import middle_in, person_window
 from pipeline.gallery import F32, Gallery, GalleryError, Match, open_gallery
 from pipeline.pace import Pace
+from pipeline.standing import Standing
 from pipeline.types import Box, Frame, Parsing, Tag, TaggedFrame, Track
 from pipeline.vote import TrackVote, VotePolicy
 from pipeline.yuv import Window
@@ -51,7 +52,7 @@ class LogoReader:
         least: float,
     ) -> None:  # fmt: skip
         self._detector = detector
-        self._size = size
+        self.size = size
         self._embedder = embedder
         self.gallery = gallery
         self._least = least
@@ -78,10 +79,9 @@ class LogoReader:
         except GalleryError as error:
             log.warning("%s; going on with the brands from before", error)
 
-    def read(self, frame: Frame, person: Box) -> list[Mark]:
-        """Marks on one person, the surest first."""
-        window = person_window(person, self._size)
-        found = self._detector.infer({"images": frame.crop(window, self._size)[None]})
+    def read(self, frame: Frame, window: Window) -> list[Mark]:
+        """Marks in a window of the aspect ratio of ``size``, the surest first."""
+        found = self._detector.infer({"images": frame.crop(window, self.size)[None]})
         boxes, scores = self._marks(found["boxes"][0], found["scores"][0], window)
         if not len(boxes):
             return []
@@ -94,6 +94,11 @@ class LogoReader:
             )
         ]
 
+    def on(self, frame: Frame, person: Box) -> list[Mark]:
+        """Marks on one person, the surest first; those beside the person are not theirs."""
+        marks = self.read(frame, person_window(person, self.size))
+        return [mark for mark in marks if middle_in(mark.box, person)]
+
     def _marks(
         self, boxes: npt.NDArray[np.float32], scores: npt.NDArray[np.float32], window: Window
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -102,7 +107,7 @@ class LogoReader:
         boxes, scores = boxes[sure], scores[sure]
         kept = nms(boxes, scores, SAME)[:MOST_MARKS]
         x0, y0, x1, y1 = window
-        scale = np.array([(x1 - x0) / self._size[0], (y1 - y0) / self._size[1]] * 2)
+        scale = np.array([(x1 - x0) / self.size[0], (y1 - y0) / self.size[1]] * 2)
         return (boxes[kept] * scale + (x0, y0, x0, y0)).astype(np.float32), scores[kept]
 
 
@@ -158,17 +163,29 @@ def mark_tags(
     garment."""
     best: dict[str, Tag] = {}
     for mark in marks:
-        brand = mark.match.brand
-        if brand is None or (brand in best and best[brand].score >= mark.score):
-            continue
         garment = garment_under(mark.box, parsing, names)
-        more = (("on", garment),) if garment else ()
-        best[brand] = Tag("logo", brand, None, mark.score, mark.box, attributes=more, model=model)
+        tag = _tag(mark, model, garment)
+        if tag is not None and (tag.label not in best or best[tag.label].score < tag.score):
+            best[tag.label] = tag
     return list(best.values())
 
 
+def loose_tags(marks: Sequence[Mark], model: str = "") -> list[Tag]:
+    """A tag for every mark recognised that is on nobody."""
+    return [tag for mark in marks if (tag := _tag(mark, model)) is not None]
+
+
+def _tag(mark: Mark, model: str, garment: str | None = None) -> Tag | None:
+    brand = mark.match.brand
+    if brand is None:
+        return None
+    more = (("on", garment),) if garment else ()
+    return Tag("logo", brand, None, mark.score, mark.box, attributes=more, model=model)
+
+
 class LogoStage:
-    """Looks for marks on the crops garments were just parsed on, and votes over a person's."""
+    """Looks for marks on the crops garments were just parsed on, voting over a person's, and on the
+    tiles of the picture in turn."""
 
     name = "logos"
 
@@ -178,11 +195,12 @@ class LogoStage:
         self._reader = reader
         self._names = names
         self._pace = pace
+        self._settings = settings
         self._policy = VotePolicy(
             settings.appear, settings.vanish, settings.appear, settings.looks, settings.memory
         )
-        self._most = settings.most_looks
         self._votes: dict[tuple[str, int], TrackVote] = {}
+        self._standing: dict[str, Standing] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         self._reader.refresh(time.monotonic())
@@ -190,26 +208,48 @@ class LogoStage:
 
     def _frame(self, tagged: TaggedFrame) -> TaggedFrame:
         frame = tagged.frame
+        began, looks = time.perf_counter(), 0
         for track in tagged.tracks:
             parsing = tagged.parsings.get(track.id)
             if parsing is not None and self._wanted(frame, track):
-                began = time.perf_counter()
                 self._look(frame, track, parsing)
-                if frame.live:  # paid for by the crops' share of the time
-                    self._pace.spent("crop", time.perf_counter() - began, 1)
+                looks += 1
+        tags: tuple[Tag, ...] = ()
+        if self._settings.tile_s:
+            standing = self._standing.get(frame.source)
+            if standing is None:
+                standing = Standing(self._settings.tile_s, self._settings.looks)
+                self._standing[frame.source] = standing
+            looks += self._look_around(standing, tagged)
+            tags = standing.tags
+        if looks and frame.live:  # paid for by the crops' share of the time
+            self._pace.spent("crop", time.perf_counter() - began, looks)
         for track_id in tagged.ended:
             self._votes.pop((frame.source, track_id), None)
-        return replace(tagged, tracks=tuple(self._with_tags(frame, t) for t in tagged.tracks))
+        tracks = tuple(self._with_tags(frame, track) for track in tagged.tracks)
+        return replace(tagged, tracks=tracks, tags=tags)
 
     def _wanted(self, frame: Frame, track: Track) -> bool:
         vote = self._votes.get((frame.source, track.id))
-        return vote is None or vote.looks < self._most or track.best
+        return vote is None or vote.looks < self._settings.most_looks or track.best
 
     def _look(self, frame: Frame, track: Track, parsing: Parsing) -> None:
         vote = self._votes.setdefault((frame.source, track.id), TrackVote(self._policy))
-        marks = self._reader.read(frame, track.box)
+        marks = self._reader.on(frame, track.box)
         tags = mark_tags(marks, parsing, self._names, self._reader.model)
         vote.add(tags, max(track.quality, 1.0))
+
+    def _look_around(self, standing: Standing, tagged: TaggedFrame) -> bool:
+        """Look at the next tile if it is time."""
+        frame = tagged.frame
+        stretch = self._pace.stretch if frame.live else 1.0
+        size = (frame.width, frame.height)
+        tile = standing.due(frame.pts, size, self._reader.size, stretch)
+        if tile is None:
+            return False
+        tags = loose_tags(self._reader.read(frame, tile), self._reader.model)
+        standing.saw(tile, tags, [track.box for track in tagged.tracks])
+        return True
 
     def _with_tags(self, frame: Frame, track: Track) -> Track:
         vote = self._votes.get((frame.source, track.id))

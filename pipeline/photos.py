@@ -16,10 +16,11 @@ from pipeline.crop import clip_box
 from pipeline.detect import DetectStage
 from pipeline.errors import SourceRefusedError
 from pipeline.garments import GarmentParser
-from pipeline.logos import LogoReader, mark_tags
+from pipeline.logos import LogoReader, loose_tags, mark_tags
 from pipeline.postprocess import paste_labels
 from pipeline.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
+from pipeline.standing import Standing, same_mark, tiles
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
 from pipeline.vote import TrackVote
 from pipeline.yuv import from_bgr
@@ -63,13 +64,23 @@ class TaggedPhoto:
         for i, person in enumerate(self.persons):
             draw_box(image, person.box, colour_of(i + 1))
         boxes: list[Box] = [p.box for p in self.persons] or [(0.0, 0.0, 0.0, 0.0)]
-        people = []
+        labels = []
         for i, box in enumerate(boxes):
             number = i + 1 if self.persons else None
-            lines = [tag_text(tag) for tag in self.tags if tag.track_id == number]
-            people.append((box, i + 1, lines))
-        draw_labels(image, people)
+            lines = [tag_text(t) for t in self.tags if t.track_id == number and not _loose(t)]
+            labels.append((box, i + 1, lines))
+        for tag in self.tags:
+            if tag.kind == "logo":
+                draw_box(image, tag.box, colour_of(tag.track_id or 0))
+            if _loose(tag):
+                labels.append((tag.box, 0, [tag_text(tag)]))
+        draw_labels(image, labels)
         return image
+
+
+def _loose(tag: Tag) -> bool:
+    """Whether a tag is said where it is rather than beside a person."""
+    return tag.kind == "logo" and tag.track_id is None
 
 
 class PhotoTagger:
@@ -98,17 +109,32 @@ class PhotoTagger:
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
         boxes = [p.box for p in persons] or [whole]
         parsed = self._parser.parse([(frame, box) for box in boxes])
-        tags = []
+        tags: list[Tag] = []
         for i, (parsing, evidence) in enumerate(parsed):
             number = i + 1 if persons else None
             vote = TrackVote(self._vote)
             vote.add(evidence)
             own = [*vote.result()]
             if self._logos is not None:
-                marks = self._logos.read(frame, boxes[i])
+                marks = self._logos.on(frame, boxes[i])
                 own += mark_tags(marks, parsing, self._parser.labels, self._logos.model)
             tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
+        if self._logos is not None and self._settings.logos.tile_s:
+            people = boxes if persons else ()
+            tags += self._loose_tags(frame, people, [t for t in tags if t.kind == "logo"])
         return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
+
+    def _loose_tags(self, frame: Frame, people: Sequence[Box], known: Sequence[Tag]) -> list[Tag]:
+        """Marks on nobody that are not ``known``, each once."""
+        assert self._logos is not None
+        places = Standing(0.0, 1)
+        for tile in tiles(frame.width, frame.height, self._logos.size):
+            places.saw(tile, loose_tags(self._logos.read(frame, tile), self._logos.model), people)
+        return [
+            replace(tag, box=clip_box(tag.box, frame))
+            for tag in places.tags
+            if not any(same_mark(tag, other) for other in known)
+        ]
 
     def _subjects(self, found: Sequence[Detection]) -> tuple[Detection, ...]:
         """Who a picture is of: passers-by, much smaller than the tallest, are left out."""

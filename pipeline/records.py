@@ -80,4 +80,5 @@ def frame_record(tagged: TaggedFrame) -> dict[str, Any]:
         "width": frame.width,
         "height": frame.height,
         "persons": [_track_record(track) for track in tagged.tracks],
+        "tags": [tag_record(tag) for tag in tagged.tags],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class EventStage:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self._shown: dict[tuple[str, int], dict[tuple[str, str], Tag]] = {}
+        self._shown: dict[tuple[str, int | None], dict[tuple[str, str], Tag]] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         return [replace(tagged, events=tuple(self._events(tagged))) for tagged in batch]
@@ -75,7 +75,7 @@ class EventStage:
     def _events(self, tagged: TaggedFrame) -> list[Event]:
         frame, events = tagged.frame, []
 
-        def event(name: Any, track_id: int, **more: Any) -> Event:
+        def event(name: Any, track_id: int | None, **more: Any) -> Event:
             at: dict[str, Any] = {"utc": frame.utc, "camera_utc": frame.camera_utc}
             return Event(name, frame.source, track_id, frame.index, frame.pts, **at, **more)
 
@@ -85,7 +85,9 @@ class EventStage:
                 self._shown[key] = {}
                 self._stats.camera(frame.source).people += 1
                 events.append(event("entered", track.id))
-            events += self._changes(key, track, event)
+            events += self._changes(key, track.tags, event)
+        if tagged.tags or (frame.source, None) in self._shown:  # what belongs to nobody
+            events += self._changes((frame.source, None), tagged.tags, event)
         for track_id in tagged.ended:
             shown = self._shown.pop((frame.source, track_id), None)
             if shown is not None:
@@ -93,18 +95,21 @@ class EventStage:
         return events
 
     def _changes(
-        self, key: tuple[str, int], track: Track, event: Callable[..., Event]
+        self,
+        key: tuple[str, int | None],
+        tags: Sequence[Tag],
+        event: Callable[..., Event],
     ) -> list[Event]:
-        before = self._shown[key]
-        now = {slot_of(tag): tag for tag in track.tags}
+        before, track_id = self._shown.get(key, {}), key[1]
+        now = {slot_of(tag): tag for tag in tags}
         events = []
         for slot, tag in now.items():
             if slot not in before:
-                events.append(event("appeared", track.id, tag=tag))
+                events.append(event("appeared", track_id, tag=tag))
             elif (before[slot].label, before[slot].colour) != (tag.label, tag.colour):
-                events.append(event("changed", track.id, tag=tag))
+                events.append(event("changed", track_id, tag=tag))
         events += [
-            event("vanished", track.id, tag=before[slot]) for slot in before if slot not in now
+            event("vanished", track_id, tag=before[slot]) for slot in before if slot not in now
         ]
         self._shown[key] = now
         return events

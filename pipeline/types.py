@@ -78,7 +78,7 @@ class Tag:
     """One thing said about a person or a picture.
 
     Attributes:
-        kind: ``garment`` (later also ``logo``, ``pattern``).
+        kind: ``garment`` or ``logo``.
         label: the fine label, e.g. ``jeans``; the category's name where no label is likely enough.
         category: Fashionpedia category, e.g. ``pants``; ``None`` where it has none.
         score: probability, 0 to 1, that the person wears it.
@@ -127,11 +127,14 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something changed: a person entered or left, a tag appeared, changed or vanished."""
+    """Something changed: a person entered or left, a tag appeared, changed or vanished.
+
+    ``track_id`` is ``None`` for a tag that belongs to nobody.
+    """
 
     name: EventName
     source: str
-    track_id: int
+    track_id: int | None
     frame: int
     pts: float
     utc: float
@@ -160,7 +163,8 @@ class TaggedFrame:
     """A frame with all that is known about it: the only thing that moves between stages.
 
     ``windows`` are what the detector looks at, ``None`` for the whole picture; ``parsings`` the
-    garments of the people whose crops were just parsed, by track id.
+    garments of the people whose crops were just parsed, by track id; ``tags`` what is said of
+    nobody in particular.
     """
 
     frame: Frame
@@ -170,4 +174,5 @@ class TaggedFrame:
     tracks: tuple[Track, ...] = ()
     ended: tuple[int, ...] = ()
     parsings: Mapping[int, Parsing] = field(default_factory=dict)
+    tags: tuple[Tag, ...] = ()
     events: tuple[Event, ...] = ()

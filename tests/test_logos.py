@@ -67,7 +67,7 @@ class Scripted:
     def refresh(self, now):
         pass
 
-    def read(self, frame, person):
+    def on(self, frame, person):
         self.reads += 1
         return self.say(self.reads)
 
@@ -84,7 +84,7 @@ def run(stage, count, parsed=lambda i: True, ended=(), best=lambda i: False):
 
 def stage(say, **settings):
     reader = Scripted(say)
-    return LogoStage(reader, NAMES, LogoConfig(**settings), Pace()), reader
+    return LogoStage(reader, NAMES, LogoConfig(tile_s=0, **settings), Pace()), reader
 
 
 def test_a_brand_seen_twice_is_said_and_one_seen_once_among_many_is_not():
