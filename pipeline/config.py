@@ -140,6 +140,9 @@ class LogoConfig(_Section):
     looks: int = Field(2, ge=1, le=100, description="crops needed before anything is said")
     memory: Share = Field(0.95, description="weight of the past against a new crop")
     most_looks: int = Field(12, ge=1, le=1000, description="then only the best crops are looked at")
+    lettering: bool = Field(
+        False, description="read the letters of marks that looks leave in doubt (needs rapidocr)"
+    )
     tile_s: float = Field(
         0.5, ge=0, le=3600, description="seconds between two tiles looked at for signs; 0: none are"
     )

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engines.exemplars import VIEWS
 from engines.zoo import ModelSpec
 from pipeline.errors import PipelineError
+from pipeline.lettering import agrees
 
 F32 = npt.NDArray[np.float32]
 
@@ -89,11 +90,13 @@ class Thresholds:
         likeness: least cosine to the nearest picture.
         margin: least difference to the second brand.
         above: least difference to what of the background is nearest to the brand.
+        lettered: least cosine to the nearest picture of a brand whose name was read.
     """
 
     likeness: float = 0.5
     margin: float = 0.03
     above: float = 0.0
+    lettered: float = 0.25
 
 
 def brand_name(text: str) -> str:
@@ -174,6 +177,19 @@ class Gallery:
             name = names[nearest[0]]
             out.append(Match(name if sure else None, best, margin, name))
         return out
+
+    def lettered(self, vector: F32, text: str) -> Match | None:
+        """The brand a vector (length,) looks a little like and whose name was read off it."""
+        if not text or not self.index.brands:
+            return None
+        (brands,), (scores,) = self.likeness(vector[None])
+        for brand, score in zip(brands, scores, strict=True):
+            if score < self.thresholds.lettered:
+                return None
+            name = self.index.brands[brand].name
+            if agrees(text, name):
+                return Match(name, float(score), float(score - scores[0]), name)
+        return None
 
     def _cutoff(self, brand: int) -> float:
         background = self.index.brands[brand].background

@@ -17,8 +17,9 @@ from engines.boxes import nms
 from engines.exemplars import ROOM
 from engines.zoo import Label, ModelSpec
 from pipeline.config import LogoConfig
-from pipeline.crop import middle_in, person_window
+from pipeline.crop import clip_box, middle_in, person_window
 from pipeline.gallery import F32, Gallery, GalleryError, Match, open_gallery
+from pipeline.lettering import Lettering
 from pipeline.pace import Pace
 from pipeline.standing import Standing
 from pipeline.types import Box, Frame, Parsing, Tag, TaggedFrame, Track
@@ -29,6 +30,8 @@ from pipeline.yuv import Window
 MOST_MARKS = 4
 #: Overlap above which two boxes are one mark.
 SAME = 0.4
+#: Margin to the second brand from which letters need not be read, pixels they must be high.
+CLEAR, LEAST_LINE = 0.1, 8
 #: Seconds between two looks at whether the gallery was changed.
 ASKED_S = 2.0
 
@@ -49,13 +52,14 @@ class LogoReader:
 
     def __init__(
         self, detector: Engine, size: tuple[int, int], embedder: Embedder, gallery: Gallery,
-        least: float,
+        least: float, lettering: Lettering | None = None,
     ) -> None:  # fmt: skip
         self._detector = detector
         self.size = size
         self._embedder = embedder
         self.gallery = gallery
         self._least = least
+        self._lettering = lettering
         self._state = gallery.state()
         self._asked = -inf
 
@@ -85,14 +89,27 @@ class LogoReader:
         boxes, scores = self._marks(found["boxes"][0], found["scores"][0], window)
         if not len(boxes):
             return []
-        crops = np.stack([frame.crop(around(box), self._embedder.size) for box in boxes.tolist()])
-        matches = self.gallery.match(self._embedder(crops))
-        return [
-            Mark((x0, y0, x1, y1), score, match)
-            for (x0, y0, x1, y1), score, match in zip(
-                boxes.tolist(), scores.tolist(), matches, strict=True
-            )
-        ]
+        places: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
+        vectors = self._embedder(
+            np.stack([frame.crop(around(box), self._embedder.size) for box in places])
+        )
+        matches = self.gallery.match(vectors)
+        if self._lettering is not None:
+            matches = [
+                self._read(frame, box, vector, match)
+                for box, vector, match in zip(places, vectors, matches, strict=True)
+            ]
+        return [Mark(*found) for found in zip(places, scores.tolist(), matches, strict=True)]
+
+    def _read(self, frame: Frame, box: Box, vector: F32, match: Match) -> Match:
+        """A match by looks; by letters as well where looks leave a doubt."""
+        if match.brand is not None and match.margin >= CLEAR:
+            return match
+        assert self._lettering is not None
+        x0, y0, x1, y1 = (round(v) for v in clip_box(box, frame))
+        if y1 - y0 < LEAST_LINE:
+            return match
+        return self.gallery.lettered(vector, self._lettering(frame.crop((x0, y0, x1, y1)))) or match
 
     def on(self, frame: Frame, person: Box) -> list[Mark]:
         """Marks on one person, the surest first; those beside the person are not theirs."""

@@ -15,6 +15,7 @@ from pipeline.detect import DetectStage
 from pipeline.gallery import open_gallery
 from pipeline.garment_types import TypeRefiner
 from pipeline.garments import GarmentParser, GarmentStage
+from pipeline.lettering import Lettering
 from pipeline.logos import Embedder, LogoReader, LogoStage
 from pipeline.pace import Pace
 from pipeline.protocols import Stage
@@ -98,13 +99,15 @@ def open_logos(config: Config, stack: ExitStack) -> LogoReader:
 
     Raises:
         GalleryError: the gallery cannot be used.
+        ConfigError: letters are to be read, and what reads them is not installed.
     """
     spec = find(config.logos.detector)
     gallery = open_gallery(Path(config.logos.gallery), find(config.logos.embedder))
     engine = stack.enter_context(open_model(config, spec.name))
     warm_up(engine, spec.size)
     embedder = open_embedder(config, stack)
-    return LogoReader(engine, spec.size, embedder, gallery, config.logos.score)
+    lettering = Lettering() if config.logos.lettering else None
+    return LogoReader(engine, spec.size, embedder, gallery, config.logos.score, lettering)
 
 
 def build_stages(

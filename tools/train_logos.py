@@ -55,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="embed: another checkpoint, for its backbone")
     return parser.parse_args()
 
 
@@ -67,6 +68,8 @@ def embedder(
     recipe = logo_embedding.Recipe(seed=args.seed)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     trainer = logo_embedding.Trainer(brands, cloth, imagenet_weights(), recipe)
+    if args.start is not None:
+        trainer.begin(args.start)
 
     def report() -> str:
         found = {}

@@ -5,25 +5,29 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
+from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise
 
 #: Side of the square input in pixels, and length of an embedding.
 SIDE, LENGTH = 96, 192
 
 
 class LogoEmbedder(nn.Module):
-    """EfficientNet-Lite0 with a linear projection of its pooled features.
+    """EfficientNet-Lite0 under one linear layer over all places of its last map: where a stroke is
+    says as much about a mark as that it is there, and pooling would forget it (as face recognition
+    found: ArcFace, Deng et al., CVPR 2019, section 3.2).
 
-    ``forward`` takes normalised RGB float32 (N, 3, H, W) and returns unit vectors (N, LENGTH).
+    ``forward`` takes normalised RGB float32 (N, 3, SIDE, SIDE) and returns unit vectors (N, LENGTH).
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = EfficientNetLite0()
-        self.project = nn.Linear(EMBEDDING, LENGTH)
+        del self.backbone._conv_head, self.backbone._bn1
+        self.project = nn.Linear(TAPS[6] * (SIDE // 32) ** 2, LENGTH, bias=False)
+        self.spread = nn.BatchNorm1d(LENGTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(self.project(self.backbone.embed(self.backbone(x)[-1])), dim=1)
+        return F.normalize(self.spread(self.project(self.backbone(x)[-1].flatten(1))), dim=1)
 
 
 class ExportedEmbedder(nn.Module):

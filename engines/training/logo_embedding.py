@@ -31,7 +31,7 @@ LEAST_SIDE, MOST_SIDE = 18.0, 110.0
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 64
     clean: float = 0.15
     lr: float = 2e-3
@@ -84,6 +84,13 @@ class Trainer:
             self.optimizer, [float(g["lr"]) for g in groups], recipe.steps, pct_start=0.08
         )
         self.done = 0
+
+    def begin(self, path: Path) -> None:
+        """Start with the backbone of another training of an embedder."""
+        state = torch.load(path, map_location="cpu", weights_only=True)["average"]
+        own = self.net.backbone.state_dict()
+        for net in (self.net, self.average):
+            net.backbone.load_state_dict({name: state[f"backbone.{name}"] for name in own})
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""
