@@ -14,7 +14,8 @@ from pipeline.lettering import Lettering, agrees, folded
 @pytest.mark.parametrize(
     ("text", "name"),
     [("VISA", "visa"), ("opentext", "OpenText"), ("Credly", "credly"),
-     ("Häagen-Dazs", "haagen dazs"), ("PUMA", "Pumba Records"), ("ACME", "Acme Sportswear"), ("SPORTSWEAR", "Acme Sportswear"), ("chedly", "Credly Chedly")],
+     ("Häagen-Dazs", "haagen dazs"), ("PUMA", "Pumba Records"),
+     ("ACME", "Acme Sportswear"), ("SPORTSWEAR", "Acme Sportswear"), ("chedly", "Credly Chedly")],
 )  # fmt: skip
 def test_readings_that_are_a_brands_name(text, name):
     assert agrees(text, name)
