@@ -15,6 +15,8 @@ Rgb = npt.NDArray[np.uint8]
 VIEWS = 4
 #: Room around a mark on each side, as a share of its longer side: that of a detected one.
 ROOM = 0.12
+#: Mean difference, of 255, from which a mark in its own colours can be seen on a ground.
+LEAST_CONTRAST = 50.0
 
 
 def _square(mark: Rgba, side: int) -> Rgba:
@@ -40,12 +42,25 @@ def _on(square: Rgba, ground: float, colour: float | None = None) -> Rgb:
     return np.asarray(cover * mark + (1 - cover) * ground, np.uint8)
 
 
+def _own(square: Rgba, ground: float) -> Rgb:
+    """The mark in its own colours; on grey if it can hardly be seen on the ground wanted."""
+    cover = square[..., 3].astype(np.float32)
+    apart = np.abs(square[..., :3].astype(np.float32) - ground).max(axis=2)
+    visible = float((apart * cover).sum()) >= LEAST_CONTRAST * max(float(cover.sum()), 1.0)
+    return _on(square, ground if visible else 128.0)
+
+
 def views(mark: Rgba, side: int) -> list[Rgb]:
     """``VIEWS`` pictures (side, side, 3) of a mark: in its own colours on white and on black, black
-    on white and white on black. One without transparency, a photo, is shown as it is, brighter,
-    darker and mirrored in no way: its ground belongs to it."""
+    on white and white on black. One without transparency, a photo, is shown as it is, brighter and
+    darker: its ground belongs to it."""
     square = _square(mark, side)
     if bool((mark[..., 3] > 247).all()):
         photo = _on(square, 127.0).astype(np.float32)
         return [np.clip(photo * gain, 0, 255).astype(np.uint8) for gain in (1.0, 0.75, 1.2, 0.5)]
-    return [_on(square, 255.0), _on(square, 0.0), _on(square, 255.0, 0.0), _on(square, 0.0, 255.0)]
+    return [
+        _own(square, 255.0),
+        _own(square, 0.0),
+        _on(square, 255.0, 0.0),
+        _on(square, 0.0, 255.0),
+    ]

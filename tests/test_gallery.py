@@ -221,3 +221,13 @@ def an_index(brands):
         model="m", sha256="s", vectors="",
         brands=[BrandEntry(name=f"b{i}", files=[entry]) for i in range(brands)],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("colour", ["#111", "#fff", "#00f", "#888", "#ff0"])
+def test_a_mark_of_any_colour_can_be_seen_in_every_view(tmp_path, colour):
+    path = tmp_path / "mark.svg"
+    path.write_text(f'{HEAD}<g fill="{colour}">{SHAPES["cross"]}</g></svg>')
+    shown = views(read_mark(path), SIDE)
+    assert len(shown) == VIEWS
+    for view in shown:
+        assert np.ptp(view.astype(int), axis=(0, 1)).max() > 50

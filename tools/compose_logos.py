@@ -2,8 +2,9 @@
 
     python tools/compose_logos.py VIDEO OUT.mp4 --icons package --height 1080
 
-Everybody tall enough gets a mark of another validation brand on the chest, at one place of the body
-for as long as they are seen. OUT.json says of every person whose mark it is and where it was.
+Everybody tall enough gets a mark of another brand on the chest, at one place of the body for as
+long as they are seen: a validation brand, or one of ``--marks FOLDER``, SVG files. OUT.json says of
+every person whose mark it is and where it was.
 Needs the ``train`` extra.
 """
 
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from benchmark.accuracy import configured
 from benchmark.sinks import Listener
 
 from engines.training.logo_crops import F32, Print, lay, printed, warped
-from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_marks import Brand, brands_in, load_brands, split_brands, without_twins
 from pipeline.runner import Runner
 from pipeline.types import Box, TaggedFrame
 
@@ -122,17 +124,17 @@ class Wearer:
         self.planes, _ = warped(parts, rng)
 
 
-def compose(video: Path, out: Path, wearers: list[Wearer], height: int, seed: int) -> None:
-    """Write the video with everybody's mark on them, enlarged to ``height``."""
-    rng = np.random.default_rng(seed)
-    with av.open(str(video)) as source, av.open(str(out), "w") as target:
+def compose(wearers: list[Wearer], args: argparse.Namespace) -> None:
+    """Write the video with everybody's mark on them, enlarged."""
+    rng = np.random.default_rng(args.seed)
+    with av.open(str(args.video)) as source, av.open(str(args.out), "w") as target:
         stream = source.streams.video[0]
-        scale = height / stream.height
-        size = (round(stream.width * scale / 2) * 2, height)
+        scale = args.height / stream.height
+        size = (round(stream.width * scale / 2) * 2, args.height)
         coded = target.add_stream("libx264", rate=stream.average_rate)
         coded.width, coded.height = size
-        coded.pix_fmt, coded.options = "yuv420p", {"crf": "23", "preset": "veryfast"}
-        for index, frame in enumerate(source.decode(video=0)):
+        coded.pix_fmt, coded.options = "yuv420p", {"crf": str(args.crf), "preset": "medium"}
+        for index, frame in enumerate(islice(source.decode(video=0), args.frames)):
             rgb = frame.reformat(*size, "rgb24").to_ndarray().astype(np.float32)
             for wearer in wearers:
                 if index in wearer.boxes:
@@ -146,11 +148,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("video", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--icons", type=Path, required=True, help="the unpacked npm package")
+    marks = parser.add_mutually_exclusive_group(required=True)
+    marks.add_argument("--icons", type=Path, help="the unpacked npm package")
+    marks.add_argument("--marks", type=Path, help="a folder of SVG files")
     parser.add_argument("--height", type=int, default=1080)
+    parser.add_argument("--frames", type=int, default=10**9, help="only so many of them")
+    parser.add_argument("--crf", type=int, default=23, help="the encoder's quality")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    _, brands, _ = split_brands(without_twins(load_brands(args.icons)), 0)
+    if args.marks is not None:
+        brands = brands_in(args.marks)
+    else:
+        _, brands, _ = split_brands(without_twins(load_brands(args.icons)), 0)
     with av.open(str(args.video)) as source:
         scale = args.height / source.streams.video[0].height
     order = np.random.default_rng(args.seed).permutation(len(brands))
@@ -162,7 +171,7 @@ def main() -> int:
         for i, boxes in enumerate(people(args.video).values())
     ]
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    compose(args.video, args.out, wearers, args.height, args.seed)
+    compose(wearers, args)
     truth = [
         {"brand": w.brand.name, "people": w.boxes, "marks": w.marks} for w in wearers if w.marks
     ]

@@ -16,7 +16,8 @@ class LogoEmbedder(nn.Module):
     says as much about a mark as that it is there, and pooling would forget it (as face recognition
     found: ArcFace, Deng et al., CVPR 2019, section 3.2).
 
-    ``forward`` takes normalised RGB float32 (N, 3, SIDE, SIDE) and returns unit vectors (N, LENGTH).
+    ``forward`` takes normalised RGB float32 (N, 3, SIDE, SIDE) and returns unit vectors
+    (N, LENGTH).
     """
 
     def __init__(self) -> None:

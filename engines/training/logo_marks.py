@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.marks import MarkError, read_mark
+from engines.marks import MarkError, Rgba, read_mark
 
 U8 = npt.NDArray[np.uint8]
 
@@ -49,17 +49,31 @@ def load_brands(package: Path, cache: Path | None = None) -> list[Brand]:
     ]
 
 
+def brands_in(folder: Path) -> list[Brand]:
+    """The marks of a folder of SVG files, each a brand named like its file, of one colour."""
+    found = []
+    for path in sorted(folder.glob("*.svg")):
+        mark = read_mark(path)
+        weight = mark[..., 3:].astype(np.float64)
+        colour = (mark[..., :3] * weight).sum((0, 1)) / weight.sum()
+        found.append(Brand(path.stem, _small(mark), tuple(colour.round().astype(int).tolist())))
+    return found
+
+
+def _small(mark: Rgba) -> U8:
+    cover = mark[..., 3]
+    scale = SIDE / max(cover.shape)
+    size = (max(round(cover.shape[1] * scale), 2), max(round(cover.shape[0] * scale), 2))
+    return np.asarray(cv2.resize(cover, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _drawn(folder: Path) -> list[tuple[Path, U8]]:
     found = []
     for path in sorted(folder.glob("*.svg")):
         try:
-            cover = read_mark(path)[..., 3]
+            found.append((path, _small(read_mark(path))))
         except MarkError:
             continue
-        scale = SIDE / max(cover.shape)
-        size = (max(round(cover.shape[1] * scale), 2), max(round(cover.shape[0] * scale), 2))
-        small = cv2.resize(cover, size, interpolation=cv2.INTER_AREA)
-        found.append((path, np.asarray(small, np.uint8)))
     return found
 
 
