@@ -15,6 +15,9 @@ from engines.training.logo_marks import Brand
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
+#: How rough composed marks are, 0 to 1: all that training sees, and what most cameras would (on
+#: crops so plain untrained features of ImageNet find half of 300 marks, on the roughest a fifth).
+ROUGH, PLAIN = 1.0, 0.3
 #: Least difference in luma between a mark and what it is on, of 255.
 CONTRAST = 35.0
 
@@ -65,11 +68,11 @@ def _fitted(cover: npt.NDArray[np.uint8], side: float) -> F32:
     return np.pad(small, room)
 
 
-def printed(brand: Brand, side: float, ground: F32, rng: Rng) -> Print:
+def printed(brand: Brand, side: float, ground: F32, rng: Rng, rough: float = ROUGH) -> Print:
     """A brand's mark as shops print it on a ground of that colour: filled, outlined, or left out
     of a patch, its longer side ``side`` pixels."""
     cover = _fitted(brand.cover, side)
-    style = rng.random()
+    style = rng.random() / max(rough, 1e-6)
     if style < 0.08 and side >= 40:
         width = max(round(side * rng.uniform(0.02, 0.04)), 1)
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1,) * 2)
@@ -79,7 +82,7 @@ def printed(brand: Brand, side: float, ground: F32, rng: Rng) -> Print:
         change = cv2.dilate if rng.random() < 0.6 else cv2.erode
         cover = np.asarray(change(cover, kernel), np.float32)
     colour = _apart(_colour(rng, brand), ground, rng)
-    if rng.random() < 0.75:
+    if rng.random() < 1 - 0.25 * rough:
         return Print(cover, colour)
     # A patch or label of its own: the mark on it or cut out of it.
     shape = np.ones_like(cover)
@@ -104,21 +107,22 @@ def _bend(size: tuple[int, int], rng: Rng, strength: float) -> tuple[F32, F32]:
     return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
 
 
-def _corners(width: int, height: int, rng: Rng) -> F32:
+def _corners(width: int, height: int, rng: Rng, rough: float) -> F32:
     """Where the corners of a print come to lie after turning and tilting it."""
-    angle = np.deg2rad(rng.normal(0, 12) if rng.random() < 0.85 else rng.uniform(-90, 90))
+    upright = rng.random() < 1 - 0.15 * rough
+    angle = np.deg2rad(rng.normal(0, 12 * rough) if upright else rng.uniform(-90, 90))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     half = np.array([width, height]) / 2
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    corners = corners * np.exp(rng.normal(0, [0.12, 0.08]))
-    corners = corners + rng.normal(0, 0.06, (4, 2)) * [width, height]
+    corners = corners * np.exp(rough * rng.normal(0, [0.12, 0.08]))
+    corners = corners + rough * rng.normal(0, 0.06, (4, 2)) * [width, height]
     return (corners @ turn.T).astype(np.float32)
 
 
-def warped(planes: list[F32], rng: Rng) -> tuple[list[F32], F64]:
+def warped(planes: list[F32], rng: Rng, rough: float = ROUGH) -> tuple[list[F32], F64]:
     """Planes (h, w) of a print turned, tilted and bent together, and the box xyxy around it."""
     height, width = planes[0].shape
-    corners = _corners(width, height, rng)
+    corners = _corners(width, height, rng, rough)
     low = corners.min(axis=0)
     size = np.ceil(corners.max(axis=0) - low).astype(int) + 2
     out = (int(max(size[0], 4)), int(max(size[1], 4)))
@@ -126,7 +130,7 @@ def warped(planes: list[F32], rng: Rng) -> tuple[list[F32], F64]:
     matrix = cv2.getPerspectiveTransform(source, corners - low)
     moved = [np.asarray(cv2.warpPerspective(p, matrix, out), np.float32) for p in planes]
     if rng.random() < 0.7:
-        dx, dy = _bend(out, rng, rng.uniform(0.005, 0.035))
+        dx, dy = _bend(out, rng, rough * rng.uniform(0.005, 0.035))
         xs, ys = np.meshgrid(
             np.arange(out[0], dtype=np.float32), np.arange(out[1], dtype=np.float32)
         )
@@ -161,23 +165,28 @@ def lay(image: F32, mark: Print, planes: list[F32], x: int, y: int, rng: Rng) ->
         spot[:] = cover * colour * shade[..., None] + (1 - cover) * spot
 
 
-def seen(image: F32, rng: Rng, detail: float) -> Image:
+def seen(image: F32, rng: Rng, detail: float, rough: float = ROUGH) -> Image:
     """A float picture as a camera records it: light, lens, motion, noise, compression. Pictures
     whose marks are ``detail`` pixels large are blurred the less the smaller these are."""
-    out = image * rng.uniform(0.55, 1.25) + rng.uniform(-12, 18)
-    out = out * rng.uniform(0.93, 1.07, 3).astype(np.float32)
-    blur = min(rng.exponential(0.012) * detail, 2.0)
+
+    def about(middle: float, low: float, high: float, size: int = 1) -> F64:
+        """Between two bounds, the nearer to the middle the less rough."""
+        return middle + rough * (rng.uniform(low, high, size) - middle)
+
+    out = image * float(about(1.0, 0.55, 1.25)[0]) + float(about(0.0, -12, 18)[0])
+    out = out * about(1.0, 0.93, 1.07, 3).astype(np.float32)
+    blur = min(rough * rng.exponential(0.012) * detail, 2.0)
     if blur > 0.3:
         out = cv2.GaussianBlur(out, (0, 0), blur)
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 * rough:
         length = min(int(rng.integers(2, 6)), max(int(detail / 10), 1))
         out = cv2.blur(out, (length, 1) if rng.random() < 0.7 else (1, length))
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 * rough:
         out = out * rng.uniform(0.3, 0.6)
-    out = out + rng.normal(0, rng.uniform(0, 6), out.shape).astype(np.float32)
+    out = out + rng.normal(0, rough * rng.uniform(0, 6), out.shape).astype(np.float32)
     picture = np.clip(out, 0, 255).astype(np.uint8)
     if rng.random() < 0.6:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(about(95, 30, 95)[0])]
         _, packed = cv2.imencode(".jpg", picture, quality)
         picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
     return picture
@@ -207,21 +216,23 @@ def ground(fabrics: list[Image], width: int, height: int, rng: Rng) -> F32:
     return np.clip(out, 0, 255).astype(np.float32)
 
 
-def crop(brand: Brand, fabrics: list[Image], side: float, out: int, rng: Rng) -> Image:
+def crop(
+    brand: Brand, fabrics: list[Image], side: float, out: int, rng: Rng, rough: float = ROUGH
+) -> Image:
     """A square crop (out, out, 3) uint8 RGB around a brand's mark, whose longer side was ``side``
     pixels on the camera's picture, as a detector would cut it."""
     width = int(side * 1.9) + 12
     image = ground(fabrics, width, width, rng)
-    mark = printed(brand, side, image.mean(axis=(0, 1)), rng)
+    mark = printed(brand, side, image.mean(axis=(0, 1)), rng, rough)
     planes = [mark.cover] if mark.patch is None else [mark.cover, mark.patch]
-    planes, box = warped(planes, rng)
+    planes, box = warped(planes, rng, rough)
     x, y = (int((width - p) / 2 + rng.normal(0, 1)) for p in (box[0] + box[2], box[1] + box[3]))
     lay(image, mark, planes, x, y, rng)
     box = box + np.array([x, y, x, y])
-    if rng.random() < 0.12:
+    if rng.random() < 0.12 * rough:
         _hide(image, box, rng)
-    picture = seen(image, rng, side)
-    box = box + rng.normal(0, 0.05, 4) * np.tile(box[2:] - box[:2], 2)
+    picture = seen(image, rng, side, rough)
+    box = box + rough * rng.normal(0, 0.05, 4) * np.tile(box[2:] - box[:2], 2)
     return cut(picture, box, out)
 
 
