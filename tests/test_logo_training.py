@@ -12,7 +12,7 @@ from engines.nets.efficientnet_lite import EfficientNetLite0, normalise  # noqa:
 from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetector  # noqa: E402
 from engines.training import logo_detection, logo_embedding  # noqa: E402
 from engines.training.detection_figures import Looked, curve  # noqa: E402
-from engines.training.logo_crops import crop, cut, exemplar  # noqa: E402
+from engines.training.logo_crops import PLAIN, ROUGH, crop, cut, exemplar  # noqa: E402
 from engines.training.logo_marks import (  # noqa: E402
     Brand,
     load_brands,
@@ -20,6 +20,7 @@ from engines.training.logo_marks import (  # noqa: E402
     without_twins,
 )
 from engines.training.logo_scenes import Material, Scene, board, compose, single  # noqa: E402
+from engines.training.logo_thresholds import Scores, fit  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -213,3 +214,56 @@ def test_a_scene_without_marks_has_no_target():
     empty = Scene(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), np.zeros((0, 4)), (), np.zeros((0, 4)))
     heat, _, weight = logo_detection.target(empty)
     assert heat.max() == weight.max() == 0
+
+
+def scores(likeness, margin, background=0.0, right=True):
+    n = len(likeness)
+    as32 = [
+        np.broadcast_to(np.asarray(v, np.float32), (n,)) for v in (likeness, margin, background)
+    ]
+    return Scores(*as32, np.broadcast_to(np.asarray(right), (n,)))
+
+
+def test_thresholds_let_in_no_more_unknown_marks_than_asked_for():
+    rng = np.random.default_rng(0)
+    known = scores(rng.normal(0.7, 0.1, 2000), rng.uniform(0, 0.4, 2000))
+    unknown = scores(rng.normal(0.4, 0.1, 2000), rng.uniform(0, 0.2, 2000), right=False)
+    fitted = fit(known, unknown, 0.01)
+    taken = unknown.taken(fitted.margin, fitted.above) >= fitted.likeness
+    assert taken.mean() <= 0.01
+    again = known.taken(fitted.margin, fitted.above) >= fitted.likeness
+    assert fitted.found == pytest.approx(again.mean())
+    assert fitted.found > 0.6
+
+
+def test_a_margin_is_asked_for_where_it_tells_known_from_unknown():
+    known = scores(np.full(100, 0.5), np.full(100, 0.3))
+    unknown = scores(np.full(100, 0.6), np.full(100, 0.02), right=False)
+    fitted = fit(known, unknown, 0.01)
+    assert fitted.margin > 0.02
+    assert fitted.found == 1.0
+
+
+def test_a_brand_near_to_the_background_is_asked_for_more():
+    known = scores(np.full(100, 0.6), 0.2, background=0.3)
+    unknown = scores(np.full(100, 0.7), 0.2, background=0.75, right=False)
+    fitted = fit(known, unknown, 0.01)
+    assert fitted.above > -0.05
+    assert fitted.found == 1.0
+
+
+def test_a_nearest_brand_that_is_another_is_not_found():
+    assert fit(scores([0.9] * 10, 0.2, right=False), scores([0.1] * 10, 0.2), 0.1).found == 0.0
+
+
+def test_plain_crops_are_nearer_to_the_gallery_s_picture_than_rough_ones():
+    def far(rough):
+        rng = np.random.default_rng(3)
+        shown = exemplar(BRANDS[0], 96, 0)[..., 0] < 128
+        out = []
+        for _ in range(60):
+            grey = crop(BRANDS[0], [], 80.0, 96, rng, rough).mean(axis=2)
+            out.append(abs(np.corrcoef(grey.ravel(), shown.ravel())[0, 1]))
+        return np.mean(out)
+
+    assert far(PLAIN) > far(ROUGH) + 0.05

@@ -6,6 +6,7 @@
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
+    python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
@@ -22,7 +23,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import clothing, colour, cost, fusion, garments, logos, people
+from evaluation import clothing, colour, cost, fusion, garments, logo_tracks, logos, people
 
 Figures = dict[str, float]
 KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -32,6 +33,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
     "people": people.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,
+    "logo-tracks": logo_tracks.measure,
     "cost": cost.measure,
 }
 
@@ -48,6 +50,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--icons", type=Path, help="the unpacked npm package simple-icons, for logos"
     )
+    parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
+    parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()

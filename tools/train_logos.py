@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from evaluation.logos import embedded, gallery_of
 from rich.console import Console
@@ -31,18 +32,27 @@ from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
 from engines.training.garments import load_split
-from engines.training.logo_background import mistaken, other_brands
-from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_background import composed, mistaken
+from engines.training.logo_crops import PLAIN, ROUGH
+from engines.training.logo_marks import (
+    Brand,
+    load_brands,
+    split_brands,
+    turned,
+    without_twins,
+)
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
+from engines.training.logo_thresholds import Scores, fit
 from engines.zoo import find
 from pipeline.config import LogoConfig
+from pipeline.gallery import F32, Gallery
 from pipeline.logos import Embedder
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
-#: Marks of training brands in the background, of validation brands for the threshold, and the
-#: least difference to the second brand.
-OTHERS, UNKNOWN, MARGIN = 1500, 3000, 0.03
+#: Marks of training brands in the background, crops thresholds are fitted on, brands in the gallery
+#: then, and the share of unknown things taken for a brand.
+OTHERS, FITTED, FILLED, ACCEPTS = 1500, 6000, 800, 0.01
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 
@@ -153,25 +163,44 @@ def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], ou
 
 
 def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
-    """Write the background and the thresholds beside the registered embedder: what the registered
-    detector takes for marks on photos of the training, marks of the training, and the likeness
-    that one in a hundred crops of validation brands reaches with brands that are not its own."""
-    settings = LogoConfig()
-    photos, _, _ = load_split(args.data / "street_fashion", args.seed)
-    cloth, other = load_fabrics(args.data, args.seed)
-    spec = find(settings.embedder)
-    with open_engine(find(settings.detector)) as detector, open_engine(spec) as engine:
+    """Write the background and the thresholds beside the registered embedder.
+
+    The background is what the registered detector takes for marks on photos of the training, and
+    marks of the training. The thresholds are fitted on validation brands, every other one of them
+    in a gallery filled up with turned marks, and on what the detector takes for marks elsewhere.
+    """
+    photos, others, _ = load_split(args.data / "street_fashion", args.seed)
+    cloth, other_cloth = load_fabrics(args.data, args.seed)
+    spec = find(LogoConfig().embedder)
+    with open_engine(find(LogoConfig().detector)) as detector, open_engine(spec) as engine:
         embed = Embedder(engine, spec)
         wrong = list(mistaken(detector, [*(p.rgb for p in photos), *cloth]))
-        crops = [*wrong, *other_brands(brands, cloth, OTHERS, args.seed)]
-        background = embedded(embed, crops)
-        gallery = gallery_of(held[::2], embed)
-        unknown = embedded(embed, list(other_brands(held[1::2], other, UNKNOWN, args.seed)))
-    least = float(np.quantile(gallery.likeness(unknown)[1][:, 0], 0.99))
+        marks, _ = composed(brands, cloth, OTHERS, args.seed, ROUGH)
+        background = embedded(embed, np.stack([*wrong, *marks]))
+        shown = [*held[::2], *turned([*held])][:FILLED]
+        gallery = gallery_of(shown, embed, SIDE, spec)
+        near = [float((background @ gallery.of(i).T).max()) for i in range(len(shown))]
+        crops, whose = composed(held, other_cloth, FITTED, args.seed, PLAIN)
+        vectors, inside = embedded(embed, np.stack(crops)), whose % 2 == 0
+        stray = list(mistaken(detector, [*(p.rgb for p in others), *other_cloth]))
+        unknown = np.concatenate([vectors[~inside], embedded(embed, np.stack(stray))])
+    known = scores(gallery, near, vectors[inside], whose[inside] // 2)
+    fitted = fit(known, scores(gallery, near, unknown, np.full(len(unknown), -1)), ACCEPTS)
     np.save(spec.path.with_name("background.npy"), background.astype(np.float16))
-    fitted = {"likeness": round(least, 3), "margin": MARGIN, "above": 0.0}
-    spec.path.with_name("thresholds.json").write_text(json.dumps(fitted) + "\n")
-    print(f"{len(wrong)} things that are no marks, {OTHERS} other marks; {fitted}")
+    values = {name: round(getattr(fitted, name), 4) for name in ("likeness", "margin", "above")}
+    spec.path.with_name("thresholds.json").write_text(json.dumps(values) + "\n")
+    print(f"{len(wrong)} things that are no marks, {len(marks)} other marks; {fitted}")
+
+
+def scores(
+    gallery: Gallery, near: Sequence[float], vectors: F32, whose: npt.NDArray[np.int64]
+) -> Scores:
+    """What a gallery makes of crops; ``near`` are its brands' likenesses to the background."""
+    found, likeness = gallery.likeness(vectors)
+    return Scores(
+        likeness[:, 0], likeness[:, 0] - likeness[:, 1],
+        np.array(near, np.float32)[found[:, 0]], found[:, 0] == whose,
+    )  # fmt: skip
 
 
 def main() -> int:

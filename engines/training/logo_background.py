@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engines.base import Engine
 from engines.nets.logo_detector import SIZE
@@ -43,11 +44,10 @@ def mistaken(detector: Engine, pictures: Sequence[Image]) -> Iterator[Image]:
             yield cut(small, box, SIDE)
 
 
-def other_brands(
-    brands: Sequence[Brand], fabrics: list[Image], count: int, seed: int
-) -> Iterator[Image]:
-    """Crops of marks of brands that are in no gallery."""
+def composed(
+    brands: Sequence[Brand], fabrics: list[Image], count: int, seed: int, rough: float
+) -> tuple[list[Image], npt.NDArray[np.int64]]:
+    """Crops of marks, and whose each is."""
     rng = np.random.default_rng(seed)
-    for _ in range(count):
-        brand = brands[int(rng.integers(len(brands)))]
-        yield crop(brand, fabrics, side_of(rng), SIDE, rng)
+    whose = rng.integers(0, len(brands), count)
+    return [crop(brands[i], fabrics, side_of(rng), SIDE, rng, rough) for i in whose], whose

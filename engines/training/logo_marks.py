@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -75,6 +75,14 @@ def _drawn(folder: Path) -> list[tuple[Path, U8]]:
         except MarkError:
             continue
     return found
+
+
+def turned(brands: list[Brand]) -> list[Brand]:
+    """Marks nobody ever saw: those of brands, turned by a quarter and mirrored."""
+    return [
+        replace(brand, name=f"{brand.name}-turned", cover=np.ascontiguousarray(brand.cover.T))
+        for brand in brands
+    ]
 
 
 def looks(covers: list[U8], side: int = 24) -> npt.NDArray[np.float32]:

@@ -1,0 +1,189 @@
+"""Brands through the whole program: on people of composed clips whose truth is known, and wrongly
+on clips and photos that hardly show any."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from benchmark.accuracy import configured
+from benchmark.sinks import Listener
+
+from engines.training.garments import split_ids
+from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.zoo import find
+from pipeline.annotate import annotated
+from pipeline.config import Config
+from pipeline.curate import add, read_picture
+from pipeline.gallery import open_gallery
+from pipeline.models import open_detector, open_embedder, open_logos, open_parser
+from pipeline.photos import PhotoTagger
+from pipeline.postprocess import iou_matrix
+from pipeline.runner import Runner
+from pipeline.types import Box, TaggedFrame
+
+#: Brands in the gallery, none seen by a training.
+BRANDS = 1000
+#: Longer side in pixels of a mark that must be recognised, and seconds for which it must be so.
+LEAST_SIDE, LEAST_S = 32.0, 1.0
+#: Overlap from which a track is the person of the truth.
+SAME = 0.4
+
+
+def brands_of(package: Path, seed: int) -> list[Brand]:
+    """A thousand brands no training saw, those of the validation first."""
+    _, held, test = split_brands(without_twins(load_brands(package)), seed)
+    return [*held, *test][:BRANDS]
+
+
+@contextmanager
+def gallery_folder(package: Path, brands: Sequence[Brand]) -> Iterator[Path]:
+    """A gallery of their SVG files, made as the command makes it."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        config = Config()
+        embed = open_embedder(config, stack)
+        gallery = open_gallery(Path(name), find(config.logos.embedder))
+        icons = package / "icons"
+        pictures = [
+            read_picture(b.name, icons / f"{b.name}.svg", embed, embed.size[0]) for b in brands
+        ]
+        add(gallery, pictures, embed.background)
+        yield Path(name)
+
+
+@dataclass(slots=True)
+class Person:
+    """A track: its boxes by frame, and for how many frames each brand was said."""
+
+    boxes: dict[int, Box] = field(default_factory=dict)
+    said: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Watcher(Listener):
+    """Keeps every person, every mark on nobody, and a picture of everything said first."""
+
+    pictures: Path | None = None
+    people: dict[int, Person] = field(default_factory=lambda: defaultdict(Person))
+    loose: Counter[str] = field(default_factory=Counter)
+    shown: set[tuple[int, str]] = field(default_factory=set)
+
+    def write(self, tagged: TaggedFrame) -> None:
+        new = []
+        for track in tagged.tracks:
+            person = self.people[track.id]
+            person.boxes[tagged.frame.index] = track.box
+            for tag in track.tags:
+                if tag.kind == "logo":
+                    person.said[tag.label] += 1
+                    new.append((track.id, tag.label))
+        for tag in tagged.tags:
+            self.loose[tag.label] += 1
+            new.append((0, tag.label))
+        fresh = {key for key in new if key not in self.shown}
+        self.shown |= fresh
+        if fresh and self.pictures is not None:
+            self.pictures.mkdir(parents=True, exist_ok=True)
+            for track_id, label in fresh:
+                name = f"{tagged.frame.index:05d}-{track_id}-{label}.png"
+                cv2.imwrite(str(self.pictures / name), annotated(tagged))
+
+
+def watch(clip: Path, gallery: Path, pictures: Path | None, more: dict[str, Any]) -> Watcher:
+    """Run the program over a clip."""
+    sink = Watcher(pictures)
+    changes: dict[str, Any] = {"logos": {"gallery": str(gallery), **more}}
+    with tempfile.TemporaryDirectory() as folder:
+        config = configured(changes, [str(clip)], "auto")
+        with Runner(config, Path(folder), (sink,)) as runner:
+            runner.start()
+            runner.wait()
+    return sink
+
+
+def judged(clip: Path, sink: Watcher) -> dict[str, float]:
+    """Tracks of people whose mark was large for long enough: whether its brand was said, and said
+    longest; and brands that nobody wears."""
+    truth = json.loads(clip.with_suffix(".json").read_text(encoding="utf-8"))
+    with av.open(str(clip)) as source:
+        rate = float(source.streams.video[0].average_rate or 10)
+    due, right, said, wrong = 0, 0, 0, 0
+    for person in sink.people.values():
+        wearer = _wearer(person, truth)
+        mine = set() if wearer is None else {wearer["brand"]}
+        wrong += sum(brand not in mine for brand in person.said)
+        if wearer is None:
+            continue
+        seen = sum(_large(wearer["marks"].get(str(frame))) for frame in person.boxes)
+        if seen < LEAST_S * rate:
+            continue
+        due += 1
+        best = person.said.most_common(1)
+        said += bool(best)
+        right += bool(best) and best[0][0] == wearer["brand"]
+    wrong += len(sink.loose)
+    return {"tracks": due, "brand right": right, "some brand": said, "wrong brands": wrong}
+
+
+def _large(box: Sequence[float] | None) -> bool:
+    return box is not None and max(box[2] - box[0], box[3] - box[1]) >= LEAST_SIDE
+
+
+def _wearer(person: Person, truth: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Who of the truth a track is: who shares most frames with it."""
+    shared = []
+    for row in truth:
+        both = [(box, row["people"][str(f)]) for f, box in person.boxes.items()
+                if str(f) in row["people"]]  # fmt: skip
+        shared.append(sum(iou_matrix([a], [b])[0, 0] >= SAME for a, b in both))
+    best = int(np.argmax(shared)) if shared else -1
+    return truth[best] if best >= 0 and shared[best] * 2 >= len(person.boxes) else None
+
+
+def photos(args: argparse.Namespace, gallery: Path) -> dict[str, float]:
+    """Brands said on street photos that no training of garments saw: false ones, nearly all."""
+    root = args.data / "street_fashion"
+    paths = [root / "photos" / f"{name}.jpg" for name in split_ids(root, args.seed)[1]]
+    config = Config.model_validate({"logos": {"gallery": str(gallery)}})
+    found = 0
+    with ExitStack() as stack:
+        logos = open_logos(config, stack)
+        parser = open_parser(config, stack)
+        tagger = PhotoTagger(open_detector(config, stack), parser, config, logos)
+        for path in paths:
+            photo = tagger.tag(path)
+            said = [tag for tag in photo.tags if tag.kind == "logo"]
+            found += len(said)
+            if said and args.pictures:
+                args.pictures.mkdir(parents=True, exist_ok=True)
+                names = "-".join(sorted({tag.label for tag in said}))[:60]
+                cv2.imwrite(str(args.pictures / f"{path.stem}-{names}.png"), photo.drawing())
+    return {"photos": len(paths), "brands said on photos": found}
+
+
+def measure(args: argparse.Namespace) -> dict[str, float]:
+    """Clips with a truth beside them are judged; of others, and of photos, what is said counts."""
+    figures: dict[str, float] = {}
+    with gallery_folder(args.icons, brands_of(args.icons, args.seed)) as folder:
+        for clip in args.clips:
+            pictures = args.pictures / clip.stem if args.pictures else None
+            sink = watch(clip, folder, pictures, {"lettering": args.lettering})
+            if clip.with_suffix(".json").exists():
+                found = judged(clip, sink)
+            else:
+                on_people = sum(len(person.said) for person in sink.people.values())
+                found = {"people": len(sink.people), "brands said": on_people + len(sink.loose)}
+            figures.update({f"{clip.stem}: {name}": value for name, value in found.items()})
+        if args.data.is_dir() and not args.no_photos:
+            figures.update(photos(args, folder))
+    return figures
