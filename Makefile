@@ -20,8 +20,11 @@ $(VENV)/.$(EXTRAS): $(VENV)/.base
 # Run the main job on a real clip.
 demo: $(VENV)/.base
 	@$(BIN)/threadline run tests/data/street.mp4 --out out/demo --stats out/demo/stats.json
+	@rm -rf out/demo/gallery
+	@$(BIN)/threadline gallery import-svg tests/data/brands --gallery out/demo/gallery
+	@$(BIN)/threadline run tests/data/brands.mp4 --gallery out/demo/gallery --out out/demo/brands
 	@echo
-	@echo "annotated video    out/demo/street.mp4"
+	@echo "annotated video    out/demo/street.mp4, brands on people: out/demo/brands/brands.mp4"
 	@echo "best pictures      out/demo/snapshots/street/"
 	@echo "events             out/demo/events.jsonl"
 	@echo "counters           out/demo/stats.json"

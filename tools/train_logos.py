@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="embed: another checkpoint, for its backbone")
+    parser.add_argument("--start", type=Path, help="another checkpoint, for its backbone")
     return parser.parse_args()
 
 
@@ -107,6 +107,8 @@ def detector(
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     material = Material(photos, labels, cloth, brands)
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
+    if args.start is not None:
+        trainer.begin(args.start)
     unseen = Material(held_photos, labels, other, held)
     scenes = [unseen.scene(np.random.default_rng((7, i))) for i in range(250)]
 

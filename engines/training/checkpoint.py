@@ -55,3 +55,11 @@ def resume(path: Path, training: Training) -> int:
     for name in PARTS:
         getattr(training, name).load_state_dict(state[name])
     return int(state["done"])
+
+
+def take_backbone(path: Path, training: Training) -> None:
+    """Give a training the averaged backbone of another, or as much of it as it has itself."""
+    state = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    for net in (training.net, training.average):
+        own = net.backbone.state_dict()
+        net.backbone.load_state_dict({name: state[f"backbone.{name}"] for name in own})

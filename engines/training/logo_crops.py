@@ -15,9 +15,11 @@ from engines.training.logo_marks import Brand
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
-#: How rough composed marks are, 0 to 1: all that training sees, and what most cameras would (on
-#: crops so plain untrained features of ImageNet find half of 300 marks, on the roughest a fifth).
-ROUGH, PLAIN = 1.0, 0.3
+#: How rough composed marks are, 0 to 1: all that training sees, and marks printed flat, upright and
+#: seen well, of which untrained features of ImageNet recognise half among 300.
+ROUGH, PLAIN = 1.0, 0.15
+#: Least difference of a print from what is around it, of 255, and grounds tried for it.
+TOLD, TRIES = 25.0, 6
 #: Least difference in luma between a mark and what it is on, of 255.
 CONTRAST = 35.0
 
@@ -220,20 +222,48 @@ def crop(
     brand: Brand, fabrics: list[Image], side: float, out: int, rng: Rng, rough: float = ROUGH
 ) -> Image:
     """A square crop (out, out, 3) uint8 RGB around a brand's mark, whose longer side was ``side``
-    pixels on the camera's picture, as a detector would cut it."""
+    pixels on the camera's picture, as a detector would cut it. The mark can be told from what it
+    is printed on."""
+    for _ in range(TRIES):
+        image, box = _printed_on(brand, fabrics, side, rng, rough)
+        if box is not None:
+            break
+    else:
+        image, box = _printed_on(brand, [], side, rng, rough)
+    box = np.array([0, 0, *image.shape[1::-1]], np.float64) if box is None else box
+    if rng.random() < 0.12 * rough:
+        _hide(image, box, rng)
+    picture = seen(image, rng, side, rough)
+    box = box + rough * rng.normal(0, 0.05, 4) * np.tile(box[2:] - box[:2], 2)
+    return cut(picture, box, out)
+
+
+def _printed_on(
+    brand: Brand, fabrics: list[Image], side: float, rng: Rng, rough: float
+) -> tuple[F32, F64 | None]:
+    """A mark on a ground, float RGB, and the box around it; ``None`` if it can hardly be seen."""
     width = int(side * 1.9) + 12
     image = ground(fabrics, width, width, rng)
     mark = printed(brand, side, image.mean(axis=(0, 1)), rng, rough)
     planes = [mark.cover] if mark.patch is None else [mark.cover, mark.patch]
     planes, box = warped(planes, rng, rough)
     x, y = (int((width - p) / 2 + rng.normal(0, 1)) for p in (box[0] + box[2], box[1] + box[3]))
+    before = image.copy()
     lay(image, mark, planes, x, y, rng)
-    box = box + np.array([x, y, x, y])
-    if rng.random() < 0.12 * rough:
-        _hide(image, box, rng)
-    picture = seen(image, rng, side, rough)
-    box = box + rough * rng.normal(0, 0.05, 4) * np.tile(box[2:] - box[:2], 2)
-    return cut(picture, box, out)
+    return image, box + np.array([x, y, x, y]) if told_apart(image, before) else None
+
+
+def told_apart(image: F32, before: F32) -> bool:
+    """Whether a print on a float picture (H, W, 3) can be told from what is around it: in some
+    channel it differs by more than the ground does in itself."""
+    inside = np.abs(image - before).max(axis=2) > TOLD / 2
+    around = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    outside = around & ~inside
+    if not inside.any() or not outside.any():
+        return False
+    mark, rest = image[inside], image[outside]
+    apart = np.abs(mark.mean(axis=0) - rest.mean(axis=0))
+    return bool((apart >= np.maximum(TOLD, rest.std(axis=0))).any())
 
 
 def _hide(image: F32, box: F64, rng: Rng) -> None:

@@ -33,7 +33,7 @@ SAME = 0.5
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 3500
+    steps: int = 2000
     batch: int = 16
     lr: float = 2e-3
     backbone_lr: float = 5e-4
@@ -111,6 +111,10 @@ class Trainer:
             self.optimizer, [recipe.lr, recipe.backbone_lr], recipe.steps, pct_start=0.08
         )
         self.done = 0
+
+    def begin(self, path: Path) -> None:
+        """Start with the backbone of a training of an embedder, which has seen marks."""
+        checkpoint.take_backbone(path, self)
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""

@@ -87,10 +87,7 @@ class Trainer:
 
     def begin(self, path: Path) -> None:
         """Start with the backbone of another training of an embedder."""
-        state = torch.load(path, map_location="cpu", weights_only=True)["average"]
-        own = self.net.backbone.state_dict()
-        for net in (self.net, self.average):
-            net.backbone.load_state_dict({name: state[f"backbone.{name}"] for name in own})
+        checkpoint.take_backbone(path, self)
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""
