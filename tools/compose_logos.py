@@ -26,7 +26,7 @@ import numpy as np
 from benchmark.accuracy import configured
 from benchmark.sinks import Listener
 
-from engines.training.logo_crops import F32, Print, lay, printed, warped
+from engines.training.logo_crops import F32, PLAIN, Print, lay, printed, warped
 from engines.training.logo_marks import Brand, brands_in, load_brands, split_brands, without_twins
 from pipeline.runner import Runner
 from pipeline.types import Box, TaggedFrame
@@ -119,9 +119,9 @@ class Wearer:
         x, y = int(at[0]), int(at[1])
         near = image[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
         level = near.reshape(-1, 3).mean(axis=0) if near.size else np.full(3, 128.0)
-        self.mark = printed(self.brand, 128.0, level.astype(np.float32), rng)
+        self.mark = printed(self.brand, 128.0, level.astype(np.float32), rng, PLAIN)
         parts = [self.mark.cover] if self.mark.patch is None else [self.mark.cover, self.mark.patch]
-        self.planes, _ = warped(parts, rng)
+        self.planes, _ = warped(parts, rng, PLAIN)
 
 
 def compose(wearers: list[Wearer], args: argparse.Namespace) -> None:
