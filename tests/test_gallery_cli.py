@@ -116,7 +116,7 @@ def test_mistakes_are_explained_in_a_line(args, word, tmp_path):
 def test_a_brand_is_found_on_a_picture_and_a_stranger_is_not(brands, marks, tmp_path):
     for name, shape in (
         ("known", SHAPES["ring"]),
-        ("other", '<path d="M3 3h18v18H3zM8 8l8 2-5 6z"/>'),
+        ("other", '<path d="M12 2l3 7h7l-6 5 3 8-7-5-7 5 3-8-6-5h7z"/>'),
     ):
         mark = tmp_path / f"{name}.svg"
         mark.write_text(f"{HEAD}{shape}</svg>")

@@ -169,7 +169,8 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
 
     The background is what the registered detector takes for marks on photos of the training, and
     marks of the training. The thresholds are fitted on validation brands, every other one of them
-    in a gallery filled up with turned marks, and on what the detector takes for marks elsewhere.
+    in a gallery filled up with turned marks of the training, and on what the detector takes for
+    marks elsewhere.
     """
     photos, others, _ = load_split(args.data / "street_fashion", args.seed)
     cloth, other_cloth = load_fabrics(args.data, args.seed)
@@ -179,7 +180,8 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
         wrong = list(mistaken(detector, [*(p.rgb for p in photos), *cloth]))
         marks, _ = composed(brands, cloth, OTHERS, args.seed, ROUGH)
         background = embedded(embed, np.stack([*wrong, *marks]))
-        shown = [*held[::2], *turned([*held])][:FILLED]
+        # Turned, many a mark is itself: those of brands that are asked for would be their twins.
+        shown = [*held[::2], *turned([*brands])][:FILLED]
         gallery = gallery_of(shown, embed, SIDE, spec)
         near = [float((background @ gallery.of(i).T).max()) for i in range(len(shown))]
         crops, whose = composed(held, other_cloth, FITTED, args.seed, PLAIN)

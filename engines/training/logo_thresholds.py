@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
 
-#: Margins to the second brand and to the background that are tried.
-MARGINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
+#: Margins to the second brand and to the background that are tried. Without the least margin one of
+#: two brands with the same mark would be said, by chance.
+MARGINS = (0.02, 0.03, 0.04, 0.06, 0.08, 0.1)
 ABOVES = (-1.0, -0.15, -0.1, -0.05, 0.0, 0.05, 0.1)
 
 
