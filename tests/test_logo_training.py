@@ -12,13 +12,14 @@ from engines.nets.efficientnet_lite import EfficientNetLite0, normalise  # noqa:
 from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetector  # noqa: E402
 from engines.training import logo_detection, logo_embedding  # noqa: E402
 from engines.training.detection_figures import Looked, curve  # noqa: E402
-from engines.training.logo_crops import PLAIN, ROUGH, crop, cut, exemplar  # noqa: E402
+from engines.training.logo_crops import crop, cut, exemplar  # noqa: E402
 from engines.training.logo_marks import (  # noqa: E402
     Brand,
     load_brands,
     split_brands,
     without_twins,
 )
+from engines.training.logo_prints import PLAIN, ROUGH  # noqa: E402
 from engines.training.logo_scenes import Material, Scene, board, compose, single  # noqa: E402
 from engines.training.logo_thresholds import Scores, fit  # noqa: E402
 

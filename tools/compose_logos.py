@@ -26,8 +26,8 @@ import numpy as np
 from benchmark.accuracy import configured
 from benchmark.sinks import Listener
 
-from engines.training.logo_crops import F32, PLAIN, Print, lay, printed, warped
 from engines.training.logo_marks import Brand, brands_in, load_brands, split_brands, without_twins
+from engines.training.logo_prints import F32, PLAIN, Print, lay, printed, warped
 from pipeline.runner import Runner
 from pipeline.types import Box, TaggedFrame
 

@@ -33,7 +33,6 @@ from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
 from engines.training.garments import load_split
 from engines.training.logo_background import composed, mistaken
-from engines.training.logo_crops import PLAIN, ROUGH
 from engines.training.logo_marks import (
     Brand,
     load_brands,
@@ -41,6 +40,7 @@ from engines.training.logo_marks import (
     turned,
     without_twins,
 )
+from engines.training.logo_prints import PLAIN, ROUGH
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 from engines.training.logo_thresholds import Scores, fit
 from engines.zoo import find

@@ -25,8 +25,9 @@ from engines.training.garment_data import (
     person_box,
     read_rgb,
 )
-from engines.training.logo_crops import F32, F64, Print, ground, lay, printed, seen, warped
+from engines.training.logo_crops import ground, seen
 from engines.training.logo_marks import Brand
+from engines.training.logo_prints import F32, F64, Print, lay, printed, warped
 
 #: Longer side in pixels of the input of the marks printed.
 LEAST_SIDE, MOST_SIDE = 12.0, 90.0

@@ -15,9 +15,10 @@ from engines.exemplars import VIEWS, views
 from engines.training.detection_figures import Looked, curve
 from engines.training.garment_data import Image
 from engines.training.garments import load_split
-from engines.training.logo_crops import PLAIN, ROUGH, crop
+from engines.training.logo_crops import crop
 from engines.training.logo_detection import found, of_size, recall
 from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_prints import PLAIN, ROUGH
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 from engines.zoo import ModelSpec, find
 from evaluation.logo_controls import controls
