@@ -158,8 +158,11 @@ class Gallery:
         likely = np.argpartition(-(vectors @ self._means.T), few - 1, axis=1)[:, :few]
         scores = np.empty(likely.shape, np.float32)
         for row, vector in enumerate(vectors):
-            for column, brand in enumerate(likely[row]):
-                scores[row, column] = (self.of(int(brand)) @ vector).max()
+            counts = self._starts[likely[row] + 1] - self._starts[likely[row]]
+            firsts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+            pictures = np.repeat(self._starts[likely[row]] - firsts, counts)
+            found = self.vectors[pictures + np.arange(len(pictures))] @ vector
+            scores[row] = np.maximum.reduceat(found, firsts)
         order = np.argsort(-scores, axis=1, kind="stable")
         return np.take_along_axis(likely, order, 1), np.take_along_axis(scores, order, 1)
 
