@@ -173,6 +173,16 @@ def garment_under(box: Box, parsing: Parsing, names: Sequence[Label]) -> str | N
     return max(counts, key=lambda name: counts[name])
 
 
+def nearer(mark: Box, one: Box, other: Box) -> bool:
+    """Whether a mark in two people's boxes is nearer to the middle of one than of the other: boxes
+    of people side by side cover each other's edges."""
+
+    def off(box: Box) -> float:
+        return abs(mark[0] + mark[2] - box[0] - box[2]) / max(box[2] - box[0], 1.0)
+
+    return middle_in(mark, one) and off(one) < off(other)
+
+
 def mark_tags(
     marks: Sequence[Mark], parsing: Parsing, names: Sequence[Label], model: str = ""
 ) -> list[Tag]:
@@ -229,7 +239,7 @@ class LogoStage:
         for track in tagged.tracks:
             parsing = tagged.parsings.get(track.id)
             if parsing is not None and self._wanted(frame, track):
-                self._look(frame, track, parsing)
+                self._look(tagged, track, parsing)
                 looks += 1
         tags: tuple[Tag, ...] = ()
         if self._settings.tile_s:
@@ -250,9 +260,14 @@ class LogoStage:
         vote = self._votes.get((frame.source, track.id))
         return vote is None or vote.looks < self._settings.most_looks or track.best
 
-    def _look(self, frame: Frame, track: Track, parsing: Parsing) -> None:
+    def _look(self, tagged: TaggedFrame, track: Track, parsing: Parsing) -> None:
+        frame = tagged.frame
         vote = self._votes.setdefault((frame.source, track.id), TrackVote(self._policy))
-        marks = self._reader.on(frame, track.box)
+        others = [other.box for other in tagged.tracks if other.id != track.id]
+        marks = [
+            mark for mark in self._reader.on(frame, track.box)
+            if not any(nearer(mark.box, other, track.box) for other in others)
+        ]  # fmt: skip
         tags = mark_tags(marks, parsing, self._names, self._reader.model)
         vote.add(tags, max(track.quality, 1.0))
 

@@ -11,7 +11,15 @@ from engines.zoo import Label
 from pipeline.config import Config, LogoConfig
 from pipeline.curate import add, remove
 from pipeline.gallery import Match
-from pipeline.logos import LogoReader, LogoStage, Mark, around, garment_under, mark_tags
+from pipeline.logos import (
+    LogoReader,
+    LogoStage,
+    Mark,
+    around,
+    garment_under,
+    mark_tags,
+    nearer,
+)
 from pipeline.pace import Pace
 from pipeline.types import Parsing, TaggedFrame, Track
 
@@ -54,6 +62,27 @@ def test_the_square_around_a_mark_has_it_in_the_middle(box):
     assert x0 <= box[0]
     assert x1 >= box[2]
     assert (x0 + x1) / 2 == pytest.approx((box[0] + box[2]) / 2, abs=1)
+
+
+def test_a_mark_in_two_boxes_is_the_one_s_in_whose_middle_it_is():
+    wide, neighbour = (100.0, 100.0, 200.0, 300.0), (90.0, 100.0, 150.0, 300.0)
+    on_neighbour = (110.0, 150.0, 130.0, 170.0)
+    assert nearer(on_neighbour, neighbour, wide)
+    assert not nearer(on_neighbour, wide, neighbour)
+    assert not nearer((140.0, 150.0, 160.0, 170.0), neighbour, wide)
+    assert not nearer((180.0, 150.0, 190.0, 170.0), neighbour, wide), "not in the other box at all"
+
+
+def test_of_two_people_side_by_side_only_one_wears_the_mark():
+    found, _ = stage(lambda n: [mark((110.0, 150.0, 130.0, 170.0))])
+    boxes = {7: (100.0, 100.0, 200.0, 300.0), 8: (90.0, 100.0, 150.0, 300.0)}
+    tracks = tuple(Track(i, box, 0.9, 0.0, quality=100.0) for i, box in boxes.items())
+    for i in range(4):
+        frame = TaggedFrame(
+            make_frame(i * 0.2), tracks=tracks, parsings={i: parsing() for i in boxes}
+        )
+        [out] = found([frame])
+    assert [[tag.label for tag in track.tags] for track in out.tracks] == [[], ["disc"]]
 
 
 class Scripted:
