@@ -115,7 +115,7 @@ def add(
         entries.setdefault(picture.brand, []).append(entry)
         vectors.setdefault(picture.brand, []).append(picture.vectors)
         owners[picture.file] = picture.brand
-        likeness = _nearest(background, picture.vectors)
+        likeness = nearest(background, picture.vectors)
         near[picture.brand] = max(near.get(picture.brand, -1.0), likeness)
     return _written(gallery, entries, vectors, near), warnings
 
@@ -154,11 +154,11 @@ def rebuilt(
         for name, files in entries.items()
     }
     index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
-    near = {name: max(_nearest(background, part) for part in vectors[name]) for name in entries}
+    near = {name: max(nearest(background, part) for part in vectors[name]) for name in entries}
     return _written(replace(gallery, index=index), entries, vectors, near)
 
 
-def _nearest(background: F32 | None, vectors: F32) -> float:
+def nearest(background: F32 | None, vectors: F32) -> float:
     """Likeness of pictures to what of the background is nearest to them."""
     if background is None or not len(background):
         return -1.0

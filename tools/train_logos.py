@@ -182,25 +182,23 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
         background = embedded(embed, np.stack([*wrong, *marks]))
         # Turned, many a mark is itself: those of brands that are asked for would be their twins.
         shown = [*held[::2], *turned([*brands])][:FILLED]
-        gallery = gallery_of(shown, embed, SIDE, spec)
-        near = [float((background @ gallery.of(i).T).max()) for i in range(len(shown))]
+        gallery = gallery_of(shown, embed, SIDE, spec, background)
         crops, whose = composed(held, other_cloth, FITTED, args.seed, PLAIN)
         vectors, inside = embedded(embed, np.stack(crops)), whose % 2 == 0
         stray = list(mistaken(detector, [*(p.rgb for p in others), *other_cloth]))
         unknown = np.concatenate([vectors[~inside], embedded(embed, np.stack(stray))])
-    known = scores(gallery, near, vectors[inside], whose[inside] // 2)
-    fitted = fit(known, scores(gallery, near, unknown, np.full(len(unknown), -1)), ACCEPTS)
+    known = scores(gallery, vectors[inside], whose[inside] // 2)
+    fitted = fit(known, scores(gallery, unknown, np.full(len(unknown), -1)), ACCEPTS)
     np.save(spec.path.with_name("background.npy"), background.astype(np.float16))
     values = {name: round(getattr(fitted, name), 4) for name in ("likeness", "margin", "above")}
     spec.path.with_name("thresholds.json").write_text(json.dumps(values) + "\n")
     print(f"{len(wrong)} things that are no marks, {len(marks)} other marks; {fitted}")
 
 
-def scores(
-    gallery: Gallery, near: Sequence[float], vectors: F32, whose: npt.NDArray[np.int64]
-) -> Scores:
-    """What a gallery makes of crops; ``near`` are its brands' likenesses to the background."""
+def scores(gallery: Gallery, vectors: F32, whose: npt.NDArray[np.int64]) -> Scores:
+    """What a gallery makes of crops."""
     found, likeness = gallery.likeness(vectors)
+    near = [brand.background for brand in gallery.index.brands]
     return Scores(
         likeness[:, 0], likeness[:, 0] - likeness[:, 1],
         np.array(near, np.float32)[found[:, 0]], found[:, 0] == whose,

@@ -144,7 +144,6 @@ def cut(picture: Image, box: F64, out: int) -> Image:
 
 def exemplar(brand: Brand, out: int, variant: int) -> Image:
     """A gallery's picture of a brand (out, out, 3): black, white or its colour on plain ground."""
-    colour = np.broadcast_to(np.array(brand.colour, np.uint8), (*brand.cover.shape, 3))
-    on_light, on_dark, black, white = views(np.dstack([colour, brand.cover]), out)
+    on_light, on_dark, black, white = views(brand.drawn(), out)
     own = on_light if luma(np.array(brand.colour)) < 160 else on_dark
     return (black, white, own)[variant % 3]

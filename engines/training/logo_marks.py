@@ -30,6 +30,11 @@ class Brand:
     cover: U8
     colour: tuple[int, int, int]
 
+    def drawn(self) -> Rgba:
+        """The mark in its colour, RGBA."""
+        colour = np.broadcast_to(np.array(self.colour, np.uint8), (*self.cover.shape, 3))
+        return np.dstack([colour, self.cover])
+
 
 def load_brands(package: Path, cache: Path | None = None) -> list[Brand]:
     """All marks of an unpacked ``simple-icons`` package, by name; drawn once if there is a

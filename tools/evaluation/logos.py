@@ -23,6 +23,7 @@ from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 from engines.zoo import ModelSpec, find
 from evaluation.logo_controls import controls
 from pipeline.config import LogoConfig
+from pipeline.curate import nearest
 from pipeline.gallery import F32, BrandEntry, Gallery, Index, PictureEntry, thresholds_of
 from pipeline.logos import Embedder
 
@@ -41,24 +42,25 @@ Embed = Callable[[npt.NDArray[np.uint8]], F32]
 
 def shown(brands: Sequence[Brand], side: int) -> npt.NDArray[np.uint8]:
     """What a gallery keeps of one SVG a brand (brands x VIEWS, side, side, 3)."""
-    return np.concatenate([np.stack(views(drawn(brand), side)) for brand in brands])
+    return np.concatenate([np.stack(views(brand.drawn(), side)) for brand in brands])
 
 
-def gallery_of(brands: Sequence[Brand], embed: Embed, side: int, spec: ModelSpec) -> Gallery:
-    """A gallery of one SVG a brand."""
+def gallery_of(
+    brands: Sequence[Brand], embed: Embed, side: int, spec: ModelSpec,
+    background: F32 | None = None,
+) -> Gallery:  # fmt: skip
+    """A gallery of one SVG a brand, each compared with a background as when it is added."""
     vectors = embedded(embed, shown(brands, side))
+    near = [nearest(background, part) for part in vectors.reshape(len(brands), VIEWS, -1)]
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     index = Index(
         model=spec.name, sha256=spec.sha256, vectors="",
-        brands=[BrandEntry(name=brand.name, files=[entry]) for brand in brands],
+        brands=[
+            BrandEntry(name=brand.name, background=likeness, files=[entry])
+            for brand, likeness in zip(brands, near, strict=True)
+        ],
     )  # fmt: skip
     return Gallery(None, index, vectors, thresholds_of(spec))  # type: ignore[arg-type]
-
-
-def drawn(brand: Brand) -> npt.NDArray[np.uint8]:
-    """The mark in its brand's colour, RGBA."""
-    colour = np.broadcast_to(np.array(brand.colour, np.uint8), (*brand.cover.shape, 3))
-    return np.dstack([colour, brand.cover])
 
 
 def crops(
@@ -138,7 +140,7 @@ def _recognised(
     figures: dict[str, float] = {}
     side = embed.size[0]
     gallery = gallery_of(brands, embed, side, spec)
-    half = gallery_of(asked[::2], embed, side, spec)
+    half = gallery_of(asked[::2], embed, side, spec, embed.background)
     for rough in (PLAIN, ROUGH):
         for name, sides in SIZES.items():
             what = f"{name}, roughness {rough}"
@@ -173,13 +175,12 @@ def _controls(
 ) -> dict[str, float]:
     """The same crops by what was never trained for marks."""
     figures: dict[str, float] = {}
-    few = brands[:FEW]
     for name, (embed, side) in controls().items():
-        for count, some in ((FEW, few), (len(brands), brands)):
-            pictures, whose = crops(asked[:FEW], fabrics, SIZES[LARGE], side, PLAIN)
-            gallery = gallery_of(some, embed, side, spec)
-            right = recognition(gallery, embedded(embed, pictures), whose)
-            figures[f"{name}, {count} brands: top-1"] = right
+        pictures, whose = crops(asked[:FEW], fabrics, SIZES[LARGE], side, PLAIN)
+        vectors = embedded(embed, pictures)
+        for some in (brands[:FEW], brands):
+            right = recognition(gallery_of(some, embed, side, spec), vectors, whose)
+            figures[f"{name}, {len(some)} brands: top-1"] = right
     return figures
 
 
