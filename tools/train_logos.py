@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="another checkpoint, for its backbone")
+    parser.add_argument("--start", type=Path, help="another checkpoint, for the weights both have")
     return parser.parse_args()
 
 
@@ -109,18 +109,24 @@ def detector(
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
     if args.start is not None:
         trainer.begin(args.start)
-    unseen = Material(held_photos, labels, other, held)
-    scenes = [unseen.scene(np.random.default_rng((7, i))) for i in range(250)]
+    scenes = {}
+    for name, rough in (("rough", ROUGH), ("plain", PLAIN)):
+        unseen = Material(held_photos, labels, other, held, (rough, rough))
+        scenes[name] = [unseen.scene(np.random.default_rng((7, i))) for i in range(200)]
 
     def report() -> str:
-        looks = logo_detection.looks(trainer.average, scenes)
-        whole = curve(looks)
-        _, least = whole.recall_at(0.9)
-        small = [logo_detection.of_size(look, 16, 32) for look in looks]
-        recall = logo_detection.recall(small, least)
+        parts = []
+        for name, some in scenes.items():
+            looks = logo_detection.looks(trainer.average, some)
+            whole = curve(looks)
+            small = [logo_detection.of_size(look, 16, 32) for look in looks]
+            recall = logo_detection.recall(small, whole.recall_at(0.9)[1])
+            parts.append(
+                f"{name}: AP50 {whole.average_precision():.3f}, "
+                f"recall of 16 to 32 px at precision 0.9 {recall:.3f}"
+            )
         trainer.net.train()
-        precision = whole.average_precision()
-        return f"AP50 {precision:.3f}, recall of 16 to 32 px at precision 0.9 {recall:.3f}"
+        return "; ".join(parts)
 
     return trainer, report
 

@@ -17,11 +17,12 @@ _PRIOR = -4.6
 
 
 class LogoDetector(nn.Module):
-    """EfficientNet-Lite0 up to stride 16 under a top-down pyramid (Lin et al., CVPR 2017); every
+    """EfficientNet-Lite0 up to stride 16 under a top-down pyramid (Lin et al., CVPR 2017), with a
+    wider look around at stride 32: a pattern goes on where a mark stands alone. Every
     cell of its finest map says whether it is a mark's middle and how far its sides are (as FCOS,
     Tian et al., ICCV 2019, on one level; peaks as CenterNet, Zhou et al., 2019).
 
-    ``forward`` takes normalised RGB float32 (N, 3, H, W), H and W divisible by 16, and returns
+    ``forward`` takes normalised RGB float32 (N, 3, H, W), H and W divisible by 32, and returns
     logits (N, H/4, W/4) and distances left, top, right, bottom in pixels (N, 4, H/4, W/4).
     """
 
@@ -33,6 +34,7 @@ class LogoDetector(nn.Module):
         del self.backbone._conv_head, self.backbone._bn1
         self.lateral = nn.ModuleList(nn.Conv2d(TAPS[stage], width, 1) for stage in _STAGES)
         self.smooth = nn.ModuleList(separable(width) for _ in _STAGES)
+        self.around = nn.Sequential(nn.AvgPool2d(2), separable(width), separable(width))
         self.head = separable(width)
         self.middle = nn.Conv2d(width, 1, 1)
         self.sides = nn.Conv2d(width, 4, 1)
@@ -42,6 +44,7 @@ class LogoDetector(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.backbone(x)
         top = self.smooth[2](self.lateral[2](maps[2]))
+        top = top + F.interpolate(self.around(top), scale_factor=2.0, mode="nearest")
         for level in (1, 0):
             top = F.interpolate(top, scale_factor=2.0, mode="nearest")
             top = self.smooth[level](top + self.lateral[level](maps[level]))

@@ -57,9 +57,12 @@ def resume(path: Path, training: Training) -> int:
     return int(state["done"])
 
 
-def take_backbone(path: Path, training: Training) -> None:
-    """Give a training the averaged backbone of another, or as much of it as it has itself."""
+def begin(path: Path, training: Training) -> int:
+    """Give a training the averaged weights of another, as far as both have them; how many tensors
+    were taken."""
     state = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    own = training.net.state_dict()
+    same = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     for net in (training.net, training.average):
-        own = net.backbone.state_dict()
-        net.backbone.load_state_dict({name: state[f"backbone.{name}"] for name in own})
+        net.load_state_dict({**own, **same})
+    return len(same)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engines.exemplars import ROOM, views
 from engines.training.garment_data import Image, Rng
@@ -101,16 +102,20 @@ def _printed_on(
 
 
 def told_apart(image: F32, before: F32) -> bool:
-    """Whether a print on a float picture (H, W, 3) can be told from what is around it: in some
-    channel it differs by more than the ground does in itself."""
-    inside = np.abs(image - before).max(axis=2) > TOLD / 2
+    """Whether a print on a float picture (H, W, 3) can be told from what is around it."""
+    return stands_out(image, np.abs(image - before).max(axis=2) > TOLD / 2, TOLD)
+
+
+def stands_out(image: F32 | Image, inside: npt.NDArray[np.bool_], least: float) -> bool:
+    """Whether part of a picture (H, W, 3), where ``inside`` (H, W), differs from what is around it
+    in some channel: by ``least`` of 255, and by more than the ground does in itself."""
     around = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     outside = around & ~inside
     if not inside.any() or not outside.any():
         return False
     mark, rest = image[inside], image[outside]
     apart = np.abs(mark.mean(axis=0) - rest.mean(axis=0))
-    return bool((apart >= np.maximum(TOLD, rest.std(axis=0))).any())
+    return bool((apart >= np.maximum(least, rest.std(axis=0))).any())
 
 
 def _hide(image: F32, box: F64, rng: Rng) -> None:

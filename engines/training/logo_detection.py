@@ -33,7 +33,7 @@ SAME = 0.5
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 2000
+    steps: int = 3500
     batch: int = 16
     lr: float = 2e-3
     backbone_lr: float = 5e-4
@@ -113,8 +113,8 @@ class Trainer:
         self.done = 0
 
     def begin(self, path: Path) -> None:
-        """Start with the backbone of a training of an embedder, which has seen marks."""
-        checkpoint.take_backbone(path, self)
+        """Start with what another training has learnt, of either model."""
+        checkpoint.begin(path, self)
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""

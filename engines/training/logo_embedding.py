@@ -86,8 +86,8 @@ class Trainer:
         self.done = 0
 
     def begin(self, path: Path) -> None:
-        """Start with the backbone of another training of an embedder."""
-        checkpoint.take_backbone(path, self)
+        """Start with what another training has learnt, of either model."""
+        checkpoint.begin(path, self)
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""

@@ -25,9 +25,9 @@ from engines.training.garment_data import (
     person_box,
     read_rgb,
 )
-from engines.training.logo_crops import ground, seen
+from engines.training.logo_crops import ground, seen, stands_out
 from engines.training.logo_marks import Brand
-from engines.training.logo_prints import F32, F64, Print, lay, printed, warped
+from engines.training.logo_prints import F32, F64, PLAIN, ROUGH, Print, lay, printed, warped
 
 #: Longer side in pixels of the input of the marks printed.
 LEAST_SIDE, MOST_SIDE = 12.0, 90.0
@@ -35,8 +35,10 @@ LEAST_SIDE, MOST_SIDE = 12.0, 90.0
 LEAST_SEEN = 0.55
 #: Marks whose longer side is less are neither wanted nor punished.
 LEAST_WANTED = 10.0
-#: Mean change of the picture under a mark, of 255, from which it can be seen.
-CONTRAST = 30.0
+#: Pixels around a print in which it is compared with what it is on.
+EDGE = 4
+#: Least difference of a mark from what is around it on the camera's picture, of 255.
+CONTRAST = 10.0
 #: Photos of single garments whose cloth is printed on: so many for training, others to validate.
 FABRICS, HELD_FABRICS = 1500, 300
 #: Categories of what marks are not printed on.
@@ -48,7 +50,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789"
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A person crop (H, W, 3) uint8 RGB of the detector's size, the marks on it (n, 4) xyxy, their
-    brands (n,), and boxes (k, 4) that count neither way."""
+    brands (n,), and boxes (k, 4) that count neither way: marks nobody can be asked to see."""
 
     rgb: Image
     marks: F64
@@ -102,9 +104,10 @@ def board(fabrics: list[Image], rng: Rng) -> Stage:
 
 
 def _text(rng: Rng, side: float) -> F32:
-    """Coverage of some lines of letters: a print that is no mark."""
+    """Coverage of some lines of letters: a print that is no mark. One line has six letters or more:
+    fewer alone are what many a mark is."""
     lines = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.25, 0.3, 0.2]))
-    letters = int(rng.integers(2, 14))
+    letters = int(rng.integers(6 if lines == 1 else 3, 14))
     font = int(rng.choice(_FONTS))
     height = 40
     canvas = np.zeros((height * lines + 20, 30 * letters + 20), np.uint8)
@@ -150,7 +153,7 @@ def _spot(cloth: npt.NDArray[np.bool_], rng: Rng) -> tuple[int, int] | None:
     return int(xs[i]), int(ys[i])
 
 
-def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng) -> Print:
+def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng, rough: float) -> Print:
     """Something to print there: a brand's mark, or text or a pattern."""
     side = float(np.exp(rng.uniform(np.log(LEAST_SIDE), np.log(MOST_SIDE))))
     x, y = spot
@@ -158,23 +161,38 @@ def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng) -> 
     near = image[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
     level = near.mean(axis=(0, 1)).astype(np.float32)
     if brand is not None:
-        return printed(brand, side, level, rng)
+        return printed(brand, side, level, rng, rough)
     plane = _text(rng, 1.6 * side) if rng.random() < 0.6 else _pattern(rng, side)
     light = float(level.mean()) < 128 if rng.random() < 0.8 else rng.random() < 0.5
     colour = rng.uniform(130, 255, 3) if light else rng.uniform(0, 110, 3)
     return Print(np.pad(plane, 2), colour.astype(np.float32))
 
 
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A print in a picture: the box xyxy of what shows, where it lies (y, x slices), what of that
+    it covers, and whether enough of it shows."""
+
+    box: F64
+    part: tuple[slice, slice]
+    covered: npt.NDArray[np.bool_]
+    enough: bool
+
+    def clear(self, picture: Image) -> bool:
+        """Whether a viewer of the finished picture can see it."""
+        return self.enough and stands_out(picture[self.part], self.covered, CONTRAST)
+
+
 def _laid(
-    image: F32, cloth: npt.NDArray[np.bool_], brand: Brand | None, rng: Rng
-) -> tuple[F64, bool] | None:
-    """Print somewhere on the cloth, in place, and only there: the box of what shows, and whether
-    it shows well."""
+    image: F32, cloth: npt.NDArray[np.bool_], brand: Brand | None, rng: Rng, rough: float
+) -> _Laid | None:
+    """Print somewhere on the cloth, in place, and only there."""
     spot = _spot(cloth, rng)
     if spot is None:
         return None
-    mark = _print(image, spot, brand, rng)
-    planes, box = warped([mark.cover] if mark.patch is None else [mark.cover, mark.patch], rng)
+    mark = _print(image, spot, brand, rng, rough)
+    planes = [mark.cover] if mark.patch is None else [mark.cover, mark.patch]
+    planes, box = warped([np.pad(plane, EDGE) for plane in planes], rng, rough)
     x, y = (round(c - (a + b) / 2) for c, a, b in zip(spot, box[:2], box[2:], strict=True))
     height, width = planes[0].shape
     x0, y0 = max(x, 0), max(y, 0)
@@ -186,45 +204,41 @@ def _laid(
     here[y0 - y : y1 - y, x0 - x : x1 - x] = cloth[part]
     whole = float(planes[-1].sum())
     planes = [plane * here for plane in planes]
-    before = image[part].copy()
     lay(image, mark, planes, x, y, rng)
     ys, xs = np.nonzero(planes[-1] > 0.3)
     if not len(xs):
         return None
     shown = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
     covered = planes[-1][y0 - y : y1 - y, x0 - x : x1 - x] > 0.5
-    change = np.abs(image[part] - before).max(axis=2)[covered]
-    clear = len(change) > 0 and float(change.mean()) >= CONTRAST
     large = max(shown[2:] - shown[:2]) >= LEAST_WANTED
-    well = clear and large and float(planes[-1].sum()) >= LEAST_SEEN * whole
-    return shown + np.array([x, y, x, y]), bool(well)
+    enough = bool(large and float(planes[-1].sum()) >= LEAST_SEEN * whole)
+    return _Laid(shown + np.array([x, y, x, y]), part, covered, enough)
 
 
-def compose(stage: Stage, brands: Sequence[Brand], rng: Rng, most: int = 3) -> Scene:
+def compose(
+    stage: Stage, brands: Sequence[Brand], rng: Rng, rough: float = ROUGH, most: int = 3
+) -> Scene:
     """A scene with up to ``most`` marks, and prints that are none, on a stage."""
     image = stage.rgb.astype(np.float32)
     free = stage.cloth.copy()
-    marks: list[F64] = []
-    ignore: list[F64] = []
-    owners: list[int] = []
+    marks: list[tuple[int, _Laid]] = []
     count = int(rng.choice([0, 1, 2, most], p=[0.15, 0.5, 0.25, 0.1]))
     wrong = int(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15]))
     for real in rng.permutation([True] * count + [False] * wrong).tolist():
         owner = int(rng.integers(len(brands)))
-        laid = _laid(image, free, brands[owner] if real else None, rng)
+        laid = _laid(image, free, brands[owner] if real else None, rng, rough)
         if laid is None:
             continue
-        box, well = laid
-        x0, y0, x1, y1 = (int(v) for v in box)
+        x0, y0, x1, y1 = (int(v) for v in laid.box)
         free[max(y0 - 4, 0) : y1 + 4, max(x0 - 4, 0) : x1 + 4] = False
-        if real and well:
-            marks.append(box)
-            owners.append(owner)
-        elif real:
-            ignore.append(box)
-    picture = seen(image, rng, 40.0)
-    boxes = [np.array(some).reshape(-1, 4) for some in (marks, ignore)]
-    return Scene(picture, boxes[0], tuple(owners), boxes[1])
+        if real:
+            marks.append((owner, laid))
+    picture = seen(image, rng, 40.0, rough)
+    clear = [mark.clear(picture) for _, mark in marks]
+    boxes = np.array([mark.box for _, mark in marks]).reshape(-1, 4)
+    owners = tuple(owner for (owner, _), kept in zip(marks, clear, strict=True) if kept)
+    kept = np.array(clear, bool)
+    return Scene(picture, boxes[kept], owners, boxes[~kept])
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +249,10 @@ class Material:
     cloth: Sequence[int]
     fabrics: list[Image]
     brands: Sequence[Brand]
+    rough: tuple[float, float] = (PLAIN, ROUGH)
 
     def scene(self, rng: Rng) -> Scene:
-        """One scene: most often a person, else a garment or a board."""
+        """One scene: most often a person, else a garment or a board; as rough as may be."""
         pick = rng.random()
         if pick < 0.65:
             stage = street(self.photos[int(rng.integers(len(self.photos)))], self.cloth, rng)
@@ -245,7 +260,7 @@ class Material:
             stage = single(self.fabrics, rng)
         else:
             stage = board(self.fabrics, rng)
-        return compose(stage, self.brands, rng)
+        return compose(stage, self.brands, rng, rng.uniform(*self.rough))
 
 
 def load_fabrics(data: Path, seed: int) -> tuple[list[Image], list[Image]]:
