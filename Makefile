@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS ?= test
 
-.PHONY: demo test lint bench clean system
+.PHONY: demo test lint bench gpu-check clean system
 
 # One stamp per set of extras, so that nothing is installed twice.
 $(VENV)/.base: pyproject.toml
@@ -33,9 +33,11 @@ demo: $(VENV)/.base
 test: $(VENV)/.$(EXTRAS) system
 	@$(BIN)/pytest
 
-# The RTSP server the tests drive: installed where that is possible, never required.
+# The RTSP server the tests drive, and what builds plans: installed where that is possible, never
+# required.
 system:
 	@sh tools/install_test_system.sh
+	@sh tools/install_test_tensorrt.sh $(BIN)/pip
 
 lint: $(VENV)/.$(EXTRAS)
 	@$(BIN)/ruff check .
@@ -44,6 +46,13 @@ lint: $(VENV)/.$(EXTRAS)
 
 bench: $(VENV)/.base
 	@$(BIN)/python tools/bench.py file
+
+# Everything that needs an NVIDIA GPU: docs/tensorrt.md.
+gpu-check: $(VENV)/.test,train
+	@$(BIN)/pip install -q --disable-pip-version-check 'pycuda>=2024.1'
+	@$(BIN)/python tools/gpu_check.py --json out/gpu.json
+	@$(BIN)/pytest tests/contracts/test_engines.py tests/test_plans.py tests/test_kernels.py
+	@$(BIN)/python tools/bench.py file --engine tensorrt
 
 clean:
 	rm -rf $(VENV) out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,6 +18,7 @@ from engines.base import (
     TensorSpec,
     warm_up,
 )
+from engines.trt import library as tensorrt
 from engines.zoo import ModelSpec, verify
 
 __all__ = [
@@ -36,17 +37,23 @@ __all__ = [
     "warm_up",
 ]
 
-#: Backend name -> (module, class, distribution it needs), in order of preference.
+#: Backend name -> (module, class, distribution it needs), in order of preference. TensorRT is asked
+#: for by name: ``auto`` stays on the processor.
 BACKENDS = {
     "openvino": ("engines.ov", "OpenVinoEngine", "openvino"),
     "onnxruntime": ("engines.ort", "OnnxRuntimeEngine", "onnxruntime"),
+    "tensorrt": ("engines.trt.runner", "TensorRtEngine", "tensorrt"),
 }
 
 
 def available() -> dict[str, str | None]:
-    """Backend name -> installed version of its library, ``None`` where it is missing."""
+    """Backend name -> installed version of its library, ``None`` where it is missing or, for
+    TensorRT, has no GPU to run on."""
     found: dict[str, str | None] = {}
     for name, (_, _, distribution) in BACKENDS.items():
+        if name == "tensorrt":
+            found[name] = tensorrt.version()
+            continue
         try:
             found[name] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
@@ -65,6 +72,8 @@ def _choose(backend: str) -> str:
         raise EngineUnavailableError(
             f"engine '{backend}' is unknown; choose auto, {', '.join(BACKENDS)}"
         )
+    if here[backend] is None and backend == "tensorrt":
+        raise EngineUnavailableError(f"engine 'tensorrt' cannot run here: {tensorrt.missing()}")
     if here[backend] is None:
         raise EngineUnavailableError(
             f"engine '{backend}' is not installed: pip install {BACKENDS[backend][2]}"

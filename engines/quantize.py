@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engines.base import Array
+
+#: What TensorRT takes: zero is zero, and no quantised biases.
+SYMMETRIC = {
+    "ActivationSymmetric": True,
+    "WeightSymmetric": True,
+    "QuantizeBias": False,
+    # A result is rounded where it is taken, once, after its activation function.
+    "OpTypesToExcludeOutputQuantization": ["Conv"],
+}
 
 
 class _Reader:
@@ -20,6 +30,9 @@ class _Reader:
         image = next(self._inputs, None)
         return None if image is None else {self._name: image}
 
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        return ({self._name: image} for image in self._inputs)
+
 
 def quantize(
     model: Path,
@@ -27,6 +40,7 @@ def quantize(
     inputs: Iterable[Array],
     only: str = "",
     exact: Sequence[str] = (),
+    symmetric: bool = False,
 ) -> None:
     """Write the model with INT8 convolutions: weights per channel, activations by their range over
     ``inputs``.
@@ -35,26 +49,78 @@ def quantize(
         inputs: calibration inputs as ``infer`` takes them; a few dozen real pictures are enough.
         only: nodes whose names do not begin so stay in float.
         exact: nodes with one of these in their names stay in float as well.
+        symmetric: convolutions alone, activations signed about zero and biases in float, as
+            TensorRT demands.
     """
-    import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-        graph = onnx.load(str(prepared)).graph
-        small = [
-            n.name for n in graph.node
-            if n.name.startswith(only) and not any(part in n.name for part in exact)
-        ]  # fmt: skip
-        quantize_static(
-            str(prepared),
-            str(out),
-            _Reader(inputs, graph.input[0].name),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=[n.name for n in graph.node if n.name not in small],
-        )
+        _quantize(prepared, out, inputs, (only, exact), symmetric)
+
+
+def _quantize(
+    prepared: Path, out: Path, inputs: Iterable[Array], which: tuple[str, Sequence[str]],
+    symmetric: bool,
+) -> None:  # fmt: skip
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    graph = onnx.load(str(prepared)).graph
+    only, exact = which
+    in_float = [
+        n.name for n in graph.node
+        if not n.name.startswith(only) or any(part in n.name for part in exact)
+    ]  # fmt: skip
+    quantize_static(
+        str(prepared),
+        str(out),
+        _Reader(inputs, graph.input[0].name),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=in_float,
+        op_types_to_quantize=["Conv"] if symmetric else None,
+        extra_options=SYMMETRIC if symmetric else {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What INT8 does to one tensor: ratio of signal to noise in dB, of its own rounding and of all
+    up to it."""
+
+    tensor: str
+    own: float
+    whole: float
+
+
+def layer_losses(model: Path, quantised: Path, inputs: Sequence[Array]) -> list[Loss]:
+    """How much each tensor loses in INT8 over a few inputs, worst first."""
+    import onnx
+    from onnxruntime.quantization import qdq_loss_debug as debug
+
+    name = onnx.load(str(model), load_external_data=False).graph.input[0].name
+    found: list[dict[str, list[Array]]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (model, quantised):
+            wide = Path(folder) / f"{len(found)}.onnx"
+            debug.modify_model_output_intermediate_tensors(str(path), str(wide))
+            found.append(debug.collect_activations(str(wide), _Reader(inputs, name)))
+    matched = debug.create_activation_matching(found[1], found[0])
+    errors = debug.compute_activation_error(matched)
+    losses = [
+        Loss(tensor, float(error["qdq_err"]), float(error["xmodel_err"]))
+        for tensor, error in errors.items()
+    ]
+    return sorted(losses, key=lambda loss: loss.whole)
+
+
+def convolutions(model: Path) -> list[str]:
+    """Names of a model's convolutions, in its order."""
+    import onnx
+
+    graph = onnx.load(str(model)).graph
+    return [node.name for node in graph.node if node.op_type == "Conv"]

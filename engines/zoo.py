@@ -15,6 +15,7 @@ from typing import Literal
 from engines.base import ModelFileError
 
 WEIGHTS = Path(__file__).parent / "weights"
+_INT8 = "-int8"
 
 Task = Literal[
     "person-detection", "garment-parsing", "garment-types", "logo-detection", "logo-embedding"
@@ -55,6 +56,11 @@ class ModelSpec:
         return fitted_size(width, height, pixels or self.size[0] * self.size[1], self.multiple)
 
     @property
+    def in_float(self) -> str:
+        """Name of the model this is the INT8 twin of, or its own."""
+        return self.name.removesuffix(_INT8)
+
+    @property
     def path(self) -> Path:
         return WEIGHTS / self.name / "model.onnx"
 
@@ -74,7 +80,7 @@ class Label:
 def _int8(spec: ModelSpec, sha256: str) -> ModelSpec:
     """The model's twin with INT8 weights and activations."""
     source = f"{spec.source}; INT8 by explicit Q/DQ"
-    return replace(spec, name=f"{spec.name}-int8", sha256=sha256, source=source)
+    return replace(spec, name=f"{spec.name}{_INT8}", sha256=sha256, source=source)
 
 
 _PERSON_STORE = ModelSpec(

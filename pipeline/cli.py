@@ -20,8 +20,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track as progress_bar
 
-from engines.zoo import MODELS, find, verify
-from pipeline import __version__, cli_gallery, config, config_file, doctor, view
+from pipeline import __version__, cli_gallery, cli_models, config, config_file, doctor, view
 from pipeline.cli_errors import complain, errors, explained
 from pipeline.errors import (
     ConfigError,
@@ -39,9 +38,8 @@ from pipeline.sources import expand, is_live
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Tags clothes on live cameras and recordings.")  # fmt: skip
-models_app = typer.Typer(no_args_is_help=True, help="The models that are shipped.")
 config_app = typer.Typer(no_args_is_help=True, help="Configuration files.")
-app.add_typer(models_app, name="models")
+app.add_typer(cli_models.app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(cli_gallery.app, name="gallery")
 
@@ -254,46 +252,6 @@ def _write_png(path: Path, image: Any) -> None:
     if not done:
         raise SinkError(f"{path}: the picture cannot be packed as PNG")
     replace_file(path, packed.tobytes())
-
-
-@models_app.command("list")
-def models_list(
-    shipped: Annotated[bool, typer.Option("--shipped", help="Only models in the package.")] = False,
-    names: Annotated[bool, typer.Option("--names", help="Names only.")] = False,
-) -> None:
-    """List the registered models."""
-    for spec in MODELS.values():
-        if shipped and not spec.shipped:
-            continue
-        size = f"{spec.size[0]}x{spec.size[1]}"
-        row = f"{spec.name:<18} {spec.task:<18} {size:<8} {spec.licence}"
-        print(spec.name if names else row)  # noqa: T201
-
-
-@models_app.command("show")
-def models_show(name: str) -> None:
-    """Show a model's contract, origin and card."""
-    with explained():
-        spec = find(name)
-        for key in ("name", "task", "path", "sha256", "licence", "source", "outputs"):
-            print(f"{key:<8} {getattr(spec, key)}")  # noqa: T201
-        print(f"input    images uint8 RGB (N, {spec.size[1]}, {spec.size[0]}, 3)")  # noqa: T201
-        if spec.card.exists():
-            print(f"\n{spec.card.read_text(encoding='utf-8')}")  # noqa: T201
-
-
-@models_app.command("pull")
-def models_pull(name: str) -> None:
-    """Make sure a model is here. Every registered model is part of the package."""
-    with explained():
-        print(f"{name}: shipped with threadline, nothing to download; {verify(find(name))}")  # noqa: T201
-
-
-@models_app.command("check")
-def models_check(name: str) -> None:
-    """Verify a model's file and run it once on every installed engine."""
-    with explained():
-        doctor.check_model(find(name), Console())
 
 
 @config_app.command("check")

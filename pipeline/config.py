@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engines import BACKENDS
+from engines import BACKENDS, Precision
+from engines.trt.build import Batch
 from engines.zoo import MODELS
 from pipeline.background import Background
 from pipeline.errors import source_name
@@ -33,9 +34,14 @@ class _Section(BaseModel):
 class CameraConfig(_Section):
     """One camera or recording."""
 
-    url: str = Field(min_length=1, description="RTSP, HTTP or HLS URL, file, or /dev/videoN")
+    url: str = Field(
+        min_length=1, description="RTSP, HTTP or HLS URL, file, /dev/videoN or csi://N"
+    )
     id: str = Field("", pattern=r"^[\w.-]{0,64}$", description="name in events and file names")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
+    reader: Literal["ffmpeg", "gstreamer"] = Field(
+        "ffmpeg", description="what decodes; gstreamer uses the decoders of a Jetson"
+    )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
     include: tuple[Area, ...] = Field((), description="areas people count in; none: everywhere")
     exclude: tuple[Area, ...] = Field((), description="areas in which nobody and no motion counts")
@@ -66,15 +72,21 @@ class CameraConfig(_Section):
 class EngineConfig(_Section):
     """What runs the models."""
 
-    backend: str = Field("auto", description="auto, openvino or onnxruntime")
+    backend: str = Field("auto", description="auto, openvino, onnxruntime or tensorrt")
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: by cores and cameras")
     cache: bool = Field(True, description="keep compiled models in ~/.cache/threadline")
-    precision: Literal["f32", "bf16", "f16"] = Field("f32", description="arithmetic of the models")
+    precision: Precision = Field("f32", description="arithmetic of the models")
+    batch: str = Field("1:1:8", description="TensorRT: least, usual and most pictures at once")
+    plans: str = Field("", description="TensorRT: folder of the plans; empty: ~/.cache/threadline")
+    fallback: bool = Field(
+        False, description="where TensorRT cannot run a model, or runs it wrong: on the processor"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> EngineConfig:
         if self.backend not in ("auto", *BACKENDS):
             raise ValueError(f"must be one of auto, {', '.join(BACKENDS)}")
+        Batch.parse(self.batch)
         return self
 
 

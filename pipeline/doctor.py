@@ -13,14 +13,23 @@ from rich.console import Console
 from rich.table import Table
 
 import pipeline
-from engines import ModelFileError, available, open_engine, precisions, warm_up
+from engines import (
+    EngineUnavailableError,
+    ModelFileError,
+    available,
+    open_engine,
+    precisions,
+    warm_up,
+)
+from engines.trt.gpu import driver
+from engines.trt.library import flavour, library, missing
 from engines.zoo import MODELS, ModelSpec, verify
 from pipeline.models import cores
 from pipeline.sinks.video import ENCODERS
 
 _CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pydantic", "lap")
-_GPU = ("tensorrt", "tensorrt_rtx", "pycuda")
+_GPU = ("pycuda", "PyNvVideoCodec")
 
 
 def _memory() -> str:
@@ -42,6 +51,32 @@ def _decoders() -> str:
     return ", ".join(f"{name} {'yes' if works(name) else 'no'}" for name in _CODECS)
 
 
+def _gpu_rows() -> list[tuple[str, str]]:
+    """What there is of NVIDIA's."""
+    found = driver()
+    rows = [("cuda driver", f"for CUDA {found.cuda}" if found else "none")]
+    rows += [
+        ("gpu", f"{gpu.name}, {gpu.capability}, {gpu.memory / 2**30:.0f} GiB")
+        for gpu in (found.gpus if found else ())
+    ]
+    try:
+        rows.append(("tensorrt", f"{flavour(library())} builds plans"))
+    except EngineUnavailableError as error:
+        rows.append(("tensorrt", str(error)))
+    for name in _GPU:
+        here = importlib.util.find_spec(name) is not None
+        rows.append((name.lower(), "installed" if here else "not installed"))
+    return rows
+
+
+def _runs_on(spec: ModelSpec) -> str:
+    """The engines a model would run on here, the one that ``auto`` takes first."""
+    names = [name for name, version in available().items() if version]
+    if spec.in_float != spec.name:  # TensorRT computes INT8 in its own way
+        names = [f"tensorrt as {spec.in_float}" if n == "tensorrt" else n for n in names]
+    return ", ".join(names) or "no engine"
+
+
 def _rows() -> list[tuple[str, str]]:
     rows = [
         ("threadline", pipeline.__version__),
@@ -50,10 +85,10 @@ def _rows() -> list[tuple[str, str]]:
     ]
     for name, version in available().items():
         text = f"{version} ({', '.join(precisions(name))})" if version else "not installed"
+        if name == "tensorrt" and version is None:
+            text = f"cannot run here: {missing()}"
         rows.append((f"engine {name}", text))
-    for name in _GPU:
-        found = importlib.util.find_spec(name) is not None
-        rows.append((name, "installed" if found else "not installed"))
+    rows += _gpu_rows()
     rows.append(("decoders", _decoders()))
     rows.append(
         ("encoders", ", ".join(n for n, _ in ENCODERS if n in av.codecs_available) or "none")
@@ -62,7 +97,7 @@ def _rows() -> list[tuple[str, str]]:
     for spec in MODELS.values():
         try:
             verify(spec)
-            rows.append((f"model {spec.name}", "ok"))
+            rows.append((f"model {spec.name}", f"ok, on {_runs_on(spec)}"))
         except ModelFileError as error:
             rows.append((f"model {spec.name}", str(error)))
     return rows
@@ -77,7 +112,7 @@ def report(console: Console) -> bool:
     for row in rows:
         table.add_row(*row)
     console.print(table, highlight=False)
-    models = all(text == "ok" for name, text in rows if name.startswith("model "))
+    models = all(text.startswith("ok") for name, text in rows if name.startswith("model "))
     ready = models and any(available().values())
     console.print("ready" if ready else "not ready: see above", highlight=False)
     return ready

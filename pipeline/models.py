@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from engines import Engine, EngineOptions, open_engine, warm_up
+from engines import Engine, EngineError, EngineOptions, open_engine, warm_up
+from engines.trt.build import Batch
+from engines.trt.plans import Plans
 from engines.zoo import find
 from pipeline.colour import colour_table
 from pipeline.config import Config
 from pipeline.detect import DetectStage
+from pipeline.errors import ConfigError
 from pipeline.gallery import open_gallery
 from pipeline.garment_types import TypeRefiner
 from pipeline.garments import GarmentParser, GarmentStage
@@ -23,6 +27,8 @@ from pipeline.schedule import ScheduleStage
 from pipeline.sources import is_live
 from pipeline.stages import EventStage, TrackStage
 from pipeline.stats import Stats
+
+log = logging.getLogger("threadline.models")
 
 #: The classifier behind ``garments.types``.
 TYPES = "garment-types-lite0"
@@ -57,11 +63,54 @@ def engine_threads(config: Config) -> int:
     return config.engine.threads or (1 if live_cameras(config) > cores() else 0)
 
 
+def plans_folder(named: str) -> Path:
+    """Where TensorRT's plans are kept.
+
+    Raises:
+        ConfigError: nowhere.
+    """
+    base = cache_folder()
+    if not named and base is None:
+        raise ConfigError("~/.cache/threadline cannot be written: name a folder for the plans")
+    return Path(named) if named or base is None else base / "plans"
+
+
 def open_model(config: Config, name: str) -> Engine:
-    """A registered model on the configured engine."""
-    cache = cache_folder() if config.engine.cache else None
-    options = EngineOptions(engine_threads(config), config.engine.precision, cache)
-    return open_engine(find(name), config.engine.backend, options)
+    """A registered model on the configured engine.
+
+    Raises:
+        EngineError: it cannot run there, and is not to run elsewhere.
+    """
+    engine = config.engine
+    cache = cache_folder() if engine.cache else None
+    if engine.backend != "tensorrt":
+        options = EngineOptions(engine_threads(config), engine.precision, cache)
+        return open_engine(find(name), engine.backend, options)
+    try:
+        return _on_gpu(config, name)
+    except (EngineError, OSError) as error:
+        if not engine.fallback:
+            raise
+        log.warning("%s; running it on the processor instead", error)
+    return open_engine(find(name), "auto", EngineOptions(engine_threads(config), cache=cache))
+
+
+def _on_gpu(config: Config, name: str) -> Engine:
+    """A registered model on TensorRT, which computes INT8 in its own way: the twins that are for
+    processors are replaced by what they were made from."""
+    # Building needs what running does not.
+    from pipeline.building import Wanted, open_built
+
+    engine = config.engine
+    if engine.precision == "bf16":
+        raise ConfigError("engine.precision bf16: TensorRT plans are f32, f16 or int8")
+    wanted = Wanted(
+        find(find(name).in_float),
+        engine.precision,
+        Batch.parse(engine.batch),
+        pixels=config.person.pixels,
+    )
+    return open_built(wanted, Plans(plans_folder(engine.plans)), log.info)
 
 
 def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:

@@ -52,7 +52,7 @@ class Planes:
 
 
 @lru_cache(maxsize=4)
-def _to_rgb_matrix(matrix: str, full_range: bool) -> npt.NDArray[np.float32]:
+def to_rgb_matrix(matrix: str, full_range: bool) -> npt.NDArray[np.float32]:
     """3 x 4 affine map from (Y, U, V) bytes to (R, G, B) bytes, ITU-R BT.601/709 section 3."""
     red, blue = _WEIGHTS[matrix]
     green = 1 - red - blue
@@ -125,7 +125,7 @@ def _convert(planes: Planes, window: Window, size: tuple[int, int]) -> Rgb:
         scaled = (window[0] * sx, window[1] * sy, window[2] * sx, window[3] * sy)
         merged = cv2.merge([y, _resize(planes.u, scaled, size), _resize(planes.v, scaled, size)])
     return np.asarray(
-        cv2.transform(merged, _to_rgb_matrix(planes.matrix, planes.full_range)), np.uint8
+        cv2.transform(merged, to_rgb_matrix(planes.matrix, planes.full_range)), np.uint8
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,3 +63,26 @@ def rtsp(annexb: Path) -> Iterator[Callable[..., RtspServer]]:
     yield start
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """GStreamer in this process: the system's PyGObject, where it is for this version of Python."""
+    version = f"import sys; raise SystemExit(sys.version_info[:2] != {sys.version_info[:2]})"
+    folder = tmp_path_factory.mktemp("gi")
+    home = subprocess.run(
+        [SYSTEM_PYTHON, "-c", f"import gi; print(gi.__path__[0]); {version}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if home.returncode:
+        pytest.skip("no PyGObject for this version of Python")
+    (folder / "gi").symlink_to(home.stdout.strip())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        with warnings.catch_warnings():  # older ones load their modules in an older way
+            warnings.simplefilter("ignore", ImportWarning)
+            gi = importlib.import_module("gi")
+            for name in ("Gst", "GstVideo"):
+                gi.require_version(name, "1.0")
+                importlib.import_module(f"gi.repository.{name}")
+        yield

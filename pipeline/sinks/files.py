@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engines import files
 from pipeline.errors import SinkError
 
 
@@ -42,11 +43,5 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         SinkError: it cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
     with explained(path):
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        files.replace_file(path, content)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pipeline.config import CameraConfig
 from pipeline.errors import SourceRefusedError, redact
 from pipeline.protocols import Source
+from pipeline.sources.gstreamer import GStreamerSource
 from pipeline.sources.image import ImageSource
 from pipeline.sources.location import expand, is_live, scheme_of
 from pipeline.sources.stream import file_source, http_source, rtsp_source, v4l2_source
@@ -22,6 +23,7 @@ SOURCES: dict[str, Callable[[CameraConfig], Source]] = {
     "rtsp": rtsp_source,
     "rtsps": rtsp_source,
     "v4l2": v4l2_source,
+    "csi": GStreamerSource,
 }
 
 
@@ -37,4 +39,6 @@ def open_source(camera: CameraConfig) -> Source:
             f"{redact(camera.url)}: cannot read '{scheme}://'; use a file, /dev/videoN or "
             f"{', '.join(s + '://' for s in ('rtsp', 'http', 'https'))}"
         )
+    if camera.reader == "gstreamer" and scheme != "image":
+        return GStreamerSource(camera)
     return SOURCES[scheme](camera)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
+import sys
 import threading
 import time
 from functools import partial
@@ -16,9 +18,10 @@ import pytest
 from support import cut
 
 from pipeline.config import CameraConfig
+from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.sources import open_source, scheme_of
 
-KINDS = ["file", "image", "http", "hls", "mjpeg", "rtsp"]
+KINDS = ["file", "image", "http", "hls", "mjpeg", "rtsp", "gstreamer file", "gstreamer rtsp"]
 
 
 class Web(SimpleHTTPRequestHandler):
@@ -57,8 +60,16 @@ def web(tmp_path):
 
 
 @pytest.fixture(params=KINDS)
-def location(request, tmp_path):
-    kind = request.param
+def camera(request, tmp_path):
+    """A camera or recording of every kind that can be read here."""
+    reader, _, kind = request.param.rpartition(" ")
+    if reader:
+        request.getfixturevalue("gstreamer")
+    url = location(kind, request, tmp_path)
+    return CameraConfig(url=url, id="door", reader=reader or "ffmpeg")
+
+
+def location(kind, request, tmp_path):
     if kind == "image":
         path = tmp_path / "photo.png"
         cv2.imwrite(str(path), np.full((48, 64, 3), 90, np.uint8))
@@ -74,8 +85,7 @@ def location(request, tmp_path):
     return f"{request.getfixturevalue('web')}/a.mp4" if kind == "http" else str(tmp_path / "a.mp4")
 
 
-def test_frames_are_whole_ordered_and_timed(location):
-    camera = CameraConfig(url=location, id="door")
+def test_frames_are_whole_ordered_and_timed(camera):
     frames = []
     with open_source(camera) as source:
         assert source.id == "door"
@@ -95,9 +105,9 @@ def test_frames_are_whole_ordered_and_timed(location):
         assert frame.utc > 1_700_000_000
 
 
-def test_pixels_survive_the_next_frames(location):
+def test_pixels_survive_the_next_frames(camera):
     """A frame owns its planes: decoding further must not write into them."""
-    with open_source(CameraConfig(url=location)) as source:
+    with open_source(camera) as source:
         frames = iter(source)
         first = next(frames)
         before = first.luma.copy()
@@ -106,15 +116,15 @@ def test_pixels_survive_the_next_frames(location):
         assert (first.luma == before).all()
 
 
-def test_opening_again_works(location):
+def test_opening_again_works(camera):
     for _ in range(2):
-        with open_source(CameraConfig(url=location)) as source:
+        with open_source(camera) as source:
             assert next(iter(source)).width > 0
 
 
-def test_live_means_cameras(location):
-    with open_source(CameraConfig(url=location)) as source:
-        assert source.live == (scheme_of(location) == "rtsp" or location.endswith("/cam"))
+def test_live_means_cameras(camera):
+    with open_source(camera) as source:
+        assert source.live == (scheme_of(camera.url) == "rtsp" or camera.url.endswith("/cam"))
         assert source.live or source.length_s is not None
 
 
@@ -126,3 +136,62 @@ def test_a_recording_gives_every_frame(clip):
     assert frames[-1][1] == pytest.approx(39.9, abs=0.01)
     with av.open(str(clip)) as container:
         assert container.streams.video[0].codec_context.name == "h264"
+
+
+def test_gstreamer_gives_the_pictures_that_ffmpeg_gives(clip, gstreamer):
+    readers = [CameraConfig(url=str(clip), reader=name) for name in ("ffmpeg", "gstreamer")]
+    with open_source(readers[0]) as one, open_source(readers[1]) as two:
+        assert two.length_s == pytest.approx(40)
+        pairs = list(zip(one, two, strict=True))
+    assert len(pairs) == 400
+    for first, second in pairs[::40]:
+        assert second.pts == pytest.approx(first.pts, abs=0.001)
+        assert (first.planes.y == second.planes.y).all()
+        assert (first.planes.u == second.planes.u).all()
+        assert (first.planes.v == second.planes.v).all()
+        assert first.planes.matrix == second.planes.matrix
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "final"),
+    [
+        ("/nowhere.mp4", "not found", True),
+        ("rtsp://user:secret@127.0.0.1:1/x", "rtsp://127.0.0.1:1/x", False),
+        ("csi://0", "nvarguscamerasrc", True),
+        ("csi://0?width=many", "whole numbers", True),
+        ("http://127.0.0.1:1/a.mp4", "use reader: ffmpeg", True),
+    ],
+)
+def test_what_gstreamer_cannot_read_is_said(gstreamer, url, words, final):
+    with (
+        pytest.raises(SourceError, match="(?i)" + re.escape(words)) as caught,
+        open_source(CameraConfig(url=url, reader="gstreamer")),
+    ):
+        pass
+    assert isinstance(caught.value, SourceRefusedError) == final
+    assert "secret" not in str(caught.value)
+
+
+def test_a_gstreamer_camera_that_falls_silent_is_noticed(gstreamer, rtsp):
+    server = rtsp()
+    camera = CameraConfig(url=server.url(), reader="gstreamer", timeout_s=1.0)
+    with open_source(camera) as source:
+        frames = iter(source)
+        next(frames)
+        server.pause()
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="in time"):
+            for _ in frames:
+                pass
+        assert time.monotonic() - began < 3.0
+        server.pause(False)
+
+
+def test_without_gstreamer_the_remedy_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gi", None)
+    camera = CameraConfig(url="rtsp://127.0.0.1:1/x", reader="gstreamer")
+    with (
+        pytest.raises(SourceRefusedError, match=r"python3-gi.*reader: ffmpeg"),
+        open_source(camera),
+    ):
+        pass

@@ -1,0 +1,194 @@
+"""Builds plans: an ONNX graph in, what TensorRT runs out. Needs no GPU with TensorRT-RTX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.base import EngineError, EngineUnavailableError, ModelFileError
+from engines.files import replace_file
+from engines.trt.library import is_rtx, library
+
+#: Called with what is being done and the share of it, 0 to 1, that is; false stops the build.
+Progress = Callable[[str, float], bool]
+#: Shapes of an input: the least, the usual and the most it takes.
+Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+class BuildStoppedError(EngineError):
+    """The build was stopped by who asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How many pictures at once: the least, the usual and the most."""
+
+    least: int = 1
+    usual: int = 1
+    most: int = 8
+
+    @classmethod
+    def parse(cls, text: str) -> Batch:
+        """Read ``1:8:32``, or ``4`` for exactly four.
+
+        Raises:
+            ValueError: it is neither, or the three are not in order.
+        """
+        found = re.fullmatch(r"(\d{1,4})(?::(\d{1,4}):(\d{1,4}))?", text.strip())
+        if found is None:
+            raise ValueError(f"batch '{text}': write least:usual:most, such as 1:8:32")
+        least = int(found[1])
+        usual, most = (int(found[2]), int(found[3])) if found[2] else (least, least)
+        if not 1 <= least <= usual <= most:
+            raise ValueError(f"batch '{text}': must be 1 or more and in order, such as 1:8:32")
+        return cls(least, usual, most)
+
+    def __str__(self) -> str:
+        return f"{self.least}:{self.usual}:{self.most}"
+
+
+def capabilities(targets: Sequence[str], trt: Any) -> list[Any]:
+    """Compute capabilities by name (``sm86``).
+
+    Raises:
+        EngineUnavailableError: this TensorRT builds for no such target, or only for its own GPU.
+    """
+    if targets and not hasattr(trt, "ComputeCapability"):
+        raise EngineUnavailableError(
+            f"{trt.__name__} {trt.__version__} builds for the GPU it runs on; leave --target out"
+        )
+    known = {
+        name.lower(): value
+        for name, value in getattr(trt, "ComputeCapability", object).__dict__.items()
+        if re.fullmatch(r"SM\d+", name)
+    }
+    missing = [name for name in targets if name.lower() not in known]
+    if missing:
+        raise EngineUnavailableError(
+            f"target '{missing[0]}': {trt.__name__} {trt.__version__} knows "
+            f"{', '.join(sorted(known, key=lambda name: int(name[2:])))}"
+        )
+    return [known[name.lower()] for name in targets]
+
+
+def build(
+    model: Any, shapes: dict[str, Shapes], targets: Sequence[str] = (),
+    progress: Progress | None = None, timings: Path | None = None,
+) -> bytes:  # fmt: skip
+    """A plan of an ONNX model (``onnx.ModelProto``) for inputs of those shapes.
+
+    ``targets`` are compute capabilities such as ``sm86``; without, the plan is for the GPU that is
+    here. ``timings`` is a file in which measured kernels are kept for the next build.
+
+    Raises:
+        ModelFileError: TensorRT cannot read or build the model; the message names the node.
+        EngineUnavailableError: no TensorRT, no such target, or no GPU where one is needed.
+        BuildStoppedError: ``progress`` said so.
+    """
+    trt = library()
+    wanted = capabilities(targets, trt)
+    log = _log(trt)
+    builder = trt.Builder(log)
+    if builder is None:  # pragma: no cover - TensorRT 10 without a GPU
+        raise EngineUnavailableError(f"{trt.__name__}: {log.first() or 'no GPU to build on'}")
+    flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network = builder.create_network(flag)
+    _parse(trt, network, log, model)
+    config = _config(builder, shapes, wanted)
+    monitor = _monitor(trt, progress) if progress is not None else None
+    config.progress_monitor = monitor
+    with _timed(trt, config, timings):
+        plan = builder.build_serialized_network(network, config)
+    if plan is not None:
+        return bytes(plan)
+    if monitor is not None and monitor.stopped:
+        raise BuildStoppedError("the build was stopped")
+    raise ModelFileError(f"TensorRT cannot build this model: {log.first()}")
+
+
+def _config(builder: Any, shapes: dict[str, Shapes], targets: Sequence[Any]) -> Any:
+    """What to build for: shapes and compute capabilities."""
+    config = builder.create_builder_config()
+    profile = builder.create_optimization_profile()
+    for name, three in shapes.items():
+        profile.set_shape(name, *three)
+    config.add_optimization_profile(profile)
+    if targets:
+        config.num_compute_capabilities = len(targets)
+        for i, target in enumerate(targets):
+            config.set_compute_capability(target, i)
+    return config
+
+
+@contextmanager
+def _timed(trt: Any, config: Any, timings: Path | None) -> Iterator[None]:
+    """Use the times kept in a file, and keep those that are measured within."""
+    if timings is None or is_rtx(trt):  # TensorRT-RTX times nothing when it builds
+        yield
+        return
+    known = timings.read_bytes() if timings.exists() else b""
+    cache = config.create_timing_cache(known) or config.create_timing_cache(b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    yield
+    replace_file(timings, bytes(config.get_timing_cache().serialize()))
+
+
+def _parse(trt: Any, network: Any, log: Any, model: Any) -> None:
+    parser = trt.OnnxParser(network, log)
+    if parser.parse(model.SerializeToString()):
+        return
+    said = [_explained(parser.get_error(i)) for i in range(parser.num_errors)]
+    raise ModelFileError(f"TensorRT cannot read this model: {'; '.join(said) or log.first()}")
+
+
+def _explained(error: Any) -> str:
+    """A parser's error in a line: which node, which operator, why."""
+    node, operator = error.node_name(), error.node_operator()
+    # The first lines repeat the node's name; the reason stands in the last that is not about CUDA.
+    reasons = [line for line in error.desc().splitlines() if line and "CUDA driver" not in line]
+    reason = next((line for line in reasons if not line.startswith("Invalid Node")), "no reason")
+    return f"node '{node or '?'}' ({operator or 'no operator'}): {reason.strip()}"
+
+
+def _log(trt: Any) -> Any:
+    """A logger that keeps errors instead of printing them."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            # Without a driver TensorRT-RTX says so at every step, and builds all the same.
+            if severity <= trt.ILogger.ERROR and "CUDA driver" not in message:
+                self.errors.append(message)
+
+        def first(self) -> str:
+            return self.errors[0].splitlines()[0] if self.errors else "it gave no reason"
+
+    return Log()
+
+
+def _monitor(trt: Any, progress: Progress) -> Any:
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+            self.stopped = False
+
+        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
+            self.steps[phase] = max(steps, 1)
+
+        def step_complete(self, phase: str, step: int) -> bool:
+            share = min((step + 1) / self.steps.get(phase, 1), 1.0)
+            self.stopped |= not progress(phase, share)
+            return not self.stopped
+
+        def phase_finish(self, phase: str) -> None:
+            self.steps.pop(phase, None)
+
+    return Monitor()

@@ -1,0 +1,61 @@
+"""Which TensorRT is here: NVIDIA's own, or TensorRT-RTX, which has the same interface."""
+
+from __future__ import annotations
+
+from importlib import import_module, util
+from typing import Any
+
+from engines.base import EngineUnavailableError
+from engines.trt.gpu import driver
+
+#: Import names in order of preference; JetPack and data centres have the first.
+FLAVOURS = ("tensorrt", "tensorrt_rtx")
+
+
+def library() -> Any:
+    """The TensorRT module.
+
+    Raises:
+        EngineUnavailableError: none is installed, or its libraries do not load.
+    """
+    reasons = []
+    for name in FLAVOURS:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                reasons.append(f"{name}: {error}")
+        except (ImportError, OSError, RuntimeError) as error:
+            reasons.append(f"{name}: {str(error).splitlines()[0]}")
+    raise EngineUnavailableError(
+        "; ".join(reasons) or "TensorRT is not installed; docs/tensorrt.md says how it is"
+    )
+
+
+def flavour(trt: Any) -> str:
+    """Name and version: plans of one are nothing to another."""
+    return f"{trt.__name__} {trt.__version__}"
+
+
+def is_rtx(trt: Any) -> bool:
+    """Whether it is TensorRT-RTX, which compiles kernels on the machine that runs a plan."""
+    return bool(trt.__name__ == "tensorrt_rtx")
+
+
+def missing() -> str:
+    """What TensorRT lacks to run a plan here, in words; empty if nothing."""
+    found = driver()
+    if found is None or not found.gpus:
+        return "no NVIDIA GPU with its driver is here"
+    if util.find_spec("pycuda") is None:
+        return "PyCUDA is not installed: pip install 'threadline[gpu]'"
+    try:
+        library()
+    except EngineUnavailableError as error:
+        return str(error)
+    return ""
+
+
+def version() -> str | None:
+    """Version of the TensorRT that can run plans here; ``None`` if none can."""
+    return None if missing() else str(library().__version__)

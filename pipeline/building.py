@@ -1,0 +1,169 @@
+"""Builds TensorRT plans of registered models and INT8 graphs for them, comparing at every step."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engines import (
+    Engine,
+    EngineError,
+    EngineOptions,
+    EngineUnavailableError,
+    Precision,
+    open_engine,
+)
+from engines.trt import build, graphs
+from engines.trt.bare import this_gpu
+from engines.trt.library import flavour, library, missing
+from engines.trt.plans import Key, PlanError, Plans
+from engines.zoo import ModelSpec, verify
+from pipeline import parity
+from pipeline.errors import SourceRefusedError
+from pipeline.parity import Parity, Rgb, pictures
+from pipeline.quantising import quantised
+
+#: Pictures compared besides noise.
+COMPARED = 12
+#: Precisions a plan can have.
+PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "int8")
+
+
+class ParityError(EngineError):
+    """What was built does not say what the model says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A plan to build. ``targets`` are compute capabilities (``sm86``); none: the GPU here."""
+
+    spec: ModelSpec
+    precision: Precision = "f16"
+    batch: build.Batch = field(default_factory=build.Batch)
+    targets: tuple[str, ...] = ()
+    images: Path | None = None
+    #: Pixels of its pictures, where a model of free size is to see more than its own; else 0.
+    pixels: int = 0
+    #: What to do when a graph is not alike: refuse it, or only say so.
+    strict: bool = True
+
+
+def shapes(spec: ModelSpec, batch: build.Batch, pixels: int = 0) -> dict[str, build.Shapes]:
+    """Shapes of ``images`` a plan is built for; a model of free size takes half to twice its own
+    sides, or as many ``pixels`` as are asked for."""
+    width, height = spec.size
+    if not spec.multiple:
+        sides = [(height, width)] * 3
+    else:
+        step = spec.multiple
+        small = [max(n // 2 // step, 1) * step for n in (height, width)]
+        large = max(2 * max(height, width), *spec.input_size(width, height, pixels))
+        # Either side may be the longer one: a camera may stand upright.
+        sides = [(min(small),) * 2, (height, width), (large,) * 2]
+    counts = (batch.least, batch.usual, batch.most)
+    three = tuple((n, *side, 3) for n, side in zip(counts, sides, strict=True))
+    return {"images": three}  # type: ignore[dict-item]
+
+
+def key_of(wanted: Wanted) -> Key:
+    """Under what a plan is kept.
+
+    Raises:
+        EngineUnavailableError: TensorRT is not installed.
+        ModelFileError: the model's file is damaged.
+    """
+    verify(wanted.spec)
+    return Key(
+        wanted.spec.name, wanted.spec.sha256, wanted.precision,
+        shapes(wanted.spec, wanted.batch, wanted.pixels), flavour(library()),
+        tuple(sorted(wanted.targets)) or this_gpu(),
+    )  # fmt: skip
+
+
+def compared(wanted: Wanted, other: Path, backend: str, shown: Sequence[Rgb]) -> Parity:
+    """How alike what was made of a model is to it on ONNX Runtime: a graph there or a plan.
+
+    Raises:
+        ParityError: not enough, and that is not let pass.
+    """
+    with (
+        open_engine(wanted.spec, "onnxruntime") as reference,
+        open_engine(other, backend) as engine,
+    ):
+        found = parity.run(wanted.spec, reference, engine, shown)
+    failures = found.failures(wanted.precision)
+    if failures and wanted.strict:
+        raise ParityError(
+            f"{wanted.spec.name} in {wanted.precision} on {backend} is another model now: "
+            f"{'; '.join(failures)}; use another precision, or pictures like those it will see"
+        )
+    return found
+
+
+def build_plan(
+    wanted: Wanted, plans: Plans, progress: build.Progress | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:  # fmt: skip
+    """The plan, from the folder if it is there and whole, else built and kept. What TensorRT is
+    given is compared with the model first, the plan itself where there is a GPU to run it.
+
+    Raises:
+        EngineError: it cannot be built, or is not the same model any more.
+        SourceRefusedError: INT8 without pictures.
+        OSError: the folder cannot be written.
+    """
+    key = key_of(wanted)
+    shown = parity.noise(wanted.spec.size) + pictures(wanted.spec, wanted.images, COMPARED)
+    try:
+        path = plans.find(key)
+        say(f"{path} is there already")
+    except PlanError as error:
+        say(f"building: {error}")
+        graph, alike = _graph(wanted, shown)
+        plans.folder.mkdir(parents=True, exist_ok=True)
+        timings = plans.folder / f"{key.flavour.replace(' ', '-')}.timings"
+        plan = build.build(graph, dict(key.shapes), wanted.targets, progress, timings)
+        path = plans.write(key, plan, {"graph": alike.record(), "plan": None})
+    report = plans.report(path)
+    if report.get("plan") is None and not wanted.targets and not missing():
+        found = compared(wanted, path, "tensorrt", shown)
+        plans.note(path, {**report, "plan": found.record()})
+    return path
+
+
+def _graph(wanted: Wanted, shown: Sequence[Rgb]) -> tuple[Any, Parity]:
+    """The model's graph in the precision wanted, and how alike it is to the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        if wanted.precision == "int8":
+            if wanted.images is None:
+                raise SourceRefusedError(
+                    f"INT8 takes its ranges from pictures: threadline models build "
+                    f"{wanted.spec.name} --precision int8 --images FOLDER"
+                )
+            found = quantised(wanted.spec, wanted.images, path).parity
+            graph = graphs.ready(graphs.load(path), "int8")
+            if wanted.strict and (failures := found.failures("int8")):
+                raise ParityError(
+                    f"{wanted.spec.name} in INT8 is another model, with whichever layers left in "
+                    f"float: {'; '.join(failures)}; use f16"
+                )
+            return graph, found
+        graph = graphs.ready(graphs.load(wanted.spec.path), wanted.precision)
+        path.write_bytes(graph.SerializeToString())
+        return graph, compared(wanted, path, "onnxruntime", shown)
+
+
+def open_built(wanted: Wanted, plans: Plans, say: Callable[[str], None]) -> Engine:
+    """A registered model on the GPU here. Its plan is built if there is none.
+
+    Raises:
+        EngineError, SourceRefusedError, OSError: as ``build_plan``.
+    """
+    if lacks := missing():
+        raise EngineUnavailableError(f"engine 'tensorrt' cannot run here: {lacks}")
+    path = build_plan(wanted, plans, None, say)
+    return open_engine(path, "tensorrt", EngineOptions(precision=wanted.precision))

@@ -1,0 +1,162 @@
+"""Everything that needs an NVIDIA GPU, on the one that is here: kernels against the CPU's pictures,
+plans against ONNX Runtime, times of bare engines. What is refused is told, and the rest goes on.
+
+    python tools/gpu_check.py --json out/gpu.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from engines import EngineError, EngineOptions, open_engine
+from engines.trt.build import Batch
+from engines.trt.gpu import driver
+from engines.trt.library import flavour, library, missing
+from engines.trt.plans import Plans
+from engines.zoo import MODELS, ModelSpec
+from pipeline.building import Wanted, build_plan
+from pipeline.config import CameraConfig
+from pipeline.sources import open_source
+from pipeline.yuv import Planes, to_rgb, to_rgb_matrix
+
+CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
+#: Regions compared and timed: whole picture, people, and one that reaches beyond the edge.
+WINDOWS = ((0, 0, 768, 576), (100, 100, 260, 420), (300, 200, 340, 280), (-80, -60, 160, 420))
+SIZE = (160, 320)
+PRECISIONS = ("f32", "f16")
+BATCHES = (1, 8)
+
+
+def timed(run: Callable[[], object], seconds: float = 1.0) -> float:
+    """Median milliseconds of a call."""
+    for _ in range(5):
+        run()
+    taken, until = [], time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(taken)), 3)
+
+
+def kernels() -> dict[str, Any]:
+    """The regions kernel against what the CPU makes of the same picture, and both times."""
+    from engines.trt.cuda import PyCuda
+    from engines.trt.regions import Nv12, Regions
+
+    with open_source(CameraConfig(url=str(CLIP))) as source:
+        planes: Planes = next(iter(source)).planes
+    cuda = PyCuda()
+    try:
+        regions = Regions(cuda)
+        pitch = (planes.width + 255) // 256 * 256
+        plane = np.zeros((planes.height * 3 // 2, pitch), np.uint8)
+        plane[: planes.height, : planes.width] = planes.y
+        assert planes.u is not None
+        assert planes.v is not None
+        plane[planes.height :, 0 : planes.width : 2] = planes.u
+        plane[planes.height :, 1 : planes.width : 2] = planes.v
+        with cuda.current():
+            address = cuda.allocate(plane.nbytes)
+            cuda.upload(address, plane)
+            cuda.wait()
+        picture = Nv12(address, address + planes.height * pitch, pitch, planes.width, planes.height)
+        windows = np.array(WINDOWS, np.int32)
+        rows = np.ascontiguousarray(to_rgb_matrix(planes.matrix, planes.full_range), np.float32)
+        got = regions.fetched(regions(picture, windows, rows, SIZE)).astype(int)
+        wanted = np.stack([to_rgb(planes, window, SIZE) for window in WINDOWS]).astype(int)
+        apart = np.abs(got - wanted)
+
+        def on_gpu() -> None:
+            regions(picture, windows, rows, SIZE)
+            with cuda.current():
+                cuda.wait()
+
+        figures = {
+            "mean difference of 255": round(float(apart.mean()), 2),
+            "95 % of pixels within": float(np.percentile(apart, 95)),
+            "GPU ms for four regions": timed(on_gpu),
+            "CPU ms for four regions": timed(lambda: [to_rgb(planes, w, SIZE) for w in WINDOWS]),
+        }
+        regions.close()
+        with cuda.current():
+            cuda.free(address)
+    finally:
+        cuda.close()
+    return figures
+
+
+def model(spec: ModelSpec, precision: Any, plans: Plans) -> dict[str, Any]:
+    """A plan built, compared on the GPU, and timed."""
+    began = time.perf_counter()
+    path = build_plan(Wanted(spec, precision, Batch(1, 8, 8), strict=False), plans)
+    figures: dict[str, Any] = {"ready in s": round(time.perf_counter() - began, 1)}
+    figures["parity"] = plans.report(path)["plan"]
+    with open_engine(path, "tensorrt", EngineOptions(precision=precision)) as engine:
+        for count in BATCHES:
+            rng = np.random.default_rng(count)
+            shape = (count, spec.size[1], spec.size[0], 3)
+            images = rng.integers(0, 256, shape, np.uint8)
+            ms = timed(lambda images=images: engine.infer({"images": images}))  # type: ignore[misc]
+            figures[f"batch {count}: ms"] = ms
+            figures[f"batch {count}: pictures a second"] = round(1000 * count / ms)
+    return figures
+
+
+def attempt(console: Console, what: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Figures, or the words with which it was refused."""
+    try:
+        figures = run()
+    except Exception as error:  # whatever fails here is what somebody wants to know
+        figures = {"refused": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+    console.print(f"{what}: {json.dumps(figures)}", highlight=False, soft_wrap=True)
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--plans", type=Path, default=Path("out/plans"))
+    args = parser.parse_args()
+    console = Console()
+    found = driver()
+    if found is None or not found.gpus:
+        console.print("no NVIDIA GPU with its driver is here: nothing to check")
+        return 2
+    gpu = found.gpus[0]
+    console.print(f"{gpu.name}, {gpu.capability}, driver for CUDA {found.cuda}")
+    figures: dict[str, Any] = {"gpu": gpu.name, "capability": gpu.capability, "cuda": found.cuda}
+    try:
+        figures["tensorrt"] = flavour(library())
+    except EngineError as error:
+        figures["tensorrt"] = str(error)
+    console.print(f"TensorRT: {figures['tensorrt']} {missing()}")
+    figures["kernels"] = attempt(console, "kernels", kernels)
+    plans = Plans(args.plans)
+    for spec in MODELS.values():
+        if spec.in_float != spec.name:
+            continue
+        for precision in PRECISIONS:
+            name = f"{spec.name} {precision}"
+            figures[name] = attempt(
+                console,
+                name,
+                lambda s=spec, p=precision: model(s, p, plans),  # type: ignore[misc]
+            )
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
