@@ -17,6 +17,8 @@ VIEWS = 4
 ROOM = 0.12
 #: Mean difference, of 255, from which a mark in its own colours can be seen on a ground.
 LEAST_CONTRAST = 50.0
+#: Weights of R, G, B in luma, ITU-R BT.601.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def _square(mark: Rgba, side: int) -> Rgba:
@@ -50,6 +52,19 @@ def _own(square: Rgba, ground: float) -> Rgb:
     return _on(square, ground if visible else 128.0)
 
 
+def _grey(square: Rgba, ground: float) -> Rgb:
+    """The mark as it is printed in one colour, black on white or white on black: what is as light
+    as the ground is left out, so that what tells parts of several colours apart stays."""
+    own = _on(square, ground).astype(np.float32) @ _LUMA
+    apart = np.abs(own - ground)
+    inside = apart[square[..., 3] > 127]
+    most = float(np.quantile(inside, 0.95)) if len(inside) else 0.0
+    if most < LEAST_CONTRAST / 2:  # all of it is as light as the ground: its outline
+        return _on(square, ground, 255.0 - ground)
+    share = np.minimum(apart / most, 1.0)[..., None]
+    return np.repeat(np.abs(ground - 255.0 * share), 3, axis=2).astype(np.uint8)
+
+
 def views(mark: Rgba, side: int) -> list[Rgb]:
     """``VIEWS`` pictures (side, side, 3) of a mark: in its own colours on white and on black, black
     on white and white on black. One without transparency, a photo, is shown as it is, brighter and
@@ -61,6 +76,6 @@ def views(mark: Rgba, side: int) -> list[Rgb]:
     return [
         _own(square, 255.0),
         _own(square, 0.0),
-        _on(square, 255.0, 0.0),
-        _on(square, 0.0, 255.0),
+        _grey(square, 255.0),
+        _grey(square, 0.0),
     ]

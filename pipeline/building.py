@@ -22,7 +22,7 @@ from engines.trt.library import flavour, library, missing
 from engines.trt.plans import Key, PlanError, Plans
 from engines.zoo import ModelSpec, verify
 from pipeline import parity
-from pipeline.errors import SourceRefusedError
+from pipeline.errors import ConfigError, SourceRefusedError
 from pipeline.parity import Parity, Rgb, pictures
 from pipeline.quantising import quantised
 
@@ -84,23 +84,12 @@ def key_of(wanted: Wanted) -> Key:
 
 
 def compared(wanted: Wanted, other: Path, backend: str, shown: Sequence[Rgb]) -> Parity:
-    """How alike what was made of a model is to it on ONNX Runtime: a graph there or a plan.
-
-    Raises:
-        ParityError: not enough, and that is not let pass.
-    """
+    """How alike what was made of a model is to it on ONNX Runtime: a graph there or a plan."""
     with (
         open_engine(wanted.spec, "onnxruntime") as reference,
         open_engine(other, backend) as engine,
     ):
-        found = parity.run(wanted.spec, reference, engine, shown)
-    failures = found.failures(wanted.precision)
-    if failures and wanted.strict:
-        raise ParityError(
-            f"{wanted.spec.name} in {wanted.precision} on {backend} is another model now: "
-            f"{'; '.join(failures)}; use another precision, or pictures like those it will see"
-        )
-    return found
+        return parity.run(wanted.spec, reference, engine, shown)
 
 
 def build_plan(
@@ -111,9 +100,9 @@ def build_plan(
     given is compared with the model first, the plan itself where there is a GPU to run it.
 
     Raises:
-        EngineError: it cannot be built, or is not the same model any more.
+        EngineError: it cannot be built, or is another model now.
         SourceRefusedError: INT8 without pictures.
-        OSError: the folder cannot be written.
+        ConfigError: the folder cannot be written.
     """
     key = key_of(wanted)
     shown = parity.noise(wanted.spec.size) + pictures(wanted.spec, wanted.images, COMPARED)
@@ -122,16 +111,33 @@ def build_plan(
         say(f"{path} is there already")
     except PlanError as error:
         say(f"building: {error}")
-        graph, alike = _graph(wanted, shown)
-        plans.folder.mkdir(parents=True, exist_ok=True)
-        timings = plans.folder / f"{key.flavour.replace(' ', '-')}.timings"
-        plan = build.build(graph, dict(key.shapes), wanted.targets, progress, timings)
-        path = plans.write(key, plan, {"graph": alike.record(), "plan": None})
+        path = _built(wanted, plans, key, shown, progress)
     report = plans.report(path)
-    if report.get("plan") is None and not wanted.targets and not missing():
+    if report["plan"] is None and not wanted.targets and not missing():
         found = compared(wanted, path, "tensorrt", shown)
-        plans.note(path, {**report, "plan": found.record()})
+        report = {**report, "plan": found.record(wanted.precision)}
+        plans.note(path, report)
+    for what, record in report.items():
+        if record is not None:
+            _refuse(wanted, what, record)
     return path
+
+
+def _built(
+    wanted: Wanted, plans: Plans, key: Key, shown: Sequence[Rgb], progress: build.Progress | None
+) -> Path:
+    try:
+        plans.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{plans.folder}: no place for plans: {error.strerror}; name another folder"
+        ) from None
+    graph, alike = _graph(wanted, shown)
+    record = alike.record(wanted.precision)
+    _refuse(wanted, "graph", record)
+    timings = plans.folder / f"{key.flavour.replace(' ', '-')}.timings"
+    plan = build.build(graph, dict(key.shapes), wanted.targets, progress, timings)
+    return plans.write(key, plan, {"graph": record, "plan": None})
 
 
 def _graph(wanted: Wanted, shown: Sequence[Rgb]) -> tuple[Any, Parity]:
@@ -145,23 +151,27 @@ def _graph(wanted: Wanted, shown: Sequence[Rgb]) -> tuple[Any, Parity]:
                     f"{wanted.spec.name} --precision int8 --images FOLDER"
                 )
             found = quantised(wanted.spec, wanted.images, path).parity
-            graph = graphs.ready(graphs.load(path), "int8")
-            if wanted.strict and (failures := found.failures("int8")):
-                raise ParityError(
-                    f"{wanted.spec.name} in INT8 is another model, with whichever layers left in "
-                    f"float: {'; '.join(failures)}; use f16"
-                )
-            return graph, found
+            return graphs.ready(graphs.load(path), "int8"), found
         graph = graphs.ready(graphs.load(wanted.spec.path), wanted.precision)
         path.write_bytes(graph.SerializeToString())
         return graph, compared(wanted, path, "onnxruntime", shown)
+
+
+def _refuse(wanted: Wanted, what: str, record: dict[str, Any]) -> None:
+    """Raise ParityError if that is asked for and what was compared was not alike enough."""
+    if wanted.strict and record["failures"]:
+        raise ParityError(
+            f"{wanted.spec.name}: its {what} in {wanted.precision} is another model now: "
+            f"{'; '.join(record['failures'])}; use another precision, or pictures like those it "
+            "will see"
+        )
 
 
 def open_built(wanted: Wanted, plans: Plans, say: Callable[[str], None]) -> Engine:
     """A registered model on the GPU here. Its plan is built if there is none.
 
     Raises:
-        EngineError, SourceRefusedError, OSError: as ``build_plan``.
+        EngineError, SourceRefusedError, ConfigError: as ``build_plan``.
     """
     if lacks := missing():
         raise EngineUnavailableError(f"engine 'tensorrt' cannot run here: {lacks}")

@@ -123,9 +123,7 @@ def quantize_model(
         for loss in report.layers[:15]:
             typer.echo(f"{loss.own:6.1f}  {loss.whole:6.1f}  {loss.tensor}")
         typer.echo(f"in float {report.in_float} of {report.convolutions} convolutions")
-        typer.echo(f"parity   {json.dumps(report.parity.record())}")
-        for failure in report.parity.failures("int8"):
-            errors.print(f"not the same model any more: {failure}")
+        typer.echo(f"parity   {json.dumps(report.parity.record('int8'))}")
         if out is not None:
             typer.echo(f"{out}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,11 +91,12 @@ class Parity:
             found.append(f"embeddings at cosine {self.cosine:.4f} (at least {limits.cosine})")
         return found
 
-    def record(self) -> dict[str, float]:
-        """As JSON has it."""
+    def record(self, precision: str) -> dict[str, Any]:
+        """As JSON has it, with what is not let pass in a precision."""
         return {
             "agree": round(self.agree, 5), "of": self.total, "apart": round(self.apart, 5),
             "cosine": round(self.cosine, 6), "pictures": self.pictures,
+            "failures": self.failures(precision),
         }  # fmt: skip
 
 

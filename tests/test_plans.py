@@ -4,7 +4,10 @@ kept, found again, refused and built anew."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,6 +230,8 @@ def test_a_graph_that_says_something_else_is_refused(tmp_path, monkeypatch):
         build_plan(wanted, plans)
     assert list(tmp_path.glob("*.plan")) == []
     assert build_plan(replace(wanted, strict=False), plans).exists()
+    with pytest.raises(ParityError):  # kept by somebody who knew; nobody else gets it unawares
+        build_plan(wanted, plans)
 
 
 def _changed(spec, change, folder):
@@ -275,3 +280,56 @@ def test_without_a_gpu_tensorrt_is_refused_or_replaced(tmp_path, caplog):
     with open_model(parse(instead, "test.yaml"), "person-store-int8") as engine:
         assert engine.backend in ("openvino", "onnxruntime")
     assert "on the processor instead" in caplog.text
+
+
+def threadline(*args):
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *map(str, args)],
+        capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False,
+    )  # fmt: skip
+
+
+@needs_rtx
+def test_models_are_built_on_the_command_line(tmp_path):
+    command = ("models", "build", SMALL.name, "--precision", "f32", "--target", "sm86,SM89")
+    done = threadline(*command, "--cache", tmp_path, "--batch", "1:2:4")
+    assert done.returncode == 0, done.stderr
+    [plan] = tmp_path.glob("*.plan")
+    assert str(plan) in done.stdout.replace("\n", "")
+    assert '"agree"' in done.stdout
+    assert "building" in done.stderr
+    again = threadline(*command, "--cache", tmp_path, "--batch", "1:2:4")
+    assert "there already" in " ".join(again.stderr.split())
+
+
+@needs_rtx
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("nobody",), "not registered"),
+        ((SMALL.name, "--precision", "f8"), "f32, f16, int8"),
+        ((SMALL.name, "--batch", "8:1:4"), "1:8:32"),
+        ((SMALL.name, "--engine", "openvino"), "only tensorrt"),
+        ((SMALL.name, "--target", "sm1"), "sm86"),
+        ((SMALL.name, "--precision", "int8"), "--images"),
+        ((SMALL.name, "--images", "/nowhere"), "/nowhere"),
+        ((SMALL.name, "--cache", "/proc/nowhere"), "/proc/nowhere"),
+    ],
+)
+def test_mistakes_in_building_get_a_line_with_a_remedy(args, words, tmp_path):
+    cache = () if "--cache" in args else ("--cache", tmp_path)
+    done = threadline("models", "build", *args, *cache)
+    assert done.returncode in (1, 2)
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_what_int8_would_change_is_told_layer_by_layer(photos, tmp_path):
+    pytest.importorskip("onnx", reason="needs onnx")
+    out = tmp_path / "small.onnx"
+    done = threadline("models", "quantize", SMALL.name, "--images", photos, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len([line for line in done.stdout.splitlines() if "/net/" in line]) == 15
+    assert '"agree"' in done.stdout
+    with open_engine(out, "onnxruntime") as engine:
+        assert [spec.name for spec in engine.outputs] == ["boxes", "scores"]

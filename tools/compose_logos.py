@@ -82,7 +82,6 @@ class Wearer:
     brand: Brand
     boxes: dict[int, Box]
     mark: Print | None = None
-    planes: list[F32] = field(default_factory=list)
     marks: dict[int, Box] = field(default_factory=dict)
 
     def draw(self, image: F32, frame: int, rng: np.random.Generator) -> None:
@@ -95,17 +94,16 @@ class Wearer:
         if self.mark is None:
             self._print(image, (x, y), tall, rng)
         assert self.mark is not None
-        scale = SHARE * tall / max(self.planes[-1].shape)
-        planes = [
-            np.asarray(
+        scale = SHARE * tall / max(self.mark.cover.shape)
+        small = self.mark.moved(
+            lambda p: np.asarray(
                 cv2.resize(p, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32
             )
-            for p in self.planes
-        ]
-        height, width = planes[0].shape
+        )
+        height, width = small.cover.shape
         left, top = round(x - width / 2), round(y - height / 2)
-        lay(image, self.mark, planes, left, top, np.random.default_rng(0))
-        ys, xs = np.nonzero(planes[-1] > 0.3)
+        lay(image, small, left, top, np.random.default_rng(0))
+        ys, xs = np.nonzero(small.solid > 0.3)
         if len(xs):
             self.marks[frame] = (
                 float(left + xs.min()), float(top + ys.min()),
@@ -119,9 +117,8 @@ class Wearer:
         x, y = int(at[0]), int(at[1])
         near = image[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
         level = near.reshape(-1, 3).mean(axis=0) if near.size else np.full(3, 128.0)
-        self.mark = printed(self.brand, 128.0, level.astype(np.float32), rng, PLAIN)
-        parts = [self.mark.cover] if self.mark.patch is None else [self.mark.cover, self.mark.patch]
-        self.planes, _ = warped(parts, rng, PLAIN)
+        mark = printed(self.brand, 128.0, level.astype(np.float32), rng, PLAIN)
+        self.mark, _ = warped(mark, rng, PLAIN)
 
 
 def compose(wearers: list[Wearer], args: argparse.Namespace) -> None:

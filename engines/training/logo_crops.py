@@ -93,11 +93,10 @@ def _printed_on(
     width = int(side * 1.9) + 12
     image = ground(fabrics, width, width, rng)
     mark = printed(brand, side, image.mean(axis=(0, 1)), rng, rough)
-    planes = [mark.cover] if mark.patch is None else [mark.cover, mark.patch]
-    planes, box = warped(planes, rng, rough)
+    mark, box = warped(mark, rng, rough)
     x, y = (int((width - p) / 2 + rng.normal(0, 1)) for p in (box[0] + box[2], box[1] + box[3]))
     before = image.copy()
-    lay(image, mark, planes, x, y, rng)
+    lay(image, mark, x, y, rng)
     return image, box + np.array([x, y, x, y]) if told_apart(image, before) else None
 
 

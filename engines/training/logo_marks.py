@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from engines.marks import MarkError, Rgba, read_mark
 
 U8 = npt.NDArray[np.uint8]
+Number = TypeVar("Number", np.uint8, np.float32)
 
 #: Longest side in pixels of a mark's coverage.
 SIDE = 128
@@ -20,18 +22,24 @@ SIDE = 128
 TRAIN, VALIDATION = 0.64, 0.16
 #: Marks at least this alike (correlation of their coverage) are one brand for training and tests.
 TWINS = 0.97
+#: Mean difference of a mark's colours from their mean, of 255, from which it has several.
+SEVERAL = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """A brand: its name, the coverage of its mark (H, W) uint8, its colour RGB."""
+    """A brand: its name, the coverage of its mark (H, W) uint8, its colour RGB, and its colours
+    (H, W, 3) uint8 if it has several."""
 
     name: str
     cover: U8
     colour: tuple[int, int, int]
+    rgb: U8 | None = None
 
     def drawn(self) -> Rgba:
-        """The mark in its colour, RGBA."""
+        """The mark in its colours, RGBA."""
+        if self.rgb is not None:
+            return np.dstack([self.rgb, self.cover])
         colour = np.broadcast_to(np.array(self.colour, np.uint8), (*self.cover.shape, 3))
         return np.dstack([colour, self.cover])
 
@@ -55,28 +63,41 @@ def load_brands(package: Path, cache: Path | None = None) -> list[Brand]:
 
 
 def brands_in(folder: Path) -> list[Brand]:
-    """The marks of a folder of SVG files, each a brand named like its file, of one colour."""
+    """The marks of a folder of SVG files, each a brand named like its file; unreadable ones are
+    left out."""
     found = []
     for path in sorted(folder.glob("*.svg")):
-        mark = read_mark(path)
+        try:
+            mark = read_mark(path)
+        except MarkError:
+            continue
         weight = mark[..., 3:].astype(np.float64)
         colour = (mark[..., :3] * weight).sum((0, 1)) / weight.sum()
-        found.append(Brand(path.stem, _small(mark), tuple(colour.round().astype(int).tolist())))
+        several = float((np.abs(mark[..., :3] - colour).max(axis=2, keepdims=True) * weight).sum())
+        rgb = _colours(mark) if several > SEVERAL * weight.sum() else None
+        plain = tuple(colour.round().astype(int).tolist())
+        found.append(Brand(path.stem, _small(mark[..., 3]), plain, rgb))
     return found
 
 
-def _small(mark: Rgba) -> U8:
-    cover = mark[..., 3]
-    scale = SIDE / max(cover.shape)
-    size = (max(round(cover.shape[1] * scale), 2), max(round(cover.shape[0] * scale), 2))
-    return np.asarray(cv2.resize(cover, size, interpolation=cv2.INTER_AREA), np.uint8)
+def _small(plane: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    scale = SIDE / max(plane.shape[:2])
+    size = (max(round(plane.shape[1] * scale), 2), max(round(plane.shape[0] * scale), 2))
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
+
+
+def _colours(mark: Rgba) -> U8:
+    """Colours of a mark made smaller, weighed by coverage: what is transparent has none."""
+    weight = np.asarray(mark[..., 3:] / 255, np.float32)
+    flat, cover = _small(np.asarray(mark[..., :3] * weight, np.float32)), _small(weight)
+    return np.asarray(flat / np.maximum(cover[..., None], 1e-3), np.uint8)
 
 
 def _drawn(folder: Path) -> list[tuple[Path, U8]]:
     found = []
     for path in sorted(folder.glob("*.svg")):
         try:
-            found.append((path, _small(read_mark(path))))
+            found.append((path, _small(read_mark(path)[..., 3])))
         except MarkError:
             continue
     return found
@@ -85,7 +106,12 @@ def _drawn(folder: Path) -> list[tuple[Path, U8]]:
 def turned(brands: list[Brand]) -> list[Brand]:
     """Marks nobody ever saw: those of brands, turned by a quarter and mirrored."""
     return [
-        replace(brand, name=f"{brand.name}-turned", cover=np.ascontiguousarray(brand.cover.T))
+        replace(
+            brand,
+            name=f"{brand.name}-turned",
+            cover=np.ascontiguousarray(brand.cover.T),
+            rgb=None if brand.rgb is None else np.ascontiguousarray(brand.rgb.swapaxes(0, 1)),
+        )
         for brand in brands
     ]
 
@@ -105,9 +131,18 @@ def looks(covers: list[U8], side: int = 24) -> npt.NDArray[np.float32]:
 
 def without_twins(brands: list[Brand]) -> list[Brand]:
     """Brands whose mark is not that of an earlier one: nobody could tell them apart."""
-    vectors = looks([brand.cover for brand in brands])
+    vectors = looks([_plane(brand) for brand in brands])
     twins = (np.triu(vectors @ vectors.T, 1) > TWINS).any(axis=0)
     return [brand for brand, twin in zip(brands, twins, strict=True) if not twin]
+
+
+def _plane(brand: Brand) -> U8:
+    """What tells a mark from others in one plane: its coverage, or how far its colours are from
+    grey ground."""
+    if brand.rgb is None:
+        return brand.cover
+    apart = np.abs(brand.rgb.astype(np.float32).mean(axis=2) - 128) / 128
+    return np.asarray(apart * brand.cover, np.uint8)
 
 
 def split_brands(brands: list[Brand], seed: int) -> tuple[list[Brand], list[Brand], list[Brand]]:

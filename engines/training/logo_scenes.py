@@ -191,10 +191,11 @@ def _laid(
     if spot is None:
         return None
     mark = _print(image, spot, brand, rng, rough)
-    planes = [mark.cover] if mark.patch is None else [mark.cover, mark.patch]
-    planes, box = warped([np.pad(plane, EDGE) for plane in planes], rng, rough)
+    around = [(EDGE, EDGE)] * 2
+    mark = mark.moved(lambda p: np.pad(p, [*around, (0, 0)][: p.ndim]))
+    mark, box = warped(mark, rng, rough)
     x, y = (round(c - (a + b) / 2) for c, a, b in zip(spot, box[:2], box[2:], strict=True))
-    height, width = planes[0].shape
+    height, width = mark.cover.shape
     x0, y0 = max(x, 0), max(y, 0)
     x1, y1 = min(x + width, cloth.shape[1]), min(y + height, cloth.shape[0])
     if x1 <= x0 or y1 <= y0:
@@ -202,16 +203,16 @@ def _laid(
     part = np.s_[y0:y1, x0:x1]
     here = np.zeros((height, width), np.float32)
     here[y0 - y : y1 - y, x0 - x : x1 - x] = cloth[part]
-    whole = float(planes[-1].sum())
-    planes = [plane * here for plane in planes]
-    lay(image, mark, planes, x, y, rng)
-    ys, xs = np.nonzero(planes[-1] > 0.3)
+    whole = float(mark.solid.sum())
+    mark = mark.within(here)
+    lay(image, mark, x, y, rng)
+    ys, xs = np.nonzero(mark.solid > 0.3)
     if not len(xs):
         return None
     shown = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
-    covered = planes[-1][y0 - y : y1 - y, x0 - x : x1 - x] > 0.5
+    covered = mark.solid[y0 - y : y1 - y, x0 - x : x1 - x] > 0.5
     large = max(shown[2:] - shown[:2]) >= LEAST_WANTED
-    enough = bool(large and float(planes[-1].sum()) >= LEAST_SEEN * whole)
+    enough = bool(large and float(mark.solid.sum()) >= LEAST_SEEN * whole)
     return _Laid(shown + np.array([x, y, x, y]), part, covered, enough)
 
 

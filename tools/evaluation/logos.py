@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,13 @@ from engines.training.garment_data import Image
 from engines.training.garments import load_split
 from engines.training.logo_crops import crop
 from engines.training.logo_detection import found, of_size, recall
-from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_marks import (
+    Brand,
+    brands_in,
+    load_brands,
+    split_brands,
+    without_twins,
+)
 from engines.training.logo_prints import PLAIN, ROUGH
 from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
 from engines.zoo import ModelSpec, find
@@ -127,6 +134,9 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         figures["search among 5,000 brands x 8, ms"] = search_ms(embed)
         figures.update(_recognised(embed, spec, brands, asked, fabrics))
         figures.update(_controls(spec, brands, asked, fabrics))
+        if args.marks is not None:
+            seen = {brand.name for brand in load_brands(args.icons)}
+            figures.update(_others(embed, spec, others(args.marks, seen), fabrics))
     figures.update(detection(args, asked, fabrics, settings))
     return figures
 
@@ -168,6 +178,30 @@ def _as_shipped(
         f"said rightly, as shipped: {what}": float(np.mean(known)),
         f"unknown marks said to be a brand, as shipped: {what}": float(np.mean(wrong)),
     }
+
+
+def others(folder: Path, seen: Collection[str]) -> list[Brand]:
+    """Marks of a folder of SVG files, but for those of brands in a training."""
+    marks = [b for b in brands_in(folder) if b.name.split("-")[0] not in seen]
+    return without_twins(marks)
+
+
+def _others(
+    embed: Embed, spec: ModelSpec, brands: Sequence[Brand], fabrics: list[Image]
+) -> dict[str, float]:
+    """Recognition among marks of another maker, many of several colours."""
+    brands = brands[:BRANDS]
+    coloured = np.array([brand.rgb is not None for brand in brands])
+    figures: dict[str, float] = {"other marks": len(brands)}
+    figures["other marks of several colours"] = int(coloured.sum())
+    gallery = gallery_of(brands, embed, spec.size[0], spec)
+    for name, sides in SIZES.items():
+        pictures, whose = crops(brands, fabrics, sides, spec.size[0], PLAIN)
+        right = gallery.likeness(embedded(embed, pictures))[0][:, 0] == whose
+        figures[f"other marks: top-1: {name}"] = float(right.mean())
+        several = coloured[whose]
+        figures[f"other marks of several colours: top-1: {name}"] = float(right[several].mean())
+    return figures
 
 
 def _controls(
