@@ -17,6 +17,7 @@ from engines.training.logo_marks import (  # noqa: E402
     Brand,
     load_brands,
     split_brands,
+    split_others,
     without_twins,
 )
 from engines.training.logo_prints import PLAIN, ROUGH  # noqa: E402
@@ -79,6 +80,38 @@ def test_marks_are_read_from_a_package_and_kept(tmp_path):
     assert (first.name, first.colour, first.cover.shape) == ("a", (10, 20, 30), (128, 128))
     [again] = load_brands(tmp_path, cache)
     assert np.array_equal(again.cover, first.cover)
+
+
+def test_marks_of_another_maker_are_split_by_brand(tmp_path):
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">'
+    for i in range(20):
+        bars = "".join(
+            f'<rect x="{x}" y="{x * i % 9}" width="1" height="{1 + (i * x) % 5}" fill="#{i:02}8"/>'
+            for x in range(1, 8)
+        )
+        for variant, more in (("icon", ""), ("cloud", '<circle cx="7" cy="2" r="2" fill="red"/>')):
+            (tmp_path / f"b{i}-{variant}.svg").write_text(f"{head}{bars}{more}</svg>")
+    (tmp_path / "broken.svg").write_text("<svg")
+    parts = split_others(tmp_path, {"b3", "b4"}, 0)
+    families = [{mark.name.split("-")[0] for mark in part} for part in parts]
+    assert all(families)
+    assert sum(map(len, families)) == 18 == len(set.union(*families))
+    assert "b3" not in set.union(*families)
+    assert all((mark.rgb is not None) == mark.name.endswith("cloud") for mark in parts[0])
+
+
+def test_a_mark_of_several_colours_is_printed_in_them():
+    cover = np.full((128, 128), 255, np.uint8)
+    rgb = np.zeros((128, 128, 3), np.uint8)
+    rgb[:, :64], rgb[:, 64:] = (220, 20, 20), (20, 20, 220)
+    two = Brand("two", cover, (120, 20, 120), rgb)
+    own = 0
+    for seed in range(20):
+        picture = crop(two, CLOTH, 80.0, 96, np.random.default_rng(seed), 0.05).astype(int)
+        left, right = picture[40:56, 28:40].mean((0, 1)), picture[40:56, 56:68].mean((0, 1))
+        own += left[0] > left[2] + 60 and right[2] > right[0] + 60
+    assert own >= 12, "in greys now and then"
+    assert np.array_equal(two.drawn()[..., :3], rgb)
 
 
 @pytest.mark.parametrize("side", [18.0, 40.0, 110.0])

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.exemplars import views
 from engines.marks import SIDE, MarkError, read_mark
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -128,3 +129,22 @@ def test_a_file_larger_than_any_mark_is_not_read(tmp_path):
     path.write_bytes(b" " * 8_000_001)
     with pytest.raises(MarkError, match="larger than"):
         read_mark(path)
+
+
+def test_in_one_colour_the_parts_of_a_mark_can_still_be_told_apart(tmp_path):
+    """A light letter on a dark disc is no dark disc; a mark of one colour is black, or white."""
+    letter = DISC.replace("</svg>", '<rect x="11" y="6" width="2" height="6" fill="#fff"/></svg>')
+    _, _, black, white = views(read_mark(svg(tmp_path, letter)), 96)
+    assert black[48, 30].max() < 40
+    assert black[48, 48].min() > 200
+    assert white[48, 30].max() < 140
+    assert white[48, 48].min() > 200
+    _, _, black, white = views(read_mark(svg(tmp_path, DISC)), 96)
+    assert black[48, 48].max() < 10
+    assert white[48, 48].min() > 245
+
+
+def test_a_white_mark_is_black_on_white(tmp_path):
+    _, _, black, white = views(read_mark(svg(tmp_path, DISC.replace("#d00000", "#fff"))), 96)
+    assert black[48, 48].max() == 0
+    assert white[48, 48].min() == 255

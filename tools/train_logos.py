@@ -37,6 +37,7 @@ from engines.training.logo_marks import (
     Brand,
     load_brands,
     split_brands,
+    split_others,
     turned,
     without_twins,
 )
@@ -65,6 +66,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--marks", type=Path, help="a folder of SVG files: more marks to train the embedder on"
+    )
     parser.add_argument("--start", type=Path, help="another checkpoint, for the weights both have")
     return parser.parse_args()
 
@@ -219,8 +223,12 @@ def main() -> int:
             console.print(f"{folder}: no such folder")
             return 2
     args.checkpoints.mkdir(parents=True, exist_ok=True)
-    every = without_twins(load_brands(args.icons, args.checkpoints / "marks.npz"))
+    loaded = load_brands(args.icons, args.checkpoints / "marks.npz")
+    every = without_twins(loaded)
     brands, validation, _ = split_brands(every, args.seed)
+    if args.marks is not None and args.kind == "embed":
+        known = {brand.name for brand in loaded}
+        brands = [*brands, *split_others(args.marks, known, args.seed)[0]]
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
     if args.kind == "calibrate":
         calibrate(args, brands, validation)

@@ -20,6 +20,7 @@ from engines.training.ahead import ahead
 from engines.training.garment_data import Image, Rng
 from engines.training.logo_crops import crop, exemplar
 from engines.training.logo_marks import Brand
+from engines.training.logo_prints import PLAIN, ROUGH
 
 F32 = npt.NDArray[np.float32]
 
@@ -86,8 +87,13 @@ class Trainer:
         self.done = 0
 
     def begin(self, path: Path) -> None:
-        """Start with what another training has learnt, of either model."""
+        """Start with what another training has learnt, of either model; a brand's proxy with where
+        its pictures are now."""
         checkpoint.begin(path, self)
+        shown = [exemplar(brand, SIDE, variant) for brand in self.brands for variant in range(3)]
+        vectors = embedded(self.average, shown).reshape(len(self.brands), 3, LENGTH).mean(axis=1)
+        for net in (self.net, self.average):
+            net.proxies.data.copy_(torch.from_numpy(vectors * LENGTH**0.5))
 
     def save(self, path: Path) -> None:
         """Write the state after the last finished step, whole or not at all."""
@@ -107,7 +113,7 @@ class Trainer:
     def _sample(self, brand: Brand, rng: Rng) -> Image:
         if rng.random() < self.recipe.clean:
             return exemplar(brand, SIDE, int(rng.integers(3)))
-        return crop(brand, self.fabrics, side_of(rng), SIDE, rng)
+        return crop(brand, self.fabrics, side_of(rng), SIDE, rng, rng.uniform(PLAIN, ROUGH))
 
     def run(self) -> Iterator[float]:
         """Train to the end, yielding the loss of every step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -147,7 +148,31 @@ def _plane(brand: Brand) -> U8:
 
 def split_brands(brands: list[Brand], seed: int) -> tuple[list[Brand], list[Brand], list[Brand]]:
     """Training, validation and test brands, fixed by ``seed``."""
-    order = np.random.default_rng(seed).permutation(len(brands))
-    ends = np.cumsum([round(TRAIN * len(brands)), round(VALIDATION * len(brands))])
-    parts = [[brands[i] for i in sorted(part)] for part in np.split(order, ends)]
+    parts = [[brands[i] for i in part] for part in _parts(len(brands), seed)]
     return parts[0], parts[1], parts[2]
+
+
+def split_others(
+    folder: Path, seen: Collection[str], seed: int
+) -> tuple[list[Brand], list[Brand], list[Brand]]:
+    """Marks of another maker's SVG files, for training, validation and tests; those of ``seen``
+    brands are left out. All marks that begin with one word (``acme-icon``, ``acme-cloud``) are in
+    the same part."""
+    marks = [mark for mark in brands_in(folder) if _family(mark) not in seen]
+    families = sorted({_family(mark) for mark in marks})
+    parts = []
+    for part in _parts(len(families), seed):
+        mine = {families[i] for i in part}
+        parts.append(without_twins([mark for mark in marks if _family(mark) in mine]))
+    return parts[0], parts[1], parts[2]
+
+
+def _family(brand: Brand) -> str:
+    return brand.name.split("-")[0]
+
+
+def _parts(count: int, seed: int) -> list[list[int]]:
+    """Indices of training, validation and test."""
+    order = np.random.default_rng(seed).permutation(count)
+    ends = np.cumsum([round(TRAIN * count), round(VALIDATION * count)])
+    return [sorted(part.tolist()) for part in np.split(order, ends)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +19,9 @@ from engines.training.logo_crops import crop
 from engines.training.logo_detection import found, of_size, recall
 from engines.training.logo_marks import (
     Brand,
-    brands_in,
     load_brands,
     split_brands,
+    split_others,
     without_twins,
 )
 from engines.training.logo_prints import PLAIN, ROUGH
@@ -136,7 +135,8 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         figures.update(_controls(spec, brands, asked, fabrics))
         if args.marks is not None:
             seen = {brand.name for brand in load_brands(args.icons)}
-            figures.update(_others(embed, spec, others(args.marks, seen), fabrics))
+            parts = split_others(args.marks, seen, args.seed)
+            figures.update(_others(embed, spec, parts, fabrics))
     figures.update(detection(args, asked, fabrics, settings))
     return figures
 
@@ -180,23 +180,19 @@ def _as_shipped(
     }
 
 
-def others(folder: Path, seen: Collection[str]) -> list[Brand]:
-    """Marks of a folder of SVG files, but for those of brands in a training."""
-    marks = [b for b in brands_in(folder) if b.name.split("-")[0] not in seen]
-    return without_twins(marks)
-
-
 def _others(
-    embed: Embed, spec: ModelSpec, brands: Sequence[Brand], fabrics: list[Image]
+    embed: Embed, spec: ModelSpec, parts: Sequence[list[Brand]], fabrics: list[Image]
 ) -> dict[str, float]:
-    """Recognition among marks of another maker, many of several colours."""
-    brands = brands[:BRANDS]
-    coloured = np.array([brand.rgb is not None for brand in brands])
-    figures: dict[str, float] = {"other marks": len(brands)}
+    """Recognition of marks of another maker, many of several colours, that no training saw; those
+    of the training fill the gallery."""
+    asked = [*parts[2], *parts[1]]
+    brands = [*asked, *parts[0]][:BRANDS]
+    coloured = np.array([brand.rgb is not None for brand in asked])
+    figures: dict[str, float] = {"other marks": len(brands), "of these asked for": len(asked)}
     figures["other marks of several colours"] = int(coloured.sum())
     gallery = gallery_of(brands, embed, spec.size[0], spec)
     for name, sides in SIZES.items():
-        pictures, whose = crops(brands, fabrics, sides, spec.size[0], PLAIN)
+        pictures, whose = crops(asked, fabrics, sides, spec.size[0], PLAIN)
         right = gallery.likeness(embedded(embed, pictures))[0][:, 0] == whose
         figures[f"other marks: top-1: {name}"] = float(right.mean())
         several = coloured[whose]
