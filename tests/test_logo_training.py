@@ -245,7 +245,8 @@ def test_trainings_go_on_where_they_stopped(tmp_path, kind):
 
 
 def test_a_scene_without_marks_has_no_target():
-    empty = Scene(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), np.zeros((0, 4)), (), np.zeros((0, 4)))
+    none = np.zeros((0, 4))
+    empty = Scene(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), none, (), none, none)
     heat, _, weight = logo_detection.target(empty)
     assert heat.max() == weight.max() == 0
 

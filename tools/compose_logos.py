@@ -26,7 +26,14 @@ import numpy as np
 from benchmark.accuracy import configured
 from benchmark.sinks import Listener
 
-from engines.training.logo_marks import Brand, brands_in, load_brands, split_brands, without_twins
+from engines.training.logo_marks import (
+    DRAWN,
+    Brand,
+    brands_in,
+    load_brands,
+    split_brands,
+    without_twins,
+)
 from engines.training.logo_prints import F32, PLAIN, Print, lay, printed, warped
 from pipeline.runner import Runner
 from pipeline.types import Box, TaggedFrame
@@ -156,7 +163,7 @@ def main() -> int:
     if args.marks is not None:
         brands = brands_in(args.marks)
     else:
-        _, brands, _ = split_brands(without_twins(load_brands(args.icons)), 0)
+        _, brands, _ = split_brands(without_twins(load_brands(args.icons, DRAWN)), 0)
     with av.open(str(args.video)) as source:
         scale = args.height / source.streams.video[0].height
     order = np.random.default_rng(args.seed).permutation(len(brands))

@@ -34,6 +34,7 @@ from engines.training.detection_figures import curve
 from engines.training.garments import load_split
 from engines.training.logo_background import composed, mistaken
 from engines.training.logo_marks import (
+    DRAWN,
     Brand,
     load_brands,
     split_brands,
@@ -223,7 +224,7 @@ def main() -> int:
             console.print(f"{folder}: no such folder")
             return 2
     args.checkpoints.mkdir(parents=True, exist_ok=True)
-    loaded = load_brands(args.icons, args.checkpoints / "marks.npz")
+    loaded = load_brands(args.icons, DRAWN)
     every = without_twins(loaded)
     brands, validation, _ = split_brands(every, args.seed)
     if args.marks is not None and args.kind == "embed":

@@ -17,6 +17,8 @@ from engines.marks import MarkError, Rgba, read_mark
 U8 = npt.NDArray[np.uint8]
 Number = TypeVar("Number", np.uint8, np.float32)
 
+#: Where the marks of the package are kept once drawn: half a minute of every start.
+DRAWN = Path("out/train/marks.npz")
 #: Longest side in pixels of a mark's coverage.
 SIDE = 128
 #: Shares of the brands for training and validation; the rest is for tests.

@@ -50,12 +50,14 @@ _LETTERS = "ABCDEFGHIJKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz0123456789"
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A person crop (H, W, 3) uint8 RGB of the detector's size, the marks on it (n, 4) xyxy, their
-    brands (n,), and boxes (k, 4) that count neither way: marks nobody can be asked to see."""
+    brands (n,), boxes (k, 4) that count neither way: marks nobody can be asked to see, and boxes
+    (m, 4) of prints that are no marks."""
 
     rgb: Image
     marks: F64
     brands: tuple[int, ...]
     ignore: F64
+    others: F64
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ def compose(
     image = stage.rgb.astype(np.float32)
     free = stage.cloth.copy()
     marks: list[tuple[int, _Laid]] = []
+    others: list[F64] = []
     count = int(rng.choice([0, 1, 2, most], p=[0.15, 0.5, 0.25, 0.1]))
     wrong = int(rng.choice([0, 1, 2], p=[0.55, 0.3, 0.15]))
     for real in rng.permutation([True] * count + [False] * wrong).tolist():
@@ -234,12 +237,14 @@ def compose(
         free[max(y0 - 4, 0) : y1 + 4, max(x0 - 4, 0) : x1 + 4] = False
         if real:
             marks.append((owner, laid))
+        else:
+            others.append(laid.box)
     picture = seen(image, rng, 40.0, rough)
     clear = [mark.clear(picture) for _, mark in marks]
     boxes = np.array([mark.box for _, mark in marks]).reshape(-1, 4)
     owners = tuple(owner for (owner, _), kept in zip(marks, clear, strict=True) if kept)
     kept = np.array(clear, bool)
-    return Scene(picture, boxes[kept], owners, boxes[~kept])
+    return Scene(picture, boxes[kept], owners, boxes[~kept], np.array(others).reshape(-1, 4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from benchmark.accuracy import configured
 from benchmark.sinks import Listener
 
 from engines.training.garments import split_ids
-from engines.training.logo_marks import Brand, load_brands, split_brands, without_twins
+from engines.training.logo_marks import DRAWN, Brand, load_brands, split_brands, without_twins
 from engines.zoo import find
 from pipeline.annotate import annotated
 from pipeline.config import Config
@@ -42,7 +42,7 @@ SAME = 0.4
 
 def brands_of(package: Path, seed: int) -> list[Brand]:
     """A thousand brands no training saw, those of the validation first."""
-    _, held, test = split_brands(without_twins(load_brands(package)), seed)
+    _, held, test = split_brands(without_twins(load_brands(package, DRAWN)), seed)
     return [*held, *test][:BRANDS]
 
 
