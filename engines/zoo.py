@@ -144,7 +144,7 @@ MODELS = {
             decoder="peaks",
             outputs="boxes float32 (N, cells, 4), xyxy in pixels of the input; scores float32 "
             "(N, cells), 0 to 1, 0 but at peaks",
-            sha256="9a8c07b01a572cd9e4630a79e7cfc4614245b770dbbb8dc8c8e8747e396e600f",
+            sha256="1425ab4874b8de1798a4f128e4da5da1b50e070a37fe762ba97032496106412f",
             licence="Apache-2.0",
             source="trained by tools/train_logos.py on composed scenes",
         ),

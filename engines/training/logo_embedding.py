@@ -32,7 +32,7 @@ LEAST_SIDE, MOST_SIDE = 18.0, 110.0
 class Recipe:
     """Everything that decides the outcome of a training besides the data."""
 
-    steps: int = 3000
+    steps: int = 2000
     batch: int = 64
     clean: float = 0.15
     lr: float = 2e-3
