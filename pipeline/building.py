@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, SourceRefusedError
 from pipeline.parity import Parity, Rgb, pictures
 from pipeline.quantising import quantised
 
-#: Pictures compared besides noise.
+#: Pictures compared besides those of the package.
 COMPARED = 12
 #: Precisions a plan can have.
 PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "int8")
@@ -105,7 +105,7 @@ def build_plan(
         ConfigError: the folder cannot be written.
     """
     key = key_of(wanted)
-    shown = parity.noise(wanted.spec.size) + pictures(wanted.spec, wanted.images, COMPARED)
+    shown = parity.shipped(wanted.spec) + pictures(wanted.spec, wanted.images, COMPARED)
     try:
         path = plans.find(key)
         say(f"{path} is there already")

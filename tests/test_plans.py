@@ -126,6 +126,7 @@ def test_every_model_is_built_once_and_then_found(tmp_path, monkeypatch, spec, p
     assert report["graph"]["agree"] >= 0.98
     assert report["plan"] is None, "not run: there may be no GPU, and not one of those named"
     assert "building" in said[0]
+    assert report["graph"]["failures"] == []
     monkeypatch.setattr(build, "build", lambda *args: pytest.fail("built again"))
     assert build_plan(wanted, plans, None, said.append) == path
     assert "there already" in said[-1]
@@ -221,7 +222,7 @@ def test_a_graph_that_says_something_else_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(building.graphs, "ready", wrong)
     spec = find("logo-embedder-lite0")
-    monkeypatch.setattr(parity, "noise", lambda size: [np.full((*size, 3), 99, np.uint8)])
+    monkeypatch.setattr(parity, "shipped", lambda s: [np.full((*s.size, 3), 99, np.uint8)])
     wanted = Wanted(spec, "f16", targets=("sm86",))
     plans = Plans(tmp_path)
     if not _changed(spec, wrong, tmp_path):
@@ -244,6 +245,28 @@ def _changed(spec, change, folder):
             two.infer({"images": picture})["embeddings"],
             atol=0.01,
         )
+
+
+@pytest.mark.parametrize("spec", FLOATS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("wrong", ["nothing", "shuffled", "nan"])
+def test_wrong_outputs_are_noticed_on_the_pictures_of_the_package(spec, wrong):
+    """As an engine would give them that runs and is wrong."""
+    found = parity.Parity()
+    rng = np.random.default_rng(0)
+    with open_engine(spec, "onnxruntime") as engine:
+        for picture in parity.shipped(spec):
+            right = {k: v.copy() for k, v in engine.infer({"images": picture[None]}).items()}
+            assert not parity.compare(spec, right, right, spec.size).failures("f32")
+            other = {}
+            for name, array in right.items():
+                if wrong == "shuffled":
+                    other[name] = rng.permutation(array.ravel()).reshape(array.shape)
+                elif wrong == "nan" and array.dtype.kind == "f":
+                    other[name] = np.full_like(array, np.nan)
+                else:
+                    other[name] = np.zeros_like(array)
+            found = found.worse(parity.compare(spec, right, other, spec.size))
+    assert found.failures("int8")
 
 
 @needs_rtx
