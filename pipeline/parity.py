@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from engines.base import Array, Engine
 from engines.boxes import nms, overlaps
-from engines.zoo import WEIGHTS, ModelSpec
+from engines.trt import PICTURES
+from engines.zoo import ModelSpec
 from pipeline.errors import SourceRefusedError
 from pipeline.photos import find_photos
 from pipeline.postprocess import ssd_detections
@@ -148,7 +149,7 @@ def noise(size: tuple[int, int], count: int = 2, seed: int = 0) -> list[Rgb]:
 def shipped(spec: ModelSpec) -> list[Rgb]:
     """What every model is compared on, RGB (h, w, 3) of its size: the pictures of the package and
     noise."""
-    return pictures(spec, WEIGHTS / "pictures", 3) + noise(spec.size)
+    return pictures(spec, PICTURES, 3) + noise(spec.size)
 
 
 def pictures(spec: ModelSpec, folder: Path | None, most: int) -> list[Rgb]:

@@ -2,3 +2,10 @@
 
 ``graphs`` changes what TensorRT cannot take, ``build`` makes a plan, ``plans`` keeps and checks it.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Pictures that what is built is compared on.
+PICTURES = Path(__file__).parent / "pictures"
