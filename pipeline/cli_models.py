@@ -77,7 +77,7 @@ def check_model(name: str) -> None:
 def build_model(
     name: str,
     engine: Annotated[str, typer.Option("--engine", help="What it is built for.")] = "tensorrt",
-    precision: Annotated[str, typer.Option("--precision", help="f32, f16 or int8.")] = "f16",
+    precision: Annotated[str, typer.Option("--precision", help="f32, f16 (fp16) or int8.")] = "f16",
     batch: Annotated[str, typer.Option("--batch", help="Pictures: least:usual:most.")] = "1:1:8",
     target: Annotated[
         str, typer.Option("--target", help="GPUs by compute capability, e.g. sm86,sm89; else this.")
@@ -92,14 +92,15 @@ def build_model(
     with explained():
         if engine != "tensorrt":
             raise ConfigError(f"--engine {engine}: only tensorrt is built for ahead")
-        if precision not in PRECISIONS:
+        named = precision.lower().replace("fp", "f")
+        if named not in PRECISIONS:
             raise ConfigError(f"--precision {precision}: must be one of {', '.join(PRECISIONS)}")
         try:
             counts = Batch.parse(batch)
         except ValueError as error:
             raise ConfigError(f"--{error}") from None
         targets = tuple(part.strip().lower() for part in target.split(",") if part.strip())
-        asked = next(p for p in PRECISIONS if p == precision)
+        asked = next(p for p in PRECISIONS if p == named)
         wanted = Wanted(find(find(name).in_float), asked, counts, targets, images, not lenient)
         with _bar(name) as report:
             path = build_plan(wanted, Plans(plans_folder(str(cache or ""))), report, errors.print)

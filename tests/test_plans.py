@@ -314,7 +314,7 @@ def threadline(*args):
 
 @needs_rtx
 def test_models_are_built_on_the_command_line(tmp_path):
-    command = ("models", "build", SMALL.name, "--precision", "f32", "--target", "sm86,SM89")
+    command = ("models", "build", SMALL.name, "--precision", "fp32", "--target", "sm86,SM89")
     done = threadline(*command, "--cache", tmp_path, "--batch", "1:2:4")
     assert done.returncode == 0, done.stderr
     [plan] = tmp_path.glob("*.plan")
