@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +100,14 @@ def test_marks_of_another_maker_are_split_by_brand(tmp_path):
     assert sum(map(len, families)) == 18 == len(set.union(*families))
     assert "b3" not in set.union(*families)
     assert all((mark.rgb is not None) == mark.name.endswith("cloud") for mark in parts[0])
+    icons = {
+        path.stem: {"body": path.read_text()[len(head) : -6]} for path in tmp_path.glob("b*-*.svg")
+    }
+    package = tmp_path / "icons.json"
+    package.write_text(json.dumps({"icons": icons, "width": 9, "height": 9}))
+    again = split_others(package, {"b3", "b4"}, 0)
+    assert [mark.name for mark in again[0]] == [mark.name for mark in parts[0]]
+    assert np.array_equal(again[0][0].cover, parts[0][0].cover)
 
 
 def test_a_mark_of_several_colours_is_printed_in_them():

@@ -48,7 +48,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", help="another registered model than the default one")
     parser.add_argument("--engine", default="auto")
     parser.add_argument(
-        "--marks", type=Path, help="a folder of SVG files: marks of another maker, for logos"
+        "--marks",
+        type=Path,
+        help="other marks for logos: SVG files in a folder, or an Iconify JSON file",
     )
     parser.add_argument(
         "--icons", type=Path, help="the unpacked npm package simple-icons, for logos"

@@ -68,7 +68,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--marks", type=Path, help="a folder of SVG files: more marks to train the embedder on"
+        "--marks",
+        type=Path,
+        help="more marks for the embedder: SVG files in a folder, or an Iconify JSON file",
     )
     parser.add_argument("--start", type=Path, help="another checkpoint, for the weights both have")
     return parser.parse_args()

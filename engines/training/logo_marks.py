@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,11 +67,15 @@ def load_brands(package: Path, cache: Path | None = None) -> list[Brand]:
     ]
 
 
-def brands_in(folder: Path) -> list[Brand]:
-    """The marks of a folder of SVG files, each a brand named like its file; unreadable ones are
-    left out."""
+def brands_in(source: Path) -> list[Brand]:
+    """The marks of a folder of SVG files, each a brand named like its file, or of the JSON file of
+    an Iconify package (``@iconify-json/logos``); unreadable ones are left out."""
+    if source.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            _unpack(source, Path(folder))
+            return brands_in(Path(folder))
     found = []
-    for path in sorted(folder.glob("*.svg")):
+    for path in sorted(source.glob("*.svg")):
         try:
             mark = read_mark(path)
         except MarkError:
@@ -81,6 +87,18 @@ def brands_in(folder: Path) -> list[Brand]:
         plain = tuple(colour.round().astype(int).tolist())
         found.append(Brand(path.stem, _small(mark[..., 3]), plain, rgb))
     return found
+
+
+def _unpack(package: Path, folder: Path) -> None:
+    """Write every icon of an Iconify JSON file as an SVG."""
+    content = json.loads(package.read_text(encoding="utf-8"))
+    names = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"
+    for name, icon in content["icons"].items():
+        if re.fullmatch(r"[\w-]+", name):
+            every = {"left": 0, "top": 0, "width": 16, "height": 16, **content, **icon}
+            box = " ".join(str(every[side]) for side in ("left", "top", "width", "height"))
+            text = f"<svg {names} viewBox='{box}'>{icon['body']}</svg>"
+            (folder / f"{name}.svg").write_text(text, encoding="utf-8")
 
 
 def _small(plane: npt.NDArray[Number]) -> npt.NDArray[Number]:
