@@ -154,7 +154,7 @@ MODELS = {
             size=(96, 96),
             decoder="embedding",
             outputs="embeddings float32 (N, 192), unit vectors",
-            sha256="bcd58212622f36cc93bea277fdc3eea3c90b9159b13e19b27a6437a912bdde12",
+            sha256="f093c8bf0dea43f6088cb42b6bfc644435fc545a8f173f572fed0bf2cb43d1ef",
             licence="Apache-2.0",
             source="trained by tools/train_logos.py on composed marks of simple-icons",
         ),
