@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines import BACKENDS, Engine, open_engine
+from engines import Engine, available, open_engine
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
 from engines.zoo import MODELS, ModelSpec
 from pipeline.config import PersonConfig
@@ -85,7 +85,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lite0.onnx"
         yardstick(path)
-        for name in BACKENDS:
+        for name in (name for name, version in available().items() if version):
             unit = open_engine(path, name)
             jobs: dict[str, Callable[[], object]] = {"Lite0": partial(unit.infer, {"images": crop})}
             for spec in MODELS.values():
