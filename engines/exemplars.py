@@ -18,7 +18,7 @@ ROOM = 0.12
 #: Mean difference, of 255, from which a mark in its own colours can be seen on a ground.
 LEAST_CONTRAST = 50.0
 #: Weights of R, G, B in luma, ITU-R BT.601.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def _square(mark: Rgba, side: int) -> Rgba:
@@ -55,7 +55,7 @@ def _own(square: Rgba, ground: float) -> Rgb:
 def _grey(square: Rgba, ground: float) -> Rgb:
     """The mark as it is printed in one colour, black on white or white on black: what is as light
     as the ground is left out, so that what tells parts of several colours apart stays."""
-    own = _on(square, ground).astype(np.float32) @ _LUMA
+    own = _on(square, ground).astype(np.float32) @ LUMA
     apart = np.abs(own - ground)
     inside = apart[square[..., 3] > 127]
     most = float(np.quantile(inside, 0.95)) if len(inside) else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from engines.trt.plans import Key, PlanError, Plans
 from engines.zoo import ModelSpec, verify
 from pipeline import parity
 from pipeline.errors import ConfigError, SourceRefusedError
-from pipeline.parity import Parity, Rgb, pictures
+from pipeline.parity import Parity, pictures
 from pipeline.quantising import quantised
 
 #: Pictures compared besides those of the package.
@@ -83,8 +83,9 @@ def key_of(wanted: Wanted) -> Key:
     )  # fmt: skip
 
 
-def compared(wanted: Wanted, other: Path, backend: str, shown: Sequence[Rgb]) -> Parity:
+def compared(wanted: Wanted, other: Path, backend: str) -> Parity:
     """How alike what was made of a model is to it on ONNX Runtime: a graph there or a plan."""
+    shown = parity.shipped(wanted.spec) + pictures(wanted.spec, wanted.images, COMPARED)
     with (
         open_engine(wanted.spec, "onnxruntime") as reference,
         open_engine(other, backend) as engine,
@@ -105,16 +106,15 @@ def build_plan(
         ConfigError: the folder cannot be written.
     """
     key = key_of(wanted)
-    shown = parity.shipped(wanted.spec) + pictures(wanted.spec, wanted.images, COMPARED)
     try:
         path = plans.find(key)
         say(f"{path} is there already")
     except PlanError as error:
         say(f"building: {error}")
-        path = _built(wanted, plans, key, shown, progress)
+        path = _built(wanted, plans, key, progress)
     report = plans.report(path)
     if report["plan"] is None and not wanted.targets and not missing():
-        found = compared(wanted, path, "tensorrt", shown)
+        found = compared(wanted, path, "tensorrt")
         report = {**report, "plan": found.record(wanted.precision)}
         plans.note(path, report)
     for what, record in report.items():
@@ -123,16 +123,14 @@ def build_plan(
     return path
 
 
-def _built(
-    wanted: Wanted, plans: Plans, key: Key, shown: Sequence[Rgb], progress: build.Progress | None
-) -> Path:
+def _built(wanted: Wanted, plans: Plans, key: Key, progress: build.Progress | None) -> Path:
     try:
         plans.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{plans.folder}: no place for plans: {error.strerror}; name another folder"
         ) from None
-    graph, alike = _graph(wanted, shown)
+    graph, alike = _graph(wanted)
     record = alike.record(wanted.precision)
     _refuse(wanted, "graph", record)
     timings = plans.folder / f"{key.flavour.replace(' ', '-')}.timings"
@@ -140,7 +138,7 @@ def _built(
     return plans.write(key, plan, {"graph": record, "plan": None})
 
 
-def _graph(wanted: Wanted, shown: Sequence[Rgb]) -> tuple[Any, Parity]:
+def _graph(wanted: Wanted) -> tuple[Any, Parity]:
     """The model's graph in the precision wanted, and how alike it is to the model."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
@@ -154,7 +152,7 @@ def _graph(wanted: Wanted, shown: Sequence[Rgb]) -> tuple[Any, Parity]:
             return graphs.ready(graphs.load(path), "int8"), found
         graph = graphs.ready(graphs.load(wanted.spec.path), wanted.precision)
         path.write_bytes(graph.SerializeToString())
-        return graph, compared(wanted, path, "onnxruntime", shown)
+        return graph, compared(wanted, path, "onnxruntime")
 
 
 def _refuse(wanted: Wanted, what: str, record: dict[str, Any]) -> None:

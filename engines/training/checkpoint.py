@@ -57,12 +57,10 @@ def resume(path: Path, training: Training) -> int:
     return int(state["done"])
 
 
-def begin(path: Path, training: Training) -> int:
-    """Give a training the averaged weights of another, as far as both have them; how many tensors
-    were taken."""
+def begin(path: Path, training: Training) -> None:
+    """Give a training the averaged weights of another, as far as both have them."""
     state = torch.load(path, map_location="cpu", weights_only=True)["average"]
     own = training.net.state_dict()
     same = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     for net in (training.net, training.average):
         net.load_state_dict({**own, **same})
-    return len(same)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.exemplars import LUMA
 from engines.training.garment_data import Rng
 from engines.training.logo_marks import Brand
 
@@ -21,8 +22,6 @@ F64 = npt.NDArray[np.float64]
 ROUGH, PLAIN = 1.0, 0.15
 #: Least difference in luma between a mark and what it is on, of 255.
 CONTRAST = 35.0
-#: Weights of R, G, B in luma, ITU-R BT.601.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 PadMode = Literal["constant", "edge"]
 
 

@@ -88,7 +88,11 @@ class PyCuda:
         with self.current():
             self._stream: Any = driver.Stream()
         self.stream = int(self._stream.handle)
-        self.handle = self._stream
+
+    @property
+    def handle(self) -> Any:
+        """The stream as PyCUDA's kernels take it."""
+        return self._stream
 
     @contextmanager
     def current(self) -> Iterator[None]:

@@ -15,7 +15,6 @@ from engines.base import (
     EngineError,
     EngineInputError,
     EngineOptions,
-    EngineUnavailableError,
     ModelFileError,
     Precision,
     TensorSpec,
@@ -24,7 +23,7 @@ from engines.base import (
 )
 from engines.trt.bare import plan_of
 from engines.trt.cuda import Cuda, DeviceArray, PyCuda
-from engines.trt.library import library, missing
+from engines.trt.library import library
 
 
 class Buffers:
@@ -99,12 +98,8 @@ class TensorRtEngine:
     backend = "tensorrt"
 
     def __init__(
-        self, path: Path, options: EngineOptions, make_cuda: Callable[[], Cuda] | None = None
+        self, path: Path, options: EngineOptions, make_cuda: Callable[[], Cuda] = PyCuda
     ) -> None:
-        if make_cuda is None:
-            if lacks := missing():
-                raise EngineUnavailableError(f"tensorrt: {lacks}")
-            make_cuda = PyCuda
         self.precision = options.precision
         self._trt = library()
         plan = path.read_bytes() if path.suffix == ".plan" else plan_of(path, options)
