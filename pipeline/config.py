@@ -39,8 +39,8 @@ class CameraConfig(_Section):
     )
     id: str = Field("", pattern=r"^[\w.-]{0,64}$", description="name in events and file names")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
-    reader: Literal["ffmpeg", "gstreamer"] = Field(
-        "ffmpeg", description="what decodes; gstreamer uses the decoders of a Jetson"
+    reader: Literal["ffmpeg", "gstreamer", "nvdec"] = Field(
+        "ffmpeg", description="what decodes; gstreamer on a Jetson, nvdec on an NVIDIA GPU"
     )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
     include: tuple[Area, ...] = Field((), description="areas people count in; none: everywhere")

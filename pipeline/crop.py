@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
+from pipeline.nv12 import Nv12Planes, cut
 from pipeline.types import Box, Frame
-from pipeline.yuv import Plane, Window
+from pipeline.yuv import Rgb, Window, inside
 
 #: Margin around a person on each side, as a share of the box.
 MARGIN = 0.10
@@ -49,41 +52,37 @@ def visible_share(box: Box, width: int, height: int) -> float:
 
 def sharpness(frame: Frame, box: Box) -> float:
     """0 to 1, from the variance of the Laplacian of the person's luma at 96 px height."""
-    x0, y0 = max(int(box[0]), 0), max(int(box[1]), 0)
-    part = frame.luma[y0 : max(int(box[3]), 0), x0 : max(int(box[2]), 0)]
-    if part.shape[0] < 8 or part.shape[1] < 8:
+    whole = int(box[0]), int(box[1]), int(box[2]), int(box[3])
+    x0, y0, x1, y1 = window = inside(whole, frame.width, frame.height)
+    if x1 - x0 < 8 or y1 - y0 < 8:
         return 0.0
-    step = max(part.shape[0] // 96, 1)
-    small = np.ascontiguousarray(part[::step, ::step])
+    small = np.ascontiguousarray(frame.planes.points(window, max((y1 - y0) // 96, 1)))
     return min(float(cv2.Laplacian(small, cv2.CV_16S).astype(np.float32).var()) / SHARP, 1.0)
 
 
 def appearance(frame: Frame, box: Box) -> tuple[float, ...]:
     """Mean luma (x 0.5) and chroma (x 1.5) of a person's upper and lower body: six numbers.
 
-    Read from strided views of the planes; only the middle of the box, to leave the scene out.
+    Only the middle of the box is read, to leave the scene out.
     """
     x0, y0, x1, y1 = box
     left, right = x0 + 0.3 * (x1 - x0), x0 + 0.7 * (x1 - x0)
-    values: list[float] = []
-    for top, bottom in ((0.15, 0.5), (0.5, 0.85)):
-        band = (left, y0 + top * (y1 - y0), right, y0 + bottom * (y1 - y0))
-        values.append(0.5 * _mean(frame.planes.y, band, frame))
-        values += [
-            192.0 if plane is None else 1.5 * _mean(plane, band, frame)
-            for plane in (frame.planes.u, frame.planes.v)
-        ]
-    return tuple(values)
+    bands = [
+        (left, y0 + top * (y1 - y0), right, y0 + bottom * (y1 - y0))
+        for top, bottom in ((0.15, 0.5), (0.5, 0.85))
+    ]
+    means = frame.planes.means(bands)
+    return tuple(value for y, u, v in means for value in (0.5 * y, 1.5 * u, 1.5 * v))
 
 
-def _mean(plane: Plane, band: Box, frame: Frame) -> float:
-    """Mean of the part of a plane under a band given in frame pixels."""
-    sx, sy = plane.shape[1] / frame.width, plane.shape[0] / frame.height
-    x0 = min(max(int(band[0] * sx), 0), plane.shape[1] - 1)
-    y0 = min(max(int(band[1] * sy), 0), plane.shape[0] - 1)
-    return cv2.mean(
-        plane[y0 : max(int(band[3] * sy), y0 + 1), x0 : max(int(band[2] * sx), x0 + 1)]
-    )[0]
+def crops(looks: Sequence[tuple[Frame, Window]], size: tuple[int, int]) -> Rgb:
+    """Windows of frames as models take them: RGB uint8 (n, h, w, 3). Those on a GPU are cut there,
+    all at once."""
+    pictures = [frame.planes for frame, _ in looks]
+    on_gpu = [picture for picture in pictures if isinstance(picture, Nv12Planes)]
+    if len(on_gpu) == len(looks):
+        return cut(on_gpu, [window for _, window in looks], size)
+    return np.stack([frame.crop(window, size) for frame, window in looks])
 
 
 def quality(frame: Frame, box: Box) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import shutil
 import time
 from importlib import metadata
 
 import av
+from av.codec.hwaccel import hwdevices_available
 from rich.console import Console
 from rich.table import Table
 
@@ -21,7 +23,7 @@ from engines import (
     precisions,
     warm_up,
 )
-from engines.trt.gpu import driver
+from engines.trt.gpu import Driver, driver
 from engines.trt.library import flavour, library, missing
 from engines.zoo import MODELS, ModelSpec, verify
 from pipeline.models import cores
@@ -29,7 +31,6 @@ from pipeline.sinks.video import ENCODERS
 
 _CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pydantic", "lap")
-_GPU = ("pycuda", "PyNvVideoCodec")
 
 
 def _memory() -> str:
@@ -63,10 +64,22 @@ def _gpu_rows() -> list[tuple[str, str]]:
         rows.append(("tensorrt", f"{flavour(library())} builds plans"))
     except EngineUnavailableError as error:
         rows.append(("tensorrt", str(error)))
-    for name in _GPU:
-        here = importlib.util.find_spec(name) is not None
-        rows.append((name.lower(), "installed" if here else "not installed"))
+    pycuda = importlib.util.find_spec("pycuda") is not None
+    rows.append(("pycuda", "installed" if pycuda else "not installed"))
+    rows.append(("reader nvdec", _nvdec(found, pycuda)))
     return rows
+
+
+def _nvdec(found: Driver | None, pycuda: bool) -> str:
+    """Whether cameras can be decoded on a GPU, or all that is missing for it."""
+    needs = {
+        "an NVIDIA GPU with its driver": bool(found and found.gpus),
+        "PyCUDA": pycuda,
+        "nvcc": shutil.which("nvcc") is not None,
+        "a PyAV built with NVDEC": "cuda" in hwdevices_available(),
+    }
+    missing = [name for name, here in needs.items() if not here]
+    return f"lacks {', '.join(missing)}" if missing else "ready"
 
 
 def _runs_on(spec: ModelSpec) -> str:

@@ -15,7 +15,7 @@ from engines.zoo import Label, ModelSpec, categories, labels
 from pipeline.attributes import attributes, body_of
 from pipeline.colour import colour_map, colour_names
 from pipeline.config import GarmentConfig
-from pipeline.crop import person_window, quality
+from pipeline.crop import crops, person_window, quality
 from pipeline.garment_types import TypeRefiner
 from pipeline.pace import Pace
 from pipeline.postprocess import around, cells_of, iou_matrix, large_pieces, mask_box
@@ -51,15 +51,13 @@ class GarmentParser:
         for start in range(0, len(people), MOST_BATCH):
             part = people[start : start + MOST_BATCH]
             windows = [person_window(box, self._spec.size) for _, box in part]
-            crops = [
-                frame.crop(window, self._spec.size)
-                for (frame, _), window in zip(part, windows, strict=True)
-            ]
-            result = self._engine.infer({"images": np.stack(crops)})
+            looks = [(frame, window) for (frame, _), window in zip(part, windows, strict=True)]
+            pictures = crops(looks, self._spec.size)
+            result = self._engine.infer({"images": pictures})
             found = result["labels"].astype(np.uint8)
             scores = np.array(result["scores"], np.float32)
             worn, groups = result["worn"].tolist(), result["categories"].tolist()
-            for i, (window, crop) in enumerate(zip(windows, crops, strict=True)):
+            for i, (window, crop) in enumerate(zip(windows, pictures, strict=True)):
                 parsing = Parsing(window, found[i], scores[i])
                 tags = self.evidence(parsing, crop, worn[i], groups[i])
                 if self._refiner is not None:

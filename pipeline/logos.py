@@ -17,7 +17,7 @@ from engines.boxes import nms
 from engines.exemplars import ROOM
 from engines.zoo import Label, ModelSpec
 from pipeline.config import LogoConfig
-from pipeline.crop import clip_box, middle_in, person_window
+from pipeline.crop import clip_box, crops, middle_in, person_window
 from pipeline.gallery import F32, Gallery, GalleryError, Match, open_gallery
 from pipeline.lettering import Lettering
 from pipeline.pace import Pace
@@ -90,9 +90,7 @@ class LogoReader:
         if not len(boxes):
             return []
         places: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
-        vectors = self._embedder(
-            np.stack([frame.crop(around(box), self._embedder.size) for box in places])
-        )
+        vectors = self._embedder(crops([(frame, around(b)) for b in places], self._embedder.size))
         matches = self.gallery.match(vectors)
         if self._lettering is not None:
             matches = [

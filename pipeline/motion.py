@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.yuv import Plane
+from pipeline.yuv import Picture
 
 Grid = npt.NDArray[np.uint8]
 
@@ -16,10 +16,11 @@ CELLS = 160
 NOISE = 14
 
 
-def luma_grid(luma: Plane) -> Grid:
-    """A small grid of the luma plane, read through a strided view and lightly blurred."""
-    step = max(max(luma.shape) // CELLS, 1)
-    return np.asarray(cv2.blur(np.ascontiguousarray(luma[::step, ::step]), (3, 3)), np.uint8)
+def luma_grid(picture: Picture) -> Grid:
+    """A small grid of the luma, every so many pixels one, lightly blurred."""
+    width, height = picture.width, picture.height
+    grid = picture.points((0, 0, width, height), max(max(width, height) // CELLS, 1))
+    return np.asarray(cv2.blur(np.ascontiguousarray(grid), (3, 3)), np.uint8)
 
 
 def changed_cells(

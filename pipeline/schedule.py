@@ -97,7 +97,7 @@ class ScheduleStage:
         if overdue < 1:
             stats.skipped["interval"] += 1
             return replace(tagged, decision="predict")
-        grid = luma_grid(frame.luma)
+        grid = luma_grid(frame.planes)
         if watch.grid is None or watch.grid.shape != grid.shape:
             watch.left_out = self._zones.get(frame.source, Zones()).left_out(grid.shape)
             watch.grid, watch.whole_at, watch.moved_at = grid, -inf, frame.pts

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.yuv import Plane, Planes, Rgb, Window, to_rgb
+from pipeline.yuv import Picture, Plane, Rgb, Window
 
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
@@ -24,7 +24,7 @@ EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded picture and its times. Owns the decoder's planes; converts lazily.
+    """One decoded picture and its times. Owns what the decoder gave; converts lazily.
 
     ``live`` frames come from a camera, which does not wait.
     """
@@ -34,7 +34,7 @@ class Frame:
     pts: float
     captured_at: float
     utc: float
-    planes: Planes
+    planes: Picture
     live: bool = False
     camera_utc: float | None = None
 
@@ -48,16 +48,16 @@ class Frame:
 
     @property
     def luma(self) -> Plane:
-        """The Y plane (H, W) uint8, not copied."""
+        """The Y plane (H, W) uint8; not copied, but from a GPU."""
         return self.planes.y
 
     def rgb(self, size: tuple[int, int] | None = None) -> Rgb:
         """The whole picture as RGB uint8 (h, w, 3) at ``size`` (width, height)."""
-        return to_rgb(self.planes, None, size)
+        return self.planes.rgb(None, size)
 
     def crop(self, window: Window, size: tuple[int, int] | None = None) -> Rgb:
         """A window as RGB uint8 (h, w, 3), resampled from full resolution to ``size``."""
-        return to_rgb(self.planes, window, size)
+        return self.planes.rgb(window, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ frame converts 90,000 pixels, not two million.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -19,15 +21,45 @@ Rgb = npt.NDArray[np.uint8]
 #: Integer window x0, y0, x1, y1 in frame pixels; may reach beyond the picture.
 Window = tuple[int, int, int, int]
 
+#: Part of a picture, xyxy in its pixels, fractions allowed.
+Band = tuple[float, float, float, float]
+
 #: RGB value of everything outside of the picture.
 PAD = 127
 #: Luma weights (red, blue) of ITU-R BT.601 and BT.709.
 _WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 
 
+class Picture(Protocol):
+    """One decoded picture, wherever it lies."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def y(self) -> Plane:
+        """All of the luma (H, W) uint8; rows may be strided."""
+        ...
+
+    def rgb(self, window: Window | None = None, size: tuple[int, int] | None = None) -> Rgb:
+        """As ``to_rgb``."""
+        ...
+
+    def points(self, window: Window, step: int) -> Plane:
+        """Luma (h, w) uint8 of every ``step``th pixel of a window inside of the picture."""
+        ...
+
+    def means(self, bands: Sequence[Band]) -> list[tuple[float, float, float]]:
+        """Mean Y, U and V of parts of the picture; U and V of grey pictures are 128."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Planes:
-    """One decoded picture.
+    """One decoded picture in ordinary memory.
 
     Attributes:
         y: luma (H, W) uint8; rows may be strided.
@@ -49,6 +81,21 @@ class Planes:
     @property
     def height(self) -> int:
         return int(self.y.shape[0])
+
+    def rgb(self, window: Window | None = None, size: tuple[int, int] | None = None) -> Rgb:
+        return to_rgb(self, window, size)
+
+    def points(self, window: Window, step: int) -> Plane:
+        x0, y0, x1, y1 = window
+        return self.y[y0:y1:step, x0:x1:step]
+
+    def means(self, bands: Sequence[Band]) -> list[tuple[float, float, float]]:
+        return [self._means(band) for band in bands]
+
+    def _means(self, band: Band) -> tuple[float, float, float]:
+        scale = self.width, self.height
+        chroma = [128.0 if p is None else _mean(p, band, scale) for p in (self.u, self.v)]
+        return _mean(self.y, band, scale), chroma[0], chroma[1]
 
 
 @lru_cache(maxsize=4)
@@ -127,6 +174,16 @@ def _convert(planes: Planes, window: Window, size: tuple[int, int]) -> Rgb:
     return np.asarray(
         cv2.transform(merged, to_rgb_matrix(planes.matrix, planes.full_range)), np.uint8
     )
+
+
+def _mean(plane: Plane, band: Band, size: tuple[int, int]) -> float:
+    """Mean of the part of a plane under a band of a picture of ``size``."""
+    sx, sy = plane.shape[1] / size[0], plane.shape[0] / size[1]
+    x0 = min(max(int(band[0] * sx), 0), plane.shape[1] - 1)
+    y0 = min(max(int(band[1] * sy), 0), plane.shape[0] - 1)
+    return cv2.mean(
+        plane[y0 : max(int(band[3] * sy), y0 + 1), x0 : max(int(band[2] * sx), x0 + 1)]
+    )[0]
 
 
 def inside(window: Window, width: int, height: int) -> Window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import shutil
 import subprocess
@@ -11,7 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from host_cuda import HostCuda, compiled
 from support import CLIP, SYSTEM_PYTHON, RtspServer, cut
+
+from engines.trt.regions import Regions
 
 _PROBE = (
     "import gi; gi.require_version('GstRtspServer', '1.0'); "
@@ -82,7 +86,24 @@ def gstreamer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         with warnings.catch_warnings():  # older ones load their modules in an older way
             warnings.simplefilter("ignore", ImportWarning)
             gi = importlib.import_module("gi")
-            for name in ("Gst", "GstVideo"):
-                gi.require_version(name, "1.0")
-                importlib.import_module(f"gi.repository.{name}")
+            try:
+                for name in ("Gst", "GstVideo"):
+                    gi.require_version(name, "1.0")
+                    importlib.import_module(f"gi.repository.{name}")
+            except ValueError as error:
+                pytest.skip(str(error))
         yield
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The GPU's arithmetic compiled for the host."""
+    return compiled(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def regions(kernels: ctypes.CDLL) -> Iterator[Regions]:
+    """What reads pictures on the GPU, over the host's memory."""
+    found = Regions(HostCuda(kernels))
+    yield found
+    found.close()

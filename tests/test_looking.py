@@ -66,9 +66,9 @@ def test_motion_ignores_noise_and_sees_a_person():
     noisy = np.clip(scene.astype(int) + rng.integers(-6, 7, scene.shape), 0, 255).astype(np.uint8)
     walker = scene.copy()
     walker[200:300, 300:340] = 250
-    before = luma_grid(scene)
-    assert not changed_cells(before, luma_grid(noisy)).any()
-    changed = changed_cells(before, luma_grid(walker))
+    before = luma_grid(Planes(scene))
+    assert not changed_cells(before, luma_grid(Planes(noisy))).any()
+    changed = changed_cells(before, luma_grid(Planes(walker)))
     rows, columns = np.nonzero(changed)
     assert changed.mean() > 0.005
     assert (rows.min() * 4, columns.min() * 4) == pytest.approx((200, 300), abs=8)

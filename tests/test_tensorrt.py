@@ -16,7 +16,6 @@ import pytest
 from engines import EngineError, EngineInputError, EngineOptions, ModelFileError
 from engines.trt import library as trt_library
 from engines.trt import runner
-from engines.trt.cuda import DeviceArray
 from engines.trt.runner import Buffers, TensorRtEngine
 
 PLAN = b"plan"
@@ -203,22 +202,6 @@ def test_memory_grows_and_is_used_again_and_all_is_freed(trt, plan, cuda):
     engine.__exit__()  # the second time does nothing
     with pytest.raises(EngineError, match="closed"):
         engine.infer(pictures(1))
-
-
-def test_what_lies_on_the_device_is_not_copied(trt, plan, cuda):
-    batch = pictures(3)["images"]
-    with opened(plan, cuda) as engine:
-        with cuda.current():
-            address = cuda.allocate(batch.nbytes)
-            cuda.upload(address, batch)
-        there = DeviceArray(address, batch.shape, batch.dtype)
-        out = engine.infer({"images": there})
-        assert np.allclose(out["mean"], batch.reshape(3, -1).mean(1))
-        assert len(cuda.blocks) == 2, "its own, and that of the output"
-        with pytest.raises(EngineInputError, match="--batch"):
-            engine.infer({"images": DeviceArray(address, (9, 4, 4, 3), batch.dtype)})
-        with cuda.current():
-            cuda.free(address)
 
 
 def test_more_pictures_than_the_plan_takes_go_in_several_runs(trt, plan, cuda):

@@ -1,5 +1,5 @@
-"""Everything that needs an NVIDIA GPU, on the one that is here: kernels against the CPU's pictures,
-plans against ONNX Runtime, times of bare engines. What is refused is told, and the rest goes on.
+"""Everything that needs an NVIDIA GPU, on the one that is here: kernels and NVDEC against the CPU's
+pictures, plans against ONNX Runtime, times of bare engines. What is refused is told.
 
     python tools/gpu_check.py --json out/gpu.json
 """
@@ -14,19 +14,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from rich.console import Console
 
 from engines import EngineError, EngineOptions, open_engine
 from engines.trt.build import Batch
+from engines.trt.cuda import PyCuda
 from engines.trt.gpu import driver
 from engines.trt.library import flavour, library, missing
 from engines.trt.plans import Plans
+from engines.trt.regions import Nv12, Regions
 from engines.zoo import MODELS, ModelSpec
 from pipeline.building import Wanted, build_plan
 from pipeline.config import CameraConfig
+from pipeline.nv12 import Nv12Planes, cut
 from pipeline.sources import open_source
-from pipeline.yuv import Planes, to_rgb, to_rgb_matrix
+from pipeline.sources.stream import to_planes
+from pipeline.yuv import Picture
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 #: Regions compared and timed: whole picture, people, and one that reaches beyond the edge.
@@ -50,49 +55,58 @@ def timed(run: Callable[[], object], seconds: float = 1.0) -> float:
 
 def kernels() -> dict[str, Any]:
     """The regions kernel against what the CPU makes of the same picture, and both times."""
-    from engines.trt.cuda import PyCuda
-    from engines.trt.regions import Nv12, Regions
-
-    with open_source(CameraConfig(url=str(CLIP))) as source:
-        planes: Planes = next(iter(source)).planes
+    with av.open(str(CLIP)) as clip:
+        picture = next(clip.decode(video=0))
+    planes = to_planes(picture)
+    packed = picture.to_ndarray(format="nv12")
     cuda = PyCuda()
+    regions = Regions(cuda)
+    with cuda.current():
+        luma = cuda.allocate(packed.nbytes)
+        cuda.upload(luma, packed)
+        cuda.wait()
+    place = Nv12(
+        luma, luma + planes.height * planes.width, planes.width, planes.width, planes.height
+    )
+    there = Nv12Planes(place, regions, None, "bt601")
     try:
-        regions = Regions(cuda)
-        pitch = (planes.width + 255) // 256 * 256
-        plane = np.zeros((planes.height * 3 // 2, pitch), np.uint8)
-        plane[: planes.height, : planes.width] = planes.y
-        assert planes.u is not None
-        assert planes.v is not None
-        plane[planes.height :, 0 : planes.width : 2] = planes.u
-        plane[planes.height :, 1 : planes.width : 2] = planes.v
-        with cuda.current():
-            address = cuda.allocate(plane.nbytes)
-            cuda.upload(address, plane)
-            cuda.wait()
-        picture = Nv12(address, address + planes.height * pitch, pitch, planes.width, planes.height)
-        windows = np.array(WINDOWS, np.int32)
-        rows = np.ascontiguousarray(to_rgb_matrix(planes.matrix, planes.full_range), np.float32)
-        got = regions.fetched(regions(picture, windows, rows, SIZE)).astype(int)
-        wanted = np.stack([to_rgb(planes, window, SIZE) for window in WINDOWS]).astype(int)
-        apart = np.abs(got - wanted)
-
-        def on_gpu() -> None:
-            regions(picture, windows, rows, SIZE)
-            with cuda.current():
-                cuda.wait()
-
-        figures = {
-            "mean difference of 255": round(float(apart.mean()), 2),
-            "95 % of pixels within": float(np.percentile(apart, 95)),
-            "GPU ms for four regions": timed(on_gpu),
-            "CPU ms for four regions": timed(lambda: [to_rgb(planes, w, SIZE) for w in WINDOWS]),
+        return compared(there, planes) | {
+            "GPU ms for four regions": timed(lambda: cut([there] * 4, WINDOWS, SIZE)),
+            "CPU ms for four regions": timed(lambda: [planes.rgb(w, SIZE) for w in WINDOWS]),
         }
-        regions.close()
-        with cuda.current():
-            cuda.free(address)
     finally:
-        cuda.close()
-    return figures
+        with cuda.current():
+            cuda.free(luma)
+        regions.close()
+
+
+def compared(there: Nv12Planes, planes: Picture) -> dict[str, Any]:
+    """How far the regions of a picture on the GPU are from those of the same on the CPU."""
+    got = cut([there] * 4, WINDOWS, SIZE).astype(int)
+    apart = np.abs(got - np.stack([planes.rgb(window, SIZE) for window in WINDOWS]))
+    return {
+        "luma the same": bool((there.y == planes.y).all()),
+        "mean difference of 255": round(float(apart.mean()), 2),
+        "95 % of pixels within": float(np.percentile(apart, 95)),
+    }
+
+
+def decoding() -> dict[str, Any]:
+    """Pictures decoded by NVDEC against FFmpeg's, and pictures a second of both."""
+    figures: dict[str, Any] = {}
+    first: dict[str, Picture] = {}
+    for reader in ("nvdec", "ffmpeg"):
+        began = time.perf_counter()
+        with open_source(CameraConfig(url=str(CLIP), reader=reader)) as source:  # type: ignore[arg-type]
+            frames = 0
+            for frame in source:
+                first.setdefault(reader, frame.planes)
+                frames += 1
+        figures[f"{reader}: pictures a second"] = round(frames / (time.perf_counter() - began))
+    there = first["nvdec"]
+    if not isinstance(there, Nv12Planes):
+        return figures | {"refused": "decoded on the processor: see the warning above"}
+    return figures | compared(there, first["ffmpeg"])
 
 
 def model(spec: ModelSpec, precision: Any, plans: Plans) -> dict[str, Any]:
@@ -141,6 +155,7 @@ def main() -> int:
         figures["tensorrt"] = str(error)
     console.print(f"TensorRT: {figures['tensorrt']} {missing()}")
     figures["kernels"] = attempt(console, "kernels", kernels)
+    figures["decoding"] = attempt(console, "decoding", decoding)
     plans = Plans(args.plans)
     for spec in MODELS.values():
         if spec.in_float != spec.name:

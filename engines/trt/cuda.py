@@ -9,27 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from engines.base import Array, EngineError, EngineUnavailableError
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceArray:
-    """An array that lies on the device, packed; engines take it where they take arrays."""
-
-    address: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def nbytes(self) -> int:
-        return prod(self.shape) * self.dtype.itemsize
 
 
 class Cuda(Protocol):
@@ -57,6 +42,10 @@ class Cuda(Protocol):
 
     def wait(self) -> None:
         """Until all that was asked for is done."""
+        ...
+
+    def kernel(self, file: Path, name: str) -> Callable[..., None]:
+        """A kernel of a CUDA file, to be called with its arguments, ``block`` and ``grid``."""
         ...
 
     def close(self) -> None:
@@ -88,11 +77,6 @@ class PyCuda:
         with self.current():
             self._stream: Any = driver.Stream()
         self.stream = int(self._stream.handle)
-
-    @property
-    def handle(self) -> Any:
-        """The stream as PyCUDA's kernels take it."""
-        return self._stream
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -131,8 +115,7 @@ class PyCuda:
         self._stream.synchronize()
 
     def kernel(self, file: Path, name: str) -> Callable[..., None]:
-        """A kernel of a CUDA file, compiled for this GPU by nvcc the first time. Called with its
-        arguments, ``block``, ``grid`` and ``stream``.
+        """A kernel of a CUDA file, compiled for this GPU by nvcc the first time.
 
         Raises:
             EngineUnavailableError: there is no nvcc, or it refuses the file.
@@ -147,8 +130,12 @@ class PyCuda:
                 )  # fmt: skip
             except (OSError, self._driver.Error) as error:
                 raise EngineUnavailableError(f"{file.name}: nvcc: {error}") from error
-            function: Callable[..., None] = module.get_function(name)
-        return function
+            function = module.get_function(name)
+
+        def call(*given: Any, **sizes: Any) -> None:
+            function(*given, stream=self._stream, **sizes)
+
+        return call
 
     def close(self) -> None:
         if self._context is None:

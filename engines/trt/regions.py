@@ -1,7 +1,9 @@
-"""Regions of an NV12 picture that is on the GPU, as models take them, without leaving it."""
+"""Regions of NV12 pictures that are on the GPU: the pictures stay there, what models take comes."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.trt.cuda import DeviceArray, PyCuda
+from engines.trt.cuda import Cuda
 from engines.trt.runner import Buffers
 
 _KERNELS = Path(__file__).parent / "kernels"
 #: Threads of a block, along x and y.
 _BLOCK = (32, 8, 1)
+#: ``struct Nv12`` and ``struct Region`` of sample.h.
+_NV12 = np.dtype(
+    [("luma", np.uint64), ("chroma", np.uint64), ("pitch", np.int32), ("width", np.int32),
+     ("height", np.int32)], align=True,
+)  # fmt: skip
+_REGION = np.dtype(
+    [("from", _NV12), ("window", np.int32, 4), ("rows", np.float32, (3, 4))], align=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,60 +39,73 @@ class Nv12:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A window x0, y0, x1, y1 of a picture, in pixels, and the (3, 4) affine map from (Y, U, V, 1)
+    to what is wanted of it, most often R, G, B."""
+
+    picture: Nv12
+    window: tuple[int, int, int, int]
+    rows: npt.NDArray[np.float32]
+
+
 class Regions:
-    """One kernel call for a batch of regions: crop, resize, convert to RGB."""
+    """Crops, resizes and converts regions, a batch in one kernel call. Any thread may ask.
 
-    def __init__(self, cuda: PyCuda) -> None:
-        self._cuda = cuda
-        self._kernel = cuda.kernel(_KERNELS / "regions.cu", "regions")
+    Raises:
+        EngineUnavailableError: there is no nvcc, or it refuses the kernels.
+    """
+
+    def __init__(self, cuda: Cuda) -> None:
+        self.cuda = cuda
+        self._batch = cuda.kernel(_KERNELS / "regions.cu", "regions")
+        self._points = cuda.kernel(_KERNELS / "regions.cu", "points")
         self._buffers = Buffers(cuda)
+        self._lock = threading.Lock()
 
-    def __call__(
-        self, picture: Nv12, windows: npt.NDArray[np.int32], rows: npt.NDArray[np.float32],
-        size: tuple[int, int],
-    ) -> DeviceArray:  # fmt: skip
-        """uint8 RGB (n, h, w, 3) on the device, valid until the next call.
+    def __call__(self, regions: Sequence[Region], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """uint8 RGB (n, h, w, 3), each region resampled to ``size`` (width, height). What lies
+        beyond its picture is grey."""
+        shape = (len(regions), size[1], size[0], 3)
+        return self._run(self._batch, regions, (*map(np.int32, size),), shape)
 
-        Args:
-            picture: on the device.
-            windows: (n, 4) regions x0, y0, x1, y1 in pixels; may reach beyond the picture.
-            rows: (3, 4) affine map from (Y, U, V, 1) to R, G, B.
-            size: width and height of what comes out.
-        """
-        width, height = size
-        shape = (len(windows), height, width, 3)
-        with self._cuda.current():
-            out = DeviceArray(
-                self._buffers.address("out", len(windows) * height * width * 3), shape,
-                np.dtype(np.uint8),
-            )  # fmt: skip
-            given = [self._sent("windows", windows), self._sent("rows", rows)]
-            grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), len(windows))
-            sizes = [np.int32(n) for n in (picture.pitch, picture.width, picture.height)]
-            self._kernel(
-                np.intp(picture.luma), np.intp(picture.chroma), *sizes, *map(np.intp, given),
-                np.int32(width), np.int32(height), np.intp(out.address),
-                block=_BLOCK, grid=grid, stream=self._cuda.handle,
-            )  # fmt: skip
-        return out
+    def points(self, region: Region, step: int) -> npt.NDArray[np.uint8]:
+        """Luma (h, w) uint8 of every ``step``th pixel of a region inside of its picture."""
+        x0, y0, x1, y1 = region.window
+        shape = (max(-(-(y1 - y0) // step), 0), max(-(-(x1 - x0) // step), 0))
+        if 0 in shape:
+            return np.zeros(shape, np.uint8)
+        sizes = (np.int32(step), np.int32(shape[1]), np.int32(shape[0]))
+        return self._run(self._points, [region], sizes, shape)
 
-    def _sent(self, name: str, array: npt.NDArray[Any]) -> int:
-        host = self._buffers.host(name, array.dtype, array.shape)
-        np.copyto(host, array)
-        address = self._buffers.address(name, array.nbytes)
-        self._cuda.upload(address, host)
-        return address
-
-    def fetched(self, array: DeviceArray) -> npt.NDArray[np.uint8]:
-        """A copy of an array of the device."""
-        with self._cuda.current():
-            host = self._buffers.host("fetched", array.dtype, array.shape)
-            self._cuda.download(host, array.address)
-            self._cuda.wait()
-        copied: npt.NDArray[np.uint8] = host.copy()
+    def _run(
+        self, kernel: Any, regions: Sequence[Region], sizes: tuple[np.int32, ...],
+        shape: tuple[int, ...],
+    ) -> npt.NDArray[np.uint8]:  # fmt: skip
+        """What a kernel writes, in memory of its own."""
+        width, height, count = int(sizes[-2]), int(sizes[-1]), len(regions)
+        grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), count)
+        with self._lock, self.cuda.current():
+            given = self._buffers.host("regions", _REGION, (count,))
+            for row, region in zip(given, regions, strict=True):
+                p = region.picture
+                row["from"] = (p.luma, p.chroma, p.pitch, p.width, p.height)
+                row["window"], row["rows"] = region.window, region.rows
+            wanted = self._buffers.address("regions", given.nbytes)
+            self.cuda.upload(wanted, given)
+            out = self._buffers.host("out", np.dtype(np.uint8), shape)
+            address = self._buffers.address("out", out.nbytes)
+            kernel(np.intp(wanted), *sizes, np.intp(address), block=_BLOCK, grid=grid)
+            self.cuda.download(out, address)
+            self.cuda.wait()
+            copied: npt.NDArray[np.uint8] = out.copy()
         return copied
 
     def close(self) -> None:
-        """Free what it holds."""
-        with self._cuda.current():
-            self._buffers.close()
+        """Free what it holds, and CUDA with it. Nothing happens the second time."""
+        with self._lock:
+            if self._buffers is not None:
+                with self.cuda.current():
+                    self._buffers.close()
+                self._buffers = None  # type: ignore[assignment]
+                self.cuda.close()

@@ -22,7 +22,7 @@ from engines.base import (
     check_shape,
 )
 from engines.trt.bare import plan_of
-from engines.trt.cuda import Cuda, DeviceArray, PyCuda
+from engines.trt.cuda import Cuda, PyCuda
 from engines.trt.library import library
 
 
@@ -186,20 +186,17 @@ class TensorRtEngine:
             return [inputs]
         [(name, batch)] = inputs.items()
         most = int(self._engine.get_tensor_profile_shape(name, 0)[2][0])
-        if isinstance(batch, DeviceArray) or len(batch) <= most:
+        if len(batch) <= most:
             return [inputs]
         return [{name: batch[i : i + most]} for i in range(0, len(batch), most)]
 
     def _run(self, cuda: Cuda, inputs: Arrays) -> dict[str, Array]:
         context, buffers = self._context, self._buffers
         for name, array in inputs.items():
-            if isinstance(array, DeviceArray):
-                address = array.address
-            else:
-                host = buffers.host(name, array.dtype, array.shape)
-                np.copyto(host, array)
-                address = buffers.address(name, array.nbytes)
-                cuda.upload(address, host)
+            host = buffers.host(name, array.dtype, array.shape)
+            np.copyto(host, array)
+            address = buffers.address(name, array.nbytes)
+            cuda.upload(address, host)
             if not (
                 context.set_input_shape(name, array.shape)
                 and context.set_tensor_address(name, address)

@@ -27,6 +27,8 @@ class Decoder:
 
     def __init__(self, context: Any, live: bool) -> None:
         self.corrupt = 0
+        # A GPU decodes all of it as fast.
+        self._may_be_quick = context.name in _QUICK and not context.is_hwaccel
         self._first = self._context = context
         self._live = live
         self._quick = False
@@ -69,7 +71,7 @@ class Decoder:
     def _renew(self) -> None:
         """Begin anew, at a key frame, as quick as the last one was not."""
         self._quick = not self._quick
-        if self._first.name in _QUICK:
+        if self._may_be_quick:
             self._context = av.CodecContext.create(self._first.name, "r")
             self._context.extradata = self._first.extradata
             self._context.thread_count = 1

@@ -19,11 +19,14 @@ from pipeline.pace import Decoding
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live, scheme_of
+from pipeline.sources.nvdec import ON_GPU, Nvdec, reader
 from pipeline.types import Frame
-from pipeline.yuv import Plane, Planes, rotate
+from pipeline.yuv import Picture, Plane, Planes, rotate
 
-#: Pixel formats whose planes are used as they are; all others are first turned into yuv420p.
-_PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"})
+#: Pixel formats that are used as they are; all others are first turned into yuv420p.
+_USABLE = frozenset(
+    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray", ON_GPU}
+)
 _JPEG_RANGE = 2
 _BT709, _UNSPECIFIED = 1, 2
 #: Frame rate assumed where a stream names none.
@@ -73,21 +76,25 @@ def _plane(plane: Any, width: int, height: int) -> Plane:
     return rows[:height, :width]
 
 
-def to_planes(frame: Any) -> Planes:
-    """Planes of a decoded PyAV frame, sharing its memory unless its format has to change."""
-    if frame.format.name not in _PLANAR:
+def to_planes(frame: Any, nvdec: Nvdec | None = None) -> Picture:
+    """The picture of a decoded PyAV frame, sharing its memory unless its format has to change."""
+    if frame.format.name not in _USABLE:
         frame = frame.reformat(format="yuv420p")
     name = frame.format.name
     full = "j4" in name or int(frame.color_range) == _JPEG_RANGE
     space = int(frame.colorspace)
     hd = space == _BT709 or (space == _UNSPECIFIED and frame.height >= 720)
+    matrix = "bt709" if hd else "bt601"
+    turns = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+    if nvdec is not None and name == ON_GPU:
+        there = nvdec.planes(frame, matrix, full)
+        return rotate(there.host(), turns) if turns else there
     y = _plane(frame.planes[0], frame.width, frame.height)
     if name == "gray":
         planes = Planes(y, full_range=full)
     else:
         u, v = (_plane(p, p.width, p.height) for p in frame.planes[1:3])
-        planes = Planes(y, u, v, "bt709" if hd else "bt601", full)
-    turns = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+        planes = Planes(y, u, v, matrix, full)
     return rotate(planes, turns) if turns else planes
 
 
@@ -111,8 +118,11 @@ class StreamSource:
         self._clock = StreamClock()
         self._assembler: Assembler | None = None
         self.turn: AbstractContextManager[object] = nullcontext()
+        self._nvdec = Nvdec()
 
     def __enter__(self) -> StreamSource:
+        if self._camera.reader == "nvdec":
+            self._nvdec = Nvdec(reader())
         self._open(self._options)
         try:
             if _UNPARSED in self._options.get("fflags", "") and not self._assembles():
@@ -127,9 +137,11 @@ class StreamSource:
     def _open(self, options: dict[str, str]) -> None:
         wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
         try:
-            self._container = av.open(
-                self._camera.url, options=options, format=self._format, timeout=(wait, wait)
-            )
+            with self._nvdec.current():
+                self._container = av.open(
+                    self._camera.url, options=options, format=self._format, timeout=(wait, wait),
+                    hwaccel=self._nvdec.accelerator,
+                )  # fmt: skip
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._failure(error) from None
 
@@ -190,12 +202,18 @@ class StreamSource:
             raise self._failure(error) from None
 
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
-        pts, planes = self._seconds(picture, now), to_planes(picture)
+        pts, planes = self._seconds(picture, now), self._planes(picture)
         if not self.live:
             return Frame(self.id, index, pts, now, time.time(), planes)
         taken = self._clock.captured_at(pts, now, waited)
         utc = time.time() - (now - taken)
         return Frame(self.id, index, pts, taken, utc, planes, True, self._camera_utc(picture))
+
+    def _planes(self, picture: Any) -> Picture:
+        try:
+            return to_planes(picture, self._nvdec)
+        except ValueError as error:
+            raise SourceRefusedError(f"{self._where}: {error}") from None
 
     def _camera_utc(self, picture: Any) -> float | None:
         """Seconds since the epoch by the camera's clock, once it has told (RTCP sender report)."""

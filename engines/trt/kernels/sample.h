@@ -28,6 +28,14 @@ struct Row {
     float y, u, v, add;
 };
 
+// What is wanted of a picture: x0, y0, x1, y1 in luma pixels, which may reach beyond it, and how its
+// colours become red, green and blue.
+struct Region {
+    struct Nv12 from;
+    int window[4];
+    struct Row rows[3];
+};
+
 // Mean of a plane over [x0, x1) x [y0, y1) in its own pixels; narrower than a pixel, linear between
 // the middles of two. `step` and `first` pick one of several values that take turns in a row.
 THREADLINE_BOTH float mean_of(const unsigned char *plane, int pitch, int step, int first, int width,
@@ -78,13 +86,15 @@ THREADLINE_BOTH unsigned char byte_of(float value) {
     return (unsigned char)(value + 0.5f);
 }
 
-// RGB of the pixel (x, y) of a region's `width` x `height` picture; x0, y0, x1, y1 is the region in
-// luma pixels and may reach beyond the picture.
-THREADLINE_BOTH void sample(const struct Nv12 *from, const int *region, const struct Row *rows, int x,
-                            int y, int width, int height, unsigned char *rgb) {
-    float sx = (float)(region[2] - region[0]) / (float)width;
-    float sy = (float)(region[3] - region[1]) / (float)height;
-    float x0 = (float)region[0] + sx * (float)x, y0 = (float)region[1] + sy * (float)y;
+// RGB of the pixel (x, y) of a region's `width` x `height` picture.
+THREADLINE_BOTH void sample(const struct Region *region, int x, int y, int width, int height,
+                            unsigned char *rgb) {
+    const struct Nv12 *from = &region->from;
+    const int *window = region->window;
+    const struct Row *rows = region->rows;
+    float sx = (float)(window[2] - window[0]) / (float)width;
+    float sy = (float)(window[3] - window[1]) / (float)height;
+    float x0 = (float)window[0] + sx * (float)x, y0 = (float)window[1] + sy * (float)y;
     float mx = x0 + 0.5f * sx, my = y0 + 0.5f * sy;
     if (mx < 0.0f || my < 0.0f || mx >= (float)from->width || my >= (float)from->height) {
         rgb[0] = rgb[1] = rgb[2] = THREADLINE_PAD;
@@ -99,6 +109,13 @@ THREADLINE_BOTH void sample(const struct Nv12 *from, const int *region, const st
                       0.5f * (x0 + sx), 0.5f * (y0 + sy));
     for (int c = 0; c < 3; c++)
         rgb[c] = byte_of(rows[c].y * luma + rows[c].u * u + rows[c].v * v + rows[c].add);
+}
+
+// Luma of the pixel (x, y) of a region inside of its picture of which every `step`th pixel is taken,
+// and nothing smoothed.
+THREADLINE_BOTH unsigned char point(const struct Region *region, int x, int y, int step) {
+    const int *window = region->window;
+    return region->from.luma[(long)(window[1] + y * step) * region->from.pitch + window[0] + x * step];
 }
 
 #endif
