@@ -55,6 +55,8 @@ SAVED_EVERY, REPORTED_EVERY = 100, 500
 #: Marks of training brands in the background, crops thresholds are fitted on, brands in the gallery
 #: then, and the share of unknown things taken for a brand.
 OTHERS, FITTED, FILLED, ACCEPTS = 1500, 6000, 800, 0.01
+#: Share of people among the detector's scenes: what is hard for it.
+PEOPLE = 0.8
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 
@@ -112,7 +114,7 @@ def detector(
     labels = cloth_labels(root, names)
     recipe = logo_detection.Recipe(seed=args.seed)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
-    material = Material(photos, labels, cloth, brands)
+    material = Material(photos, labels, cloth, brands, people=PEOPLE)
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
     if args.start is not None:
         trainer.begin(args.start)

@@ -55,7 +55,7 @@ class LogoDetector(nn.Module):
 class ExportedDetector(nn.Module):
     """The network as engines see it: ``images`` uint8 RGB (N, H, W, 3) in; ``boxes`` float32
     (N, cells, 4) xyxy in pixels of the input and ``scores`` float32 (N, cells), 0 but at peaks,
-    out."""
+    out. A box is what the nine cells around its own say, those with a high score most."""
 
     def __init__(self, net: LogoDetector) -> None:
         super().__init__()
@@ -73,5 +73,7 @@ class ExportedDetector(nn.Module):
         scores = torch.sigmoid(logits)
         peaks = F.max_pool2d(scores[:, None], 3, 1, 1)[:, 0]
         scores = torch.where(scores >= peaks, scores, torch.zeros_like(scores))
-        boxes = self.middles + self.signs * sides
+        weight = torch.sigmoid(logits)[:, None] ** 2
+        boxes = (self.middles + self.signs * sides) * weight
+        boxes = F.avg_pool2d(boxes, 3, 1, 1) / F.avg_pool2d(weight, 3, 1, 1).clamp(min=1e-12)
         return boxes.flatten(2).transpose(1, 2), scores.flatten(1)

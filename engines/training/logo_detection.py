@@ -39,7 +39,7 @@ class Recipe:
     backbone_lr: float = 5e-4
     weight_decay: float = 0.02
     ema: float = 0.998
-    frozen_blocks: int = 3
+    frozen_blocks: int = 2
     seed: int = 0
     threads: int = 2
 

@@ -186,15 +186,20 @@ def warped(mark: Print, rng: Rng, rough: float = ROUGH) -> tuple[Print, F64]:
     return mark, box
 
 
-def lay(image: F32, mark: Print, x: int, y: int, rng: Rng) -> None:
-    """Print onto a float picture (H, W, 3), in place; the cloth's folds shade the print as well."""
+def lay(image: F32, mark: Print, x: int, y: int, rng: Rng) -> F32:
+    """Print onto a float picture (H, W, 3), in place; the cloth's folds shade the print as well.
+
+    Returns by how much (h, w), of 255, it changed the picture; 0 beyond it.
+    """
     height, width = mark.cover.shape
     x0, y0 = max(x, 0), max(y, 0)
     x1, y1 = min(x + width, image.shape[1]), min(y + height, image.shape[0])
+    apart = np.zeros((height, width), np.float32)
     if x1 <= x0 or y1 <= y0:
-        return
+        return apart
     part = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
     spot = image[y0:y1, x0:x1]
+    before = spot.copy()
     grey = spot.mean(axis=2)
     smooth = cv2.GaussianBlur(grey, (0, 0), max(min(grey.shape) / 12, 0.6))
     shade = np.clip((0.4 * grey + 0.6 * smooth + 20) / (float(grey.mean()) + 20), 0.4, 1.6)
@@ -205,3 +210,5 @@ def lay(image: F32, mark: Print, x: int, y: int, rng: Rng) -> None:
     for plane, colour in layers:
         cover = (plane[part] * opaque)[..., None]
         spot[:] = cover * colour * shade[..., None] + (1 - cover) * spot
+    apart[part] = np.abs(spot - before).max(axis=2)
+    return apart

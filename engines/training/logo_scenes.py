@@ -37,8 +37,9 @@ LEAST_SEEN = 0.55
 LEAST_WANTED = 10.0
 #: Pixels around a print in which it is compared with what it is on.
 EDGE = 4
-#: Least difference of a mark from what is around it on the camera's picture, of 255.
-CONTRAST = 10.0
+#: Least difference of a mark from what is around it on the camera's picture, of 255, and of each
+#: part of it from what it is printed on.
+CONTRAST, TOLD = 10.0, 15.0
 #: Photos of single garments whose cloth is printed on: so many for training, others to validate.
 FABRICS, HELD_FABRICS = 1500, 300
 #: Categories of what marks are not printed on.
@@ -172,10 +173,11 @@ def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng, rou
 
 @dataclass(frozen=True, slots=True)
 class _Laid:
-    """A print in a picture: the box xyxy of what shows, where it lies (y, x slices), what of that
-    it covers, and whether enough of it shows."""
+    """A print in a picture: the box xyxy of what can be told from what it is on, and of all of it;
+    where it lies (y, x slices), what of that can be told, and whether that is enough."""
 
     box: F64
+    whole: F64
     part: tuple[slice, slice]
     covered: npt.NDArray[np.bool_]
     enough: bool
@@ -183,6 +185,12 @@ class _Laid:
     def clear(self, picture: Image) -> bool:
         """Whether a viewer of the finished picture can see it."""
         return self.enough and stands_out(picture[self.part], self.covered, CONTRAST)
+
+
+def _around(inside: npt.NDArray[np.bool_]) -> F64:
+    """The box xyxy around what is ``True``; empty where nothing is."""
+    x, y, width, height = cv2.boundingRect(inside.astype(np.uint8))
+    return np.array([x, y, x + width, y + height], np.float64)
 
 
 def _laid(
@@ -205,17 +213,18 @@ def _laid(
     part = np.s_[y0:y1, x0:x1]
     here = np.zeros((height, width), np.float32)
     here[y0 - y : y1 - y, x0 - x : x1 - x] = cloth[part]
-    whole = float(mark.solid.sum())
+    printed_on = float((mark.solid > 0.3).sum())
     mark = mark.within(here)
-    lay(image, mark, x, y, rng)
-    ys, xs = np.nonzero(mark.solid > 0.3)
-    if not len(xs):
+    told = (lay(image, mark, x, y, rng) > TOLD) & (mark.solid > 0.3)
+    whole = _around(mark.solid > 0.3)
+    if whole[0] == whole[2]:
         return None
-    shown = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
-    covered = mark.solid[y0 - y : y1 - y, x0 - x : x1 - x] > 0.5
-    large = max(shown[2:] - shown[:2]) >= LEAST_WANTED
-    enough = bool(large and float(mark.solid.sum()) >= LEAST_SEEN * whole)
-    return _Laid(shown + np.array([x, y, x, y]), part, covered, enough)
+    box = _around(told) if told.any() else whole
+    large = max(box[2:] - box[:2]) >= LEAST_WANTED
+    enough = bool(large and float(told.sum()) >= LEAST_SEEN * printed_on)
+    shift = np.array([x, y, x, y])
+    inside = told[y0 - y : y1 - y, x0 - x : x1 - x]
+    return _Laid(box + shift, whole + shift, part, inside, enough)
 
 
 def compose(
@@ -233,36 +242,44 @@ def compose(
         laid = _laid(image, free, brands[owner] if real else None, rng, rough)
         if laid is None:
             continue
-        x0, y0, x1, y1 = (int(v) for v in laid.box)
+        x0, y0, x1, y1 = (int(v) for v in laid.whole)
         free[max(y0 - 4, 0) : y1 + 4, max(x0 - 4, 0) : x1 + 4] = False
         if real:
             marks.append((owner, laid))
         else:
-            others.append(laid.box)
+            others.append(laid.whole)
     picture = seen(image, rng, 40.0, rough)
     clear = [mark.clear(picture) for _, mark in marks]
-    boxes = np.array([mark.box for _, mark in marks]).reshape(-1, 4)
-    owners = tuple(owner for (owner, _), kept in zip(marks, clear, strict=True) if kept)
-    kept = np.array(clear, bool)
-    return Scene(picture, boxes[kept], owners, boxes[~kept], np.array(others).reshape(-1, 4))
+    wanted = [(owner, mark) for (owner, mark), kept in zip(marks, clear, strict=True) if kept]
+    lost = [mark.whole for (_, mark), kept in zip(marks, clear, strict=True) if not kept]
+    return Scene(
+        picture, _rows([mark.box for _, mark in wanted]), tuple(owner for owner, _ in wanted),
+        _rows(lost), _rows(others),
+    )  # fmt: skip
+
+
+def _rows(boxes: list[F64]) -> F64:
+    return np.array(boxes, np.float64).reshape(-1, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What scenes are made of."""
+    """What scenes are made of, between which two roughnesses, and the share of them that are
+    people; of the rest four in seven are single garments, the others boards."""
 
     photos: Sequence[Photo]
     cloth: Sequence[int]
     fabrics: list[Image]
     brands: Sequence[Brand]
     rough: tuple[float, float] = (PLAIN, ROUGH)
+    people: float = 0.65
 
     def scene(self, rng: Rng) -> Scene:
         """One scene: most often a person, else a garment or a board; as rough as may be."""
         pick = rng.random()
-        if pick < 0.65:
+        if pick < self.people:
             stage = street(self.photos[int(rng.integers(len(self.photos)))], self.cloth, rng)
-        elif pick < 0.85:
+        elif pick < self.people + (1 - self.people) * 4 / 7:
             stage = single(self.fabrics, rng)
         else:
             stage = board(self.fabrics, rng)
