@@ -8,6 +8,7 @@
     python tools/evaluate.py logos --icons package
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
+    python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
 the training data (docs/training.md). Only photos that a training with the same seed held back are
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evaluation import clothing, colour, cost, fusion, garments, logo_tracks, logos, people
+from evaluation.weights import weights
 
 Figures = dict[str, float]
 KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
@@ -47,6 +49,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="with hand labels")
     parser.add_argument("--model", help="another registered model than the default one")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument(
+        "--weights", nargs="*", default=[], metavar="NAME=FILE",
+        help="other ONNX files in the place of registered models",
+    )  # fmt: skip
     parser.add_argument(
         "--marks",
         type=Path,
@@ -75,7 +81,8 @@ def main() -> int:
     if args.kind != "cost" and not args.data.is_dir():
         print(f"{args.data}: no such folder; --data names the labelled photos", file=sys.stderr)
         return 2
-    figures = KINDS[args.kind](args)
+    with weights(args.weights):
+        figures = KINDS[args.kind](args)
     print(table(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
