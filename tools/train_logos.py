@@ -29,6 +29,7 @@ from train_garments import imagenet_weights
 from engines import open_engine
 from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
+from engines.quantize import quantize
 from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
 from engines.training.garments import load_split
@@ -57,6 +58,8 @@ SAVED_EVERY, REPORTED_EVERY = 100, 500
 OTHERS, FITTED, FILLED, ACCEPTS = 1500, 6000, 800, 0.01
 #: Share of people among the detector's scenes: what is hard for it.
 PEOPLE = 0.8
+#: Scenes INT8 takes its ranges from.
+RANGES = 96
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 
@@ -175,6 +178,19 @@ def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], ou
         opset_version=17,
         dynamo=False,
     )
+    told(out)
+
+
+def quantised(material: Material, model: Path) -> None:
+    """Write the detector's INT8 twin beside it, ranges from scenes of the training."""
+    small = model.with_name(f"{model.name}-int8")
+    small.mkdir(exist_ok=True)
+    scenes = (material.scene(np.random.default_rng((3, i))).rgb[None] for i in range(RANGES))
+    quantize(model / "model.onnx", small / "model.onnx", scenes, only="/net/")
+    told(small)
+
+
+def told(out: Path) -> None:
     digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
     print(f"wrote {out}; sha256 for engines/zoo.py: {digest}")
 
@@ -247,7 +263,9 @@ def main() -> int:
             ExportedEmbedder(net), (SIDE, SIDE), ["embeddings"], args.out / "logo-embedder-lite0"
         )
     else:
-        export(ExportedDetector(net), SIZE, ["boxes", "scores"], args.out / "logo-detector-lite0")
+        out = args.out / "logo-detector-lite0"
+        export(ExportedDetector(net), SIZE, ["boxes", "scores"], out)
+        quantised(trainer.material, out)
     return 0
 
 
