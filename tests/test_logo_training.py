@@ -22,8 +22,8 @@ from engines.training.logo_marks import (  # noqa: E402
     split_others,
     without_twins,
 )
-from engines.training.logo_prints import PLAIN, ROUGH  # noqa: E402
-from engines.training.logo_scenes import Material, Scene, board, compose, single  # noqa: E402
+from engines.training.logo_prints import PLAIN, ROUGH, Print, lay  # noqa: E402
+from engines.training.logo_scenes import TOLD, Material, Scene, board, compose, single  # noqa: E402
 from engines.training.logo_thresholds import Scores, fit  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -168,6 +168,42 @@ def test_marks_of_scenes_lie_inside_and_their_prints_can_be_seen():
             assert scene.rgb[int(y0) : int(y1), int(x0) : int(x1)].astype(float).std() > 1
             seen += 1
     assert seen > 20
+
+
+def test_a_mark_is_what_of_it_can_be_seen():
+    cover = np.zeros((40, 60), np.float32)
+    cover[10:30, 5:25] = cover[10:30, 35:55] = 1.0
+    colours = np.zeros((40, 60, 3), np.float32)
+    colours[:, 30:] = 120.0  # the right half has the ground's colour
+    image = np.full((80, 100, 3), 120.0, np.float32)
+    rng = np.random.default_rng(0)
+    changed = lay(image, Print(cover, np.zeros(3, np.float32), colours=colours), 20, 15, rng)
+    assert changed.shape == cover.shape
+    assert changed[10:30, 5:25].min() > TOLD
+    assert changed[:, 30:].max() < TOLD
+    assert (lay(image, Print(cover, np.zeros(3, np.float32)), 200, 15, rng) == 0).all()
+
+
+def test_boxes_are_what_the_cells_around_a_peak_agree_on():
+    height, width = SIZE[1] // STRIDE, SIZE[0] // STRIDE
+
+    class Net(torch.nn.Module):
+        def forward(self, images):
+            logits = torch.full((1, height, width), -12.0)
+            sides = torch.full((1, 4, height, width), 8.0)
+            logits[0, 50, 20], logits[0, 50, 21], logits[0, 50, 19] = 2.0, 1.9, -3.0
+            sides[0, 0, 50, 20], sides[0, 0, 50, 19] = 12.0, 99.0
+            return logits, sides
+
+    boxes, scores = ExportedDetector(Net())(torch.zeros(1, SIZE[1], SIZE[0], 3, dtype=torch.uint8))
+    peak = int(scores[0].argmax())
+    assert peak == 50 * width + 20
+    left = 20.5 * STRIDE - np.array([12.0, 8.0 - STRIDE])
+    assert left[0] < float(boxes[0, peak, 0]) < left[1], "the unsure cell hardly counts"
+    assert boxes[0, peak, 1:].tolist() == pytest.approx(
+        [50.5 * STRIDE - 8, 20.5 * STRIDE + 8 + STRIDE / 2, 50.5 * STRIDE + 8], abs=0.3
+    )
+    assert torch.isfinite(boxes).all()
 
 
 def test_a_target_met_exactly_gives_the_marks_back():
