@@ -109,6 +109,18 @@ _GARMENTS = ModelSpec(
     source="trained by tools/train_garments.py on Clothing Co-Parsing photos",
 )
 
+_LOGOS = ModelSpec(
+    name="logo-detector-lite0",
+    task="logo-detection",
+    size=(192, 384),
+    decoder="peaks",
+    outputs="boxes float32 (N, cells, 4), xyxy in pixels of the input; scores float32 "
+    "(N, cells), 0 to 1, 0 but at peaks",
+    sha256="07b4778200b64e1727a764e1db78096e672cea25af39bfcf4cc0389acf12c1c0",
+    licence="Apache-2.0",
+    source="trained by tools/train_logos.py on composed scenes",
+)
+
 MODELS = {
     spec.name: spec
     for spec in (
@@ -137,17 +149,8 @@ MODELS = {
             licence="Apache-2.0",
             source="trained by tools/train_types.py on photos of single garments and of the street",
         ),
-        ModelSpec(
-            name="logo-detector-lite0",
-            task="logo-detection",
-            size=(192, 384),
-            decoder="peaks",
-            outputs="boxes float32 (N, cells, 4), xyxy in pixels of the input; scores float32 "
-            "(N, cells), 0 to 1, 0 but at peaks",
-            sha256="1425ab4874b8de1798a4f128e4da5da1b50e070a37fe762ba97032496106412f",
-            licence="Apache-2.0",
-            source="trained by tools/train_logos.py on composed scenes",
-        ),
+        _LOGOS,
+        _int8(_LOGOS, "8822027dfd579dce2a520c89718fb27fc7ff466c87296c361506a0d1f291abe9"),
         ModelSpec(
             name="logo-embedder-lite0",
             task="logo-embedding",
