@@ -144,7 +144,9 @@ class LogoConfig(_Section):
     """Brand marks on people, recognised by a gallery of pictures."""
 
     gallery: str = Field("", description="folder of the gallery; empty: no marks are looked for")
-    detector: str = Field("logo-detector-lite0-int8", description="a registered logo-detection model")
+    detector: str = Field(
+        "logo-detector-lite0-int8", description="a registered logo-detection model"
+    )
     embedder: str = Field("logo-embedder-lite0", description="a registered logo-embedding model")
     score: Share = Field(0.3, description="score something needs to be taken for a mark")
     appear: Share = Field(0.2, description="fused score at which a brand appears")

@@ -35,6 +35,7 @@ from engines.training.logo_marks import (
     without_twins,
 )
 from engines.training.logo_prints import F32, PLAIN, Print, lay, printed, warped
+from engines.training.logo_scenes import LEAST_SEEN, TOLD
 from pipeline.runner import Runner
 from pipeline.types import Box, TaggedFrame
 
@@ -109,9 +110,11 @@ class Wearer:
         )
         height, width = small.cover.shape
         left, top = round(x - width / 2), round(y - height / 2)
-        lay(image, small, left, top, np.random.default_rng(0))
-        ys, xs = np.nonzero(small.solid > 0.3)
-        if len(xs):
+        printed_on = small.solid > 0.3
+        told = (lay(image, small, left, top, np.random.default_rng(0)) > TOLD) & printed_on
+        ys, xs = np.nonzero(told)
+        # On other cloth, or in the shade, a mark may be there that nobody can see.
+        if len(xs) and len(xs) >= LEAST_SEEN * printed_on.sum():
             self.marks[frame] = (
                 float(left + xs.min()), float(top + ys.min()),
                 float(left + xs.max() + 1), float(top + ys.max() + 1),
@@ -177,10 +180,12 @@ def main() -> int:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     compose(wearers, args)
     truth = [
-        {"brand": w.brand.name, "people": w.boxes, "marks": w.marks} for w in wearers if w.marks
+        {"brand": w.brand.name, "people": w.boxes, "marks": w.marks}
+        for w in wearers
+        if w.mark is not None
     ]
     args.out.with_suffix(".json").write_text(json.dumps(truth) + "\n")
-    print(f"{len(truth)} people with marks; {args.out}, {args.out.with_suffix('.json')}")
+    print(f"{len(truth)} people with prints; {args.out}, {args.out.with_suffix('.json')}")
     return 0
 
 

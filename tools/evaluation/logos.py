@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,9 @@ BRANDS, CROPS, SCENES = 1000, 1500, 400
 #: Longer sides of marks in pixels of the camera's picture.
 LARGE, SMALL = "48 px or more", "24 to 48 px"
 SIZES = {LARGE: (48.0, 110.0), SMALL: (24.0, 48.0)}
+#: Share of people in scenes that are looked at apart.
+APART = {"on people": 1.0, "on garments alone and boards": 0.0}
+AP50 = "detection AP50"
 #: Brands that untrained controls are asked for, as well as all.
 FEW = 300
 
@@ -226,10 +230,16 @@ def detection(
     with open_engine(find(settings.detector), args.engine) as engine:
         for rough in (PLAIN, ROUGH):
             material = Material(photos, cloth, fabrics, brands, (rough, rough))
-            scenes = [material.scene(np.random.default_rng((13, i))) for i in range(SCENES)]
-            found_ones = _detected(scenes, engine, settings.score)
+            found_ones = _detected(_scenes(material), engine, settings.score)
+            for where, share in APART.items():
+                only = _detected(_scenes(replace(material, people=share)), engine, settings.score)
+                found_ones[f"{AP50}, {where}"] = only[AP50]
             figures |= {f"{name}, roughness {rough}": v for name, v in found_ones.items()}
     return figures
+
+
+def _scenes(material: Material) -> list[Scene]:
+    return [material.scene(np.random.default_rng((13, i))) for i in range(SCENES)]
 
 
 def _detected(scenes: Sequence[Scene], engine: Engine, score: float) -> dict[str, float]:
@@ -246,7 +256,7 @@ def _detected(scenes: Sequence[Scene], engine: Engine, score: float) -> dict[str
     taken = int((whole.scores >= score).sum())
     return {
         "marks": whole.people,
-        "detection AP50": whole.average_precision(),
+        AP50: whole.average_precision(),
         "AP50, letters and patterns not counted": curve(lenient).average_precision(),
         f"precision at score {score}": float(whole.precision[taken - 1]) if taken else 0.0,
         f"recall at score {score}": recall(looks, score),
