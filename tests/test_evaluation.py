@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+
 import pytest
 from evaluation.fusion import Tally
 from evaluation.weights import weights
+from support import cut
 
 from engines import zoo
 from pipeline.types import Tag
@@ -54,3 +58,32 @@ def test_other_weights_are_measured_in_the_place_of_registered_ones(tmp_path):
     assert zoo.verify(shipped).stat().st_size > 1000
     with pytest.raises(zoo.ModelFileError, match="not registered"), weights(["nothing=x.onnx"]):
         pass
+
+
+@pytest.mark.train
+def test_tracks_are_judged_by_whom_they_show(tmp_path):
+    pytest.importorskip("torch", reason="needs the train extra")
+    from evaluation.logo_tracks import Person, Watcher, judged
+
+    frames = range(40)
+    clip = cut(tmp_path / "composed.mp4", 3)
+    left, right = (0.0, 0.0, 50.0, 100.0), (200.0, 0.0, 250.0, 100.0)
+    mark = [10, 20, 50, 40]
+    truth = [
+        {
+            "brand": "a",
+            "people": dict.fromkeys(frames, left),
+            "marks": dict.fromkeys(frames, mark),
+        },
+        {"brand": "b", "people": dict.fromkeys(frames, right), "marks": {0: mark}},
+    ]
+    clip.with_suffix(".json").write_text(json.dumps(truth))
+    sink = Watcher()
+    sink.people[1] = Person(dict.fromkeys(frames, left), Counter(a=20, b=3))
+    sink.people[2] = Person(dict.fromkeys(frames, right), Counter(c=5))
+    sink.people[3] = Person({f: left if f < 22 else right for f in frames}, Counter(b=9))
+    sink.loose["d"] = 1
+    assert judged(clip, sink) == {
+        "tracks": 2, "brand right": 1, "tracks of one wearer": 1, "of these, some brand said": 1,
+        "of these, brand right": 1, "wrong brands": 3,
+    }  # fmt: skip
