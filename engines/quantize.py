@@ -79,6 +79,8 @@ def _quantize(
         _Reader(inputs, graph.input[0].name),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        # Processors without VNNI add products in 16 bits: eight bits times eight overflow there.
+        reduce_range=not symmetric,
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=in_float,

@@ -150,7 +150,7 @@ MODELS = {
             source="trained by tools/train_types.py on photos of single garments and of the street",
         ),
         _LOGOS,
-        _int8(_LOGOS, "8822027dfd579dce2a520c89718fb27fc7ff466c87296c361506a0d1f291abe9"),
+        _int8(_LOGOS, "84d0db70c41c7fc4612b04b722c327a13f93980bfe03e3f49a549c53cb8c9ee8"),
         ModelSpec(
             name="logo-embedder-lite0",
             task="logo-embedding",

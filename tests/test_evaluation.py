@@ -6,12 +6,18 @@ import json
 from collections import Counter
 
 import pytest
+
+pytest.importorskip("torch", reason="needs the train extra")
+
 from evaluation.fusion import Tally
+from evaluation.logo_tracks import Person, Watcher, judged
 from evaluation.weights import weights
 from support import cut
 
 from engines import zoo
 from pipeline.types import Tag
+
+pytestmark = pytest.mark.train
 
 TRUTH = {"wears": [["jacket", "coat"], ["pants"]], "maybe": ["glasses"]}
 
@@ -60,11 +66,7 @@ def test_other_weights_are_measured_in_the_place_of_registered_ones(tmp_path):
         pass
 
 
-@pytest.mark.train
 def test_tracks_are_judged_by_whom_they_show(tmp_path):
-    pytest.importorskip("torch", reason="needs the train extra")
-    from evaluation.logo_tracks import Person, Watcher, judged
-
     frames = range(40)
     clip = cut(tmp_path / "composed.mp4", 3)
     left, right = (0.0, 0.0, 50.0, 100.0), (200.0, 0.0, 250.0, 100.0)

@@ -29,7 +29,7 @@ from train_garments import imagenet_weights
 from engines import open_engine
 from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
-from engines.quantize import quantize
+from engines.quantize import convolutions, quantize
 from engines.training import logo_detection, logo_embedding
 from engines.training.detection_figures import curve
 from engines.training.garments import load_split
@@ -58,8 +58,8 @@ SAVED_EVERY, REPORTED_EVERY = 100, 500
 OTHERS, FITTED, FILLED, ACCEPTS = 1500, 6000, 800, 0.01
 #: Share of people among the detector's scenes: what is hard for it.
 PEOPLE = 0.8
-#: Scenes INT8 takes its ranges from.
-RANGES = 96
+#: Scenes INT8 takes its ranges from, and convolutions at the beginning that stay in float.
+RANGES, EXACT = 96, 2
 Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 
@@ -186,7 +186,9 @@ def quantised(material: Material, model: Path) -> None:
     small = model.with_name(f"{model.name}-int8")
     small.mkdir(exist_ok=True)
     scenes = (material.scene(np.random.default_rng((3, i))).rgb[None] for i in range(RANGES))
-    quantize(model / "model.onnx", small / "model.onnx", scenes, only="/net/")
+    source = model / "model.onnx"
+    exact = convolutions(source)[:EXACT]
+    quantize(source, small / "model.onnx", scenes, only="/net/backbone", exact=exact)
     told(small)
 
 
