@@ -65,7 +65,7 @@ class PyCuda:
             import pycuda.driver as driver
         except ImportError as error:
             raise EngineUnavailableError(
-                f"TensorRT needs PyCUDA and NVIDIA's driver: {str(error).splitlines()[0]}"
+                f"CUDA needs PyCUDA and NVIDIA's driver: {str(error).splitlines()[0]}"
             ) from error
         try:
             driver.init()
