@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.trt.regions import Nv12, Region, Regions
-from pipeline.yuv import Band, Plane, Planes, Rgb, Window, to_rgb_matrix
+from pipeline.yuv import Band, Plane, Planes, Rgb, Window, pixels, to_rgb_matrix
 
 #: What Y, U and V themselves are to a kernel that makes colours of them.
 _ASIS = np.eye(3, 4, dtype=np.float32)
@@ -65,16 +65,10 @@ class Nv12Planes:
         return self.regions.points(Region(self.picture, window, _ASIS), step)
 
     def means(self, bands: Sequence[Band]) -> list[tuple[float, float, float]]:
-        wanted = [Region(self.picture, self._pixels(band), _ASIS) for band in bands]
+        windows = [pixels(band, self.width, self.height) for band in bands]
+        wanted = [Region(self.picture, window, _ASIS) for window in windows]
         found = self.regions(wanted, _MEAN).mean(axis=(1, 2)).tolist()
         return [(y, u, v) for y, u, v in found]
-
-    def _pixels(self, band: Band) -> Window:
-        """The part of a band inside of the picture, in whole pixels, at least one."""
-        x0 = min(max(int(band[0]), 0), self.width - 1)
-        y0 = min(max(int(band[1]), 0), self.height - 1)
-        x1, y1 = min(int(band[2]), self.width), min(int(band[3]), self.height)
-        return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
     def host(self) -> Planes:
         """A copy in ordinary memory, with as much chroma as luma."""

@@ -179,11 +179,16 @@ def _convert(planes: Planes, window: Window, size: tuple[int, int]) -> Rgb:
 def _mean(plane: Plane, band: Band, size: tuple[int, int]) -> float:
     """Mean of the part of a plane under a band of a picture of ``size``."""
     sx, sy = plane.shape[1] / size[0], plane.shape[0] / size[1]
-    x0 = min(max(int(band[0] * sx), 0), plane.shape[1] - 1)
-    y0 = min(max(int(band[1] * sy), 0), plane.shape[0] - 1)
-    return cv2.mean(
-        plane[y0 : max(int(band[3] * sy), y0 + 1), x0 : max(int(band[2] * sx), x0 + 1)]
-    )[0]
+    scaled = (band[0] * sx, band[1] * sy, band[2] * sx, band[3] * sy)
+    x0, y0, x1, y1 = pixels(scaled, plane.shape[1], plane.shape[0])
+    return cv2.mean(plane[y0:y1, x0:x1])[0]
+
+
+def pixels(band: Band, width: int, height: int) -> Window:
+    """The part of a band within a picture, in whole pixels, at least one."""
+    x0, y0 = min(max(int(band[0]), 0), width - 1), min(max(int(band[1]), 0), height - 1)
+    x1, y1 = min(int(band[2]), width), min(int(band[3]), height)
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
 
 def inside(window: Window, width: int, height: int) -> Window:

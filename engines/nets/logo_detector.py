@@ -71,9 +71,9 @@ class ExportedDetector(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, sides = self.net(normalise(images))
         scores = torch.sigmoid(logits)
+        weight = scores[:, None] ** 2
         peaks = F.max_pool2d(scores[:, None], 3, 1, 1)[:, 0]
         scores = torch.where(scores >= peaks, scores, torch.zeros_like(scores))
-        weight = torch.sigmoid(logits)[:, None] ** 2
         boxes = (self.middles + self.signs * sides) * weight
         boxes = F.avg_pool2d(boxes, 3, 1, 1) / F.avg_pool2d(weight, 3, 1, 1).clamp(min=1e-12)
         return boxes.flatten(2).transpose(1, 2), scores.flatten(1)
