@@ -14,7 +14,7 @@ from typing import Literal
 
 from engines.base import ModelFileError
 
-WEIGHTS = Path(__file__).parent / "weights"
+PACKS = Path(__file__).parent / "packs"
 _INT8 = "-int8"
 
 Task = Literal[
@@ -62,11 +62,11 @@ class ModelSpec:
 
     @property
     def path(self) -> Path:
-        return WEIGHTS / self.name / "model.onnx"
+        return PACKS / self.name / "model.onnx"
 
     @property
     def card(self) -> Path:
-        return WEIGHTS / self.name / "MODEL_CARD.md"
+        return PACKS / self.name / "MODEL_CARD.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def verify(spec: ModelSpec) -> Path:
 @lru_cache(maxsize=8)
 def labels(name: str) -> tuple[Label, ...]:
     """Labels of a parsing model, in the order of its output indices."""
-    text = (WEIGHTS / name / "labels.json").read_text(encoding="utf-8")
+    text = (PACKS / name / "labels.json").read_text(encoding="utf-8")
     return tuple(Label(row["label"], row["category"]) for row in json.loads(text))
 
 

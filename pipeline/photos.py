@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
-from pipeline.config import Config
-from pipeline.crop import clip_box
-from pipeline.detect import DetectStage
 from pipeline.errors import SourceRefusedError
-from pipeline.garments import GarmentParser
-from pipeline.logos import LogoReader, loose_tags, mark_tags
-from pipeline.postprocess import paste_labels
-from pipeline.records import VERSION, box_record, tag_record
+from pipeline.people.detect import DetectStage
+from pipeline.picture.crop import clip_box
+from pipeline.picture.yuv import from_bgr
+from pipeline.settings.schema import Config
+from pipeline.sinks.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
+from pipeline.sinks.records import VERSION, box_record, tag_record
 from pipeline.sources.image import IMAGE_SUFFIXES, load_image
-from pipeline.standing import Standing, same_mark, tiles
+from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.logos.loose_marks import Standing, same_mark, tiles
+from pipeline.tagging.logos.reader import LogoReader, loose_tags, mark_tags
+from pipeline.tagging.parsing import paste_labels
+from pipeline.tagging.vote import TrackVote
 from pipeline.types import Box, Detection, Frame, Parsing, Tag
-from pipeline.vote import TrackVote
-from pipeline.yuv import from_bgr
 
 
 @dataclass(frozen=True, slots=True, eq=False)

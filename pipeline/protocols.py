@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pipeline.pace import Decoding
+from pipeline.flow.pace import Decoding
 from pipeline.types import Frame, TaggedFrame
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.yuv import Picture, Plane, Rgb, Window
+from pipeline.picture.yuv import Picture, Plane, Rgb, Window
 
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
@@ -64,7 +64,8 @@ class Frame:
 class Detection:
     """An object found in one frame; score 0 to 1.
 
-    ``appearance`` is a short colour signature (see ``pipeline.crop.appearance``), empty if unknown.
+    ``appearance`` is a short colour signature (see ``pipeline.picture.crop.appearance``), empty if
+    unknown.
     """
 
     box: Box
@@ -110,7 +111,7 @@ class Track:
     """A person followed over time, with the tags agreed on so far.
 
     Attributes:
-        quality: how well this frame shows the person; see ``pipeline.crop.quality``.
+        quality: how well this frame shows the person; see ``pipeline.picture.crop.quality``.
         best: this frame shows the person better than all before, and was tagged.
         predicted: the box is the tracker's prediction, not a detection.
     """

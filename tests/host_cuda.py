@@ -14,7 +14,7 @@ import pytest
 
 import engines.trt
 from engines.trt.regions import Nv12, Regions
-from pipeline.nv12 import Nv12Planes
+from pipeline.picture.nv12 import Nv12Planes
 
 KERNELS = Path(engines.trt.__file__).parent / "kernels"
 _LOOPS = """

@@ -11,8 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from pipeline.picture.yuv import Planes
 from pipeline.types import Frame
-from pipeline.yuv import Planes
 
 HERE = Path(__file__).parent
 CLIP = HERE / "data" / "street.mp4"

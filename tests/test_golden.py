@@ -7,8 +7,8 @@ from collections import Counter
 
 from support import CLIP
 
-from pipeline.config import CameraConfig, Config, OutputConfig
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import CameraConfig, Config, OutputConfig
 
 #: Visits counted by hand (tests/data/README.md). The detector loses people who cross or stand
 #: behind the lamp post, and some are counted again: up to 26 are tolerated.

@@ -25,12 +25,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from train_garments import imagenet_weights
+from training import garments
+from training.garment_data import Image, Photo
+from training.type_data import FROM_STREET, square
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
-from engines.training import garments
-from engines.training.garment_data import Image, Photo
-from engines.training.type_data import FROM_STREET, square
-from pipeline.background import Background, treat_background
+from pipeline.picture.background import Background, treat_background
 
 SIDE = 48
 EPOCHS = 10

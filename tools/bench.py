@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmark import accuracy, age, cameras, engine, faults, file
 
-from pipeline.models import cores
+from pipeline.models.opening import cores
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {

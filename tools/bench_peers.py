@@ -23,7 +23,7 @@ from bench import CLIP, processor
 from benchmark.peers import ALWAYS, PEERS, figures, run
 from benchmark.streams import Server, material
 
-from pipeline.models import cores
+from pipeline.models.opening import cores
 
 
 def arguments() -> argparse.Namespace:

@@ -25,8 +25,7 @@ import cv2
 import numpy as np
 from benchmark.accuracy import configured
 from benchmark.sinks import Listener
-
-from engines.training.logo_marks import (
+from training.logo_marks import (
     DRAWN,
     Brand,
     brands_in,
@@ -34,9 +33,10 @@ from engines.training.logo_marks import (
     split_brands,
     without_twins,
 )
-from engines.training.logo_prints import F32, PLAIN, Print, lay, printed, warped
-from engines.training.logo_scenes import LEAST_SEEN, TOLD
-from pipeline.runner import Runner
+from training.logo_prints import F32, PLAIN, Print, lay, printed, warped
+from training.logo_scenes import LEAST_SEEN, TOLD
+
+from pipeline.flow.runner import Runner
 from pipeline.types import Box, TaggedFrame
 
 #: Looks at everybody on every frame, and nothing else.

@@ -8,7 +8,7 @@ throw-away environment with tensorflow-cpu 2.21 and tf2onnx 1.17:
 
 and then, here:
 
-    python tools/convert_person.py raw.onnx engines/weights/person-ssdlite/model.onnx
+    python tools/convert_person.py raw.onnx engines/packs/person-ssdlite/model.onnx
     python tools/convert_person.py --check frozen_inference_graph.pb VIDEO
 
 The second form proves that the boxes of the shipped file match the original graph.
@@ -93,7 +93,7 @@ def check(original: Path, video: Path) -> bool:
     from engines import open_engine
     from engines.ov import library
     from engines.zoo import find
-    from pipeline.postprocess import iou_matrix, ssd_detections
+    from pipeline.tagging.parsing import iou_matrix, ssd_detections
 
     spec = find("person-ssdlite")
     reference = library().Core().compile_model(str(original), "CPU")

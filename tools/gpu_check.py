@@ -26,12 +26,12 @@ from engines.trt.library import flavour, library, missing
 from engines.trt.plans import Plans
 from engines.trt.regions import Nv12, Regions
 from engines.zoo import MODELS, ModelSpec
-from pipeline.building import Wanted, build_plan
-from pipeline.config import CameraConfig
-from pipeline.nv12 import Nv12Planes, cut
+from pipeline.models.building import Wanted, build_plan
+from pipeline.picture.nv12 import Nv12Planes, cut
+from pipeline.picture.yuv import Picture
+from pipeline.settings.schema import CameraConfig
 from pipeline.sources import open_source
 from pipeline.sources.stream import to_planes
-from pipeline.yuv import Picture
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 #: Regions compared and timed: whole picture, people, and one that reaches beyond the edge.

@@ -21,14 +21,9 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from engines import open_engine
-from engines.base import Engine
-from engines.nets.garment_parser import TagScores
-from engines.quantize import quantize
-from engines.training import calibration, garment_types, garments, report
-from engines.training.bagless import bagless_people
-from engines.training.garment_data import (
+from training import calibration, garment_types, garments, report
+from training.bagless import bagless_people
+from training.garment_data import (
     Image,
     Photo,
     crop_window,
@@ -38,8 +33,13 @@ from engines.training.garment_data import (
     read_rgb,
     take_window,
 )
-from engines.training.people_data import coco_split
-from engines.training.pseudo import pseudo_mask
+from training.people_data import coco_split
+from training.pseudo import pseudo_mask
+
+from engines import open_engine
+from engines.base import Engine
+from engines.nets.garment_parser import TagScores
+from engines.quantize import quantize
 
 #: Labels every photo may show, tagged or not.
 ALWAYS = ("null", "skin", "hair")
@@ -63,7 +63,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/street_fashion"))
     parser.add_argument("--coco", type=Path, default=Path("../shared/data/coco_train128"))
-    parser.add_argument("--out", type=Path, default=Path("engines/weights/garments-lite0"))
+    parser.add_argument("--out", type=Path, default=Path("engines/packs/garments-lite0"))
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--epochs", type=int, nargs=3, default=(20, 20, 5), help="of the rounds")
     parser.add_argument("--seed", type=int, default=garments.Recipe().seed)

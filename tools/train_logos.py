@@ -25,16 +25,11 @@ from evaluation.logos import embedded, gallery_of
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from train_garments import imagenet_weights
-
-from engines import open_engine
-from engines.nets.logo_detector import SIZE, ExportedDetector
-from engines.nets.logo_embedder import SIDE, ExportedEmbedder
-from engines.quantize import convolutions, quantize
-from engines.training import logo_detection, logo_embedding
-from engines.training.detection_figures import curve
-from engines.training.garments import load_split
-from engines.training.logo_background import composed, mistaken
-from engines.training.logo_marks import (
+from training import logo_detection, logo_embedding
+from training.detection_figures import curve
+from training.garments import load_split
+from training.logo_background import composed, mistaken
+from training.logo_marks import (
     DRAWN,
     Brand,
     load_brands,
@@ -43,13 +38,18 @@ from engines.training.logo_marks import (
     turned,
     without_twins,
 )
-from engines.training.logo_prints import PLAIN, ROUGH
-from engines.training.logo_scenes import Material, cloth_labels, load_fabrics
-from engines.training.logo_thresholds import Scores, fit
+from training.logo_prints import PLAIN, ROUGH
+from training.logo_scenes import Material, cloth_labels, load_fabrics
+from training.logo_thresholds import Scores, fit
+
+from engines import open_engine
+from engines.nets.logo_detector import SIZE, ExportedDetector
+from engines.nets.logo_embedder import SIDE, ExportedEmbedder
+from engines.quantize import convolutions, quantize
 from engines.zoo import find
-from pipeline.config import LogoConfig
-from pipeline.gallery import F32, Gallery
-from pipeline.logos import Embedder
+from pipeline.settings.schema import LogoConfig
+from pipeline.tagging.logos.gallery import F32, Gallery
+from pipeline.tagging.logos.reader import Embedder
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("kind", choices=("embed", "detect", "calibrate"))
     parser.add_argument("--icons", type=Path, required=True, help="the unpacked npm package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("engines/weights"))
+    parser.add_argument("--out", type=Path, default=Path("engines/packs"))
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, help="other than the recipe says")
     parser.add_argument("--seed", type=int, default=0)

@@ -26,20 +26,20 @@ from evaluation.people import finder as people_finder
 from onnx import numpy_helper
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from training import people
+from training.garment_data import Image
+from training.people_data import Scene
+from training.people_material import gather
+from training.people_scenes import SIZES, Material
+from training.people_teacher import Find, seen_twice, taught, without_fixtures
 
 from engines import open_engine
 from engines.base import Array, Arrays, Engine, TensorSpec
 from engines.nets.person_ssd import ExportedPerson, PersonSSD
 from engines.quantize import quantize
-from engines.training import people
-from engines.training.garment_data import Image
-from engines.training.people_data import Scene
-from engines.training.people_material import gather
-from engines.training.people_scenes import SIZES, Material
-from engines.training.people_teacher import Find, seen_twice, taught, without_fixtures
 from engines.zoo import MODELS, ModelSpec
-from pipeline.config import PersonConfig
-from pipeline.detect import DetectStage
+from pipeline.people.detect import DetectStage
+from pipeline.settings.schema import PersonConfig
 
 #: Round one stops here in its cycle: it only has to label clips.
 ROUND_ONE_STEPS = 1000
@@ -175,7 +175,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--places", type=Path, nargs="*", default=[], help="without people")
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
     parser.add_argument("--steps", type=int, default=people.Recipe().steps, help="of round two")
-    parser.add_argument("--out", type=Path, default=Path("engines/weights/person-store"))
+    parser.add_argument("--out", type=Path, default=Path("engines/packs/person-store"))
     return parser.parse_args()
 
 

@@ -17,17 +17,17 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from train_garments import imagenet_weights, train
+from training import garment_types, garments
+from training.calibration import fit_temperature
+from training.type_data import SIDE, Garment, load_types, street_garments
 
 from engines.nets.garment_types import ExportedTypes
-from engines.training import garment_types, garments
-from engines.training.calibration import fit_temperature
-from engines.training.type_data import SIDE, Garment, load_types, street_garments
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("engines/weights/garment-types-lite0"))
+    parser.add_argument("--out", type=Path, default=Path("engines/packs/garment-types-lite0"))
     parser.add_argument("--checkpoint", type=Path, default=Path("out/train/types.pt"))
     parser.add_argument("--epochs", type=int, default=garment_types.Recipe().epochs)
     parser.add_argument("--seed", type=int, default=garment_types.Recipe().seed)

@@ -1,5 +1,5 @@
 """Plans of bare ONNX files, compared with nothing: the pipeline opens registered models through
-``pipeline.building``, which compares what was built with the model."""
+``pipeline.models.building``, which compares what was built with the model."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.config import OutputConfig
 from pipeline.protocols import Sink
+from pipeline.settings.schema import OutputConfig
 from pipeline.sinks.jsonl import EventSink, FrameSink
 from pipeline.sinks.snapshots import SnapshotSink
 from pipeline.sinks.video import VideoSink

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.records import event_record, frame_record
 from pipeline.sinks.files import explained, make_folder
+from pipeline.sinks.records import event_record, frame_record
 from pipeline.types import TaggedFrame
 
 

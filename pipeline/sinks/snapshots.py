@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.annotate import Bgr, snapshot, tag_text
-from pipeline.crop import clip_box, person_window
+from pipeline.picture.crop import clip_box, person_window
+from pipeline.sinks.annotate import Bgr, snapshot, tag_text
 from pipeline.sinks.files import make_folder, replace_file
 from pipeline.types import Frame, TaggedFrame, Track
 

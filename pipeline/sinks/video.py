@@ -11,8 +11,8 @@ import av
 import cv2
 import numpy as np
 
-from pipeline.annotate import Bgr, annotated
 from pipeline.errors import SinkError
+from pipeline.sinks.annotate import Bgr, annotated
 from pipeline.sinks.files import explained, make_folder
 from pipeline.types import TaggedFrame
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.config import CameraConfig
 from pipeline.errors import SourceRefusedError, redact
 from pipeline.protocols import Source
+from pipeline.settings.schema import CameraConfig
 from pipeline.sources.gstreamer import GStreamerSource
 from pipeline.sources.image import ImageSource
 from pipeline.sources.location import expand, is_live, scheme_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from pipeline.pace import Decoding
+from pipeline.flow.pace import Decoding
 
 #: After a loss, pictures of a camera are left out until a key frame, for this long at most: some
 #: cameras send none and refresh their picture in stripes.

@@ -15,13 +15,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
-from pipeline.clock import StreamClock
-from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
-from pipeline.pace import Decoding
+from pipeline.flow.pace import Decoding
+from pipeline.picture.yuv import Plane, Planes
+from pipeline.settings.schema import CameraConfig
+from pipeline.sources.clock import StreamClock
 from pipeline.sources.location import is_live, scheme_of
 from pipeline.types import Frame
-from pipeline.yuv import Plane, Planes
 
 #: Scheme -> what reads it, up to the decoded picture; the first element is called ``src``.
 _READERS = {

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.config import CameraConfig
 from pipeline.errors import SourceRefusedError
-from pipeline.pace import Decoding
+from pipeline.flow.pace import Decoding
+from pipeline.picture.yuv import from_bgr
+from pipeline.settings.schema import CameraConfig
 from pipeline.types import Frame
-from pipeline.yuv import from_bgr
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}

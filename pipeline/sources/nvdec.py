@@ -18,7 +18,7 @@ from av.codec.hwaccel import HWAccel
 from engines.base import EngineUnavailableError
 from engines.trt.cuda import PyCuda
 from engines.trt.regions import Nv12, Regions
-from pipeline.nv12 import Nv12Planes
+from pipeline.picture.nv12 import Nv12Planes
 
 log = logging.getLogger("threadline.sources")
 

@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 
-from pipeline.clock import StreamClock
-from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError, redact
-from pipeline.pace import Decoding
+from pipeline.flow.pace import Decoding
+from pipeline.picture.yuv import Picture, Plane, Planes, rotate
+from pipeline.settings.schema import CameraConfig
 from pipeline.sources.assemble import CODECS, Assembler
+from pipeline.sources.clock import StreamClock
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live, scheme_of
 from pipeline.sources.nvdec import ON_GPU, Nvdec, reader
 from pipeline.types import Frame
-from pipeline.yuv import Picture, Plane, Planes, rotate
 
 #: Pixel formats that are used as they are; all others are first turned into yuv420p.
 _USABLE = frozenset(

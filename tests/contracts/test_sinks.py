@@ -10,8 +10,8 @@ import av
 import pytest
 from support import make_frame
 
-from pipeline.config import OutputConfig
 from pipeline.errors import SinkError
+from pipeline.settings.schema import OutputConfig
 from pipeline.sinks import SINKS, open_sinks
 from pipeline.types import Event, Tag, TaggedFrame, Track
 

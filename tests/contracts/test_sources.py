@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from support import cut
 
-from pipeline.config import CameraConfig
 from pipeline.errors import SourceError, SourceRefusedError
+from pipeline.settings.schema import CameraConfig
 from pipeline.sources import open_source, scheme_of
 
 KINDS = ["file", "image", "http", "hls", "mjpeg", "rtsp", "gstreamer file", "gstreamer rtsp"]

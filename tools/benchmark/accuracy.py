@@ -16,9 +16,9 @@ import numpy as np
 from benchmark.numbers import painted
 from benchmark.sinks import Listener
 from benchmark.streams import STRIP, Server, material
-from pipeline.config import Config
-from pipeline.postprocess import iou_matrix
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import Config
+from pipeline.tagging.parsing import iou_matrix
 from pipeline.types import Box, Tag, TaggedFrame
 
 #: Every person on every frame: what all else is compared with.

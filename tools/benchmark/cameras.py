@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmark.sinks import Listener
 from benchmark.streams import STRIP, Server, material
-from pipeline.config import CameraConfig, Config, EngineConfig, OutputConfig
-from pipeline.config_file import load
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.settings.file import load
+from pipeline.settings.schema import CameraConfig, Config, EngineConfig, OutputConfig
 from pipeline.types import TaggedFrame
 
 #: Seconds in which cameras connect and the pace settles, left out of all figures, and after which

@@ -17,9 +17,9 @@ from benchmark.accuracy import DENSE, configured
 from benchmark.sinks import Listener
 from engines import EngineOptions, open_engine
 from engines.zoo import find
-from pipeline.config import Config
-from pipeline.models import open_detector
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.models.opening import open_detector
+from pipeline.settings.schema import Config
 from pipeline.types import TaggedFrame
 
 PICTURES = 100

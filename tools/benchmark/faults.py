@@ -19,8 +19,8 @@ from typing import Any
 
 from benchmark.sinks import Listener
 from benchmark.streams import PORT, STRIP, Server, material
-from pipeline.config import Config
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import Config
 from pipeline.types import TaggedFrame
 
 BAD_PORT, PROXY_PORT = PORT + 1, PORT + 2

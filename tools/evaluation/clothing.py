@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from training.tag_figures import expected_calibration_error
+from training.type_data import load_types, square
 
 from engines import open_engine
-from engines.training.tag_figures import expected_calibration_error
-from engines.training.type_data import load_types, square
 from engines.zoo import MODELS
 
 #: The largest classes, on which the figure is compared with others.

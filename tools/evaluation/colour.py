@@ -8,15 +8,15 @@ from collections import Counter
 
 import cv2
 import numpy as np
+from training import garments
+from training.garment_data import Photo, crop_window, person_box, take_window
 
 from engines import open_engine
-from engines.training import garments
-from engines.training.garment_data import Photo, crop_window, person_box, take_window
 from engines.zoo import MODELS, labels
-from pipeline.attributes import attributes, body_of
-from pipeline.colour import SECOND, colour_map, colour_names
-from pipeline.config import GarmentConfig
-from pipeline.postprocess import cells_of, large_pieces
+from pipeline.picture.colour import SECOND, colour_map, colour_names
+from pipeline.settings.schema import GarmentConfig
+from pipeline.tagging.garments.attributes import attributes, body_of
+from pipeline.tagging.parsing import cells_of, large_pieces
 
 #: Cells a garment must have in both masks to be compared.
 LEAST_CELLS = 20

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from engines import Engine, available, open_engine
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
 from engines.zoo import MODELS, ModelSpec
-from pipeline.config import PersonConfig
-from pipeline.crop import person_window
-from pipeline.detect import DetectStage
-from pipeline.garments import GarmentParser
+from pipeline.people.detect import DetectStage
+from pipeline.picture.crop import person_window
+from pipeline.picture.yuv import Planes
+from pipeline.settings.schema import PersonConfig
+from pipeline.tagging.garments.parser import GarmentParser
 from pipeline.types import Box, Frame
-from pipeline.yuv import Planes
 
 ROUNDS = 60
 

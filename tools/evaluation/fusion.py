@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from training.garment_data import Photo, degrade, person_box
+from training.garments import load_split
 
-from engines.training.garment_data import Photo, degrade, person_box
-from engines.training.garments import load_split
 from evaluation.stills import still
-from pipeline.config import CameraConfig, Config
-from pipeline.crop import quality
-from pipeline.garments import GarmentParser, GarmentStage
-from pipeline.models import open_detector, open_parser
-from pipeline.pace import Pace
-from pipeline.schedule import ScheduleStage
-from pipeline.skip import SkipPolicy
+from pipeline.flow.pace import Pace
+from pipeline.flow.stats import Stats
+from pipeline.models.opening import open_detector, open_parser
+from pipeline.people.schedule import ScheduleStage
+from pipeline.people.skip import SkipPolicy
+from pipeline.people.stage import TrackStage
+from pipeline.picture.crop import quality
+from pipeline.settings.schema import CameraConfig, Config
 from pipeline.sources import open_source
-from pipeline.stages import TrackStage
-from pipeline.stats import Stats
+from pipeline.tagging.garments.parser import GarmentParser, GarmentStage
+from pipeline.tagging.vote import TrackVote
 from pipeline.types import Box, Frame, Tag, TaggedFrame
-from pipeline.vote import TrackVote
 
 #: Looks at each person of a photo.
 LOOKS = 8

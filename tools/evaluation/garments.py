@@ -14,18 +14,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+from training import garments, report
+from training.bagless import bagless_people
+from training.garment_data import Image, Photo, person_box
+from training.people_data import coco_split
+from training.tag_figures import expected_calibration_error, micro_f1
 
-from engines.training import garments, report
-from engines.training.bagless import bagless_people
-from engines.training.garment_data import Image, Photo, person_box
-from engines.training.people_data import coco_split
-from engines.training.tag_figures import expected_calibration_error, micro_f1
 from evaluation import pictures
 from evaluation.stills import still
-from pipeline.cli import main as threadline
-from pipeline.config import Config, EngineConfig, GarmentConfig
-from pipeline.garments import NO_GARMENT
-from pipeline.models import open_parser
+from pipeline.cli.app import main as threadline
+from pipeline.models.opening import open_parser
+from pipeline.settings.schema import Config, EngineConfig, GarmentConfig
+from pipeline.tagging.garments.parser import NO_GARMENT
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128

@@ -17,18 +17,18 @@ import av
 import cv2
 from benchmark.accuracy import configured
 from benchmark.sinks import Listener
+from training.garments import split_ids
+from training.logo_marks import DRAWN, Brand, load_brands, split_brands, without_twins
 
-from engines.training.garments import split_ids
-from engines.training.logo_marks import DRAWN, Brand, load_brands, split_brands, without_twins
 from engines.zoo import find
-from pipeline.annotate import annotated
-from pipeline.config import Config
-from pipeline.curate import add, read_picture
-from pipeline.gallery import open_gallery
-from pipeline.models import open_detector, open_embedder, open_logos, open_parser
+from pipeline.flow.runner import Runner
+from pipeline.models.opening import open_detector, open_embedder, open_logos, open_parser
 from pipeline.photos import PhotoTagger
-from pipeline.postprocess import iou_matrix
-from pipeline.runner import Runner
+from pipeline.settings.schema import Config
+from pipeline.sinks.annotate import annotated
+from pipeline.tagging.logos.gallery import open_gallery
+from pipeline.tagging.logos.gallery_edit import add, read_picture
+from pipeline.tagging.parsing import iou_matrix
 from pipeline.types import Box, TaggedFrame
 
 #: Brands in the gallery, none seen by a training.

@@ -10,15 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-
-from engines import Engine, open_engine
-from engines.exemplars import VIEWS, views
-from engines.training.detection_figures import Looked, curve
-from engines.training.garment_data import Image
-from engines.training.garments import load_split
-from engines.training.logo_crops import crop
-from engines.training.logo_detection import found, of_size, recall
-from engines.training.logo_marks import (
+from training.detection_figures import Looked, curve
+from training.garment_data import Image
+from training.garments import load_split
+from training.logo_crops import crop
+from training.logo_detection import found, of_size, recall
+from training.logo_marks import (
     DRAWN,
     Brand,
     load_brands,
@@ -26,14 +23,24 @@ from engines.training.logo_marks import (
     split_others,
     without_twins,
 )
-from engines.training.logo_prints import PLAIN, ROUGH
-from engines.training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
+from training.logo_prints import PLAIN, ROUGH
+from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
+
+from engines import Engine, open_engine
 from engines.zoo import ModelSpec, find
 from evaluation.logo_controls import controls
-from pipeline.config import LogoConfig
-from pipeline.curate import nearest
-from pipeline.gallery import F32, BrandEntry, Gallery, Index, PictureEntry, thresholds_of
-from pipeline.logos import Embedder
+from pipeline.settings.schema import LogoConfig
+from pipeline.tagging.logos.exemplars import VIEWS, views
+from pipeline.tagging.logos.gallery import (
+    F32,
+    BrandEntry,
+    Gallery,
+    Index,
+    PictureEntry,
+    thresholds_of,
+)
+from pipeline.tagging.logos.gallery_edit import nearest
+from pipeline.tagging.logos.reader import Embedder
 
 #: Brands in the gallery, crops looked at for each size, scenes.
 BRANDS, CROPS, SCENES = 1000, 1500, 400

@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from training.detection_figures import Curve, Looked, curve
+from training.garment_data import Image
+from training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
+from training.people_teacher import Find
 
 from engines import open_engine
-from engines.training.detection_figures import Curve, Looked, curve
-from engines.training.garment_data import Image
-from engines.training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
-from engines.training.people_teacher import Find
 from engines.zoo import MODELS
 from evaluation.stills import still
-from pipeline.config import PersonConfig
-from pipeline.detect import DetectStage
+from pipeline.people.detect import DetectStage
+from pipeline.settings.schema import PersonConfig
 
 HAND_LABELS = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 #: People lower than this in a COCO picture scaled to 640 are neither wanted nor punished.

@@ -8,8 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-
-from engines.training.report import Counts, by_category
+from training.report import Counts, by_category
 
 mpl.use("Agg")
 

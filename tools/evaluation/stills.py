@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from training.garment_data import Image
 
-from engines.training.garment_data import Image
+from pipeline.picture.yuv import from_bgr
 from pipeline.types import Frame
-from pipeline.yuv import from_bgr
 
 
 def still(rgb: Image) -> Frame:

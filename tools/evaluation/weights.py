@@ -22,7 +22,7 @@ def weights(pairs: Sequence[str]) -> Iterator[None]:
         ModelFileError: no such model.
         OSError: no such file.
     """
-    shipped, registered = zoo.WEIGHTS, dict(zoo.MODELS)
+    shipped, registered = zoo.PACKS, dict(zoo.MODELS)
     with TemporaryDirectory() as folder:
         for pair in pairs:
             name, _, file = pair.partition("=")
@@ -35,9 +35,9 @@ def weights(pairs: Sequence[str]) -> Iterator[None]:
         for path in shipped.iterdir():
             if not (Path(folder) / path.name).exists():
                 (Path(folder) / path.name).symlink_to(path)
-        zoo.WEIGHTS = Path(folder)
+        zoo.PACKS = Path(folder)
         try:
             yield
         finally:
-            zoo.WEIGHTS = shipped
+            zoo.PACKS = shipped
             zoo.MODELS.update(registered)

@@ -33,8 +33,8 @@ class Tags:
     def __init__(self) -> None:
         from engines import open_engine
         from engines.zoo import find
-        from pipeline.crop import person_window
-        from pipeline.postprocess import ssd_detections
+        from pipeline.picture.crop import person_window
+        from pipeline.tagging.parsing import ssd_detections
 
         self._window, self._decode = person_window, ssd_detections
         self._detector, self._parser = (

@@ -9,8 +9,8 @@ from benchmark.sinks import Listener
 from job import Log, arguments
 
 import pipeline
-from pipeline.config import Config
-from pipeline.runner import Runner
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import Config
 
 args = arguments()
 log = Log(args, pipeline.__version__)

@@ -1,0 +1,183 @@
+"""``threadline gallery``: brands that cameras recognise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from rich.progress import track as progress
+
+from engines.zoo import find
+from pipeline.cli.errors import complain, explained, warn
+from pipeline.models.opening import open_embedder
+from pipeline.settings.schema import Config
+from pipeline.sinks.files import make_folder, replace_file
+from pipeline.tagging.logos.exemplars import views
+from pipeline.tagging.logos.gallery import Gallery, GalleryError, brand_name, open_gallery
+from pipeline.tagging.logos.gallery_edit import (
+    SAME,
+    add,
+    look_alikes,
+    marks_in,
+    read_picture,
+    rebuilt,
+    remove,
+    strange_pictures,
+)
+from pipeline.tagging.logos.marks import read_mark
+from pipeline.tagging.logos.reader import Embedder
+
+app = typer.Typer(no_args_is_help=True, help="Brands that cameras recognise, by pictures of them.")
+FolderOption = Annotated[Path, typer.Option("--gallery", help="Folder of the gallery.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+
+#: Where a gallery is unless another folder is named.
+FOLDER = Path("gallery")
+DrawOption = Annotated[Path | None, typer.Option("--draw", help="Write a contact sheet, PNG.")]
+#: Side in pixels of a picture on a contact sheet.
+_CELL = 96
+
+
+@dataclass(slots=True)
+class _Work:
+    """A gallery being worked on, and what embeds for it."""
+
+    gallery: Gallery
+    embed: Embedder
+
+    def put(self, wanted: list[tuple[str, Path]], quiet: bool) -> int:
+        """Add pictures to brands; how many files could not be used."""
+        failures, pictures = 0, []
+        for brand, path in progress(wanted, "embedding", disable=quiet, transient=True):
+            try:
+                pictures.append(read_picture(brand, path, self.embed, self.embed.size[0]))
+            except GalleryError as error:
+                failures += 1
+                complain(str(error))
+        self.gallery, warnings = add(self.gallery, pictures, self.embed.background)
+        for line in warnings:
+            warn(line)
+        if not quiet:
+            _say(self.gallery)
+        return failures
+
+
+def _say(gallery: Gallery) -> None:
+    typer.echo(f"{len(gallery.names)} brands in {gallery.folder}/")
+
+
+@contextmanager
+def _work(folder: Path, check: bool = True) -> Iterator[_Work]:
+    with explained(), ExitStack() as stack:
+        config = Config()
+        gallery = open_gallery(folder, find(config.logos.embedder), check)
+        yield _Work(gallery, open_embedder(config, stack))
+
+
+def _read(folder: Path) -> Gallery:
+    return open_gallery(folder, find(Config().logos.embedder), check=False)
+
+
+@app.command("add")
+def add_pictures(
+    brand: str, files: list[Path], folder: FolderOption = FOLDER, quiet: QuietOption = False
+) -> None:
+    """Add pictures of a brand: SVG, PNG, or photos cut out around the mark."""
+    with _work(folder) as work:
+        failures = work.put([(brand, path) for path in files], quiet)
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command("import-svg")
+def import_marks(
+    marks: Annotated[Path, typer.Argument(help="Folder of marks, a brand each.")],
+    folder: FolderOption = FOLDER,
+    quiet: QuietOption = False,
+) -> None:
+    """Add every mark of a folder, SVG or picture, as a brand named like its file."""
+    with _work(folder) as work:
+        failures = work.put([(path.stem, path) for path in marks_in(marks)], quiet)
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command("list")
+def list_brands(folder: FolderOption = FOLDER) -> None:
+    """List the brands and how many pictures each has."""
+    with explained():
+        for brand in _read(folder).index.brands:
+            typer.echo(f"{brand.name}\t{len(brand.files)}")
+
+
+@app.command("show")
+def show_brand(brand: str, folder: FolderOption = FOLDER, draw: DrawOption = None) -> None:
+    """Show the pictures of a brand and the brands nearest to it."""
+    with explained():
+        gallery = _read(folder)
+        if brand_name(brand) not in gallery.names:
+            raise GalleryError(f"{folder}: no brand {brand!r}; list shows those there are")
+        at = gallery.names.index(brand_name(brand))
+        entry = gallery.index.brands[at]
+        for picture in entry.files:
+            typer.echo(f"{folder / picture.file}\tfrom {picture.source}")
+        others, likeness = gallery.likeness(gallery.of(at))
+        near: dict[int, float] = {}
+        for other, score in zip(others.ravel().tolist(), likeness.ravel().tolist(), strict=True):
+            near[other] = max(near.get(other, 0.0), score)
+        near.pop(at, None)
+        for other in sorted(near, key=lambda i: -near[i])[:5]:
+            typer.echo(f"{near[other]:.2f}\t{gallery.names[other]}")
+        if draw is not None:
+            _draw(draw, [folder / picture.file for picture in entry.files])
+
+
+@app.command("remove")
+def remove_brands(
+    brands: list[str], folder: FolderOption = FOLDER, quiet: QuietOption = False
+) -> None:
+    """Remove brands and their pictures."""
+    with explained():
+        gallery = remove(_read(folder), brands)
+        if not quiet:
+            _say(gallery)
+
+
+@app.command("check")
+def check_gallery(folder: FolderOption = FOLDER) -> None:
+    """Say which brands look alike, and which pictures are unlike their brand's others."""
+    with explained():
+        gallery = open_gallery(folder, find(Config().logos.embedder))
+        alike, strange = look_alikes(gallery), strange_pictures(gallery)
+        for one, other, likeness in alike:
+            what = "the same mark" if likeness >= SAME else "look alike"
+            typer.echo(f"{likeness:.2f}\t{one}\t{other}\t{what}")
+        for brand, file, likeness in strange:
+            typer.echo(f"{likeness:.2f}\t{brand}\t{file}\tunlike the brand's other pictures")
+        typer.echo(
+            f"{len(gallery.names)} brands: {len(alike)} pairs look alike, "
+            f"{len(strange)} pictures are odd"
+        )
+
+
+@app.command("rebuild")
+def rebuild_gallery(folder: FolderOption = FOLDER, quiet: QuietOption = False) -> None:
+    """Embed all pictures anew, for the model of this version."""
+    with _work(folder, check=False) as work:
+        model = find(Config().logos.embedder)
+        side, background = work.embed.size[0], work.embed.background
+        gallery = rebuilt(work.gallery, work.embed, side, model, background)
+        if not quiet:
+            _say(gallery)
+
+
+def _draw(path: Path, files: list[Path]) -> None:
+    """A contact sheet of marks, on light and on dark."""
+    rows = [np.hstack(views(read_mark(file), _CELL)) for file in files]
+    _, packed = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    make_folder(path.parent)
+    replace_file(path, packed.tobytes())

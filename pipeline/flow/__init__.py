@@ -1,0 +1,1 @@
+"""The threads, and what passes between them."""

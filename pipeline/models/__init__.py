@@ -1,0 +1,1 @@
+"""Models opened, built, quantised and compared."""

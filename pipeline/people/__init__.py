@@ -1,0 +1,1 @@
+"""Who is where: when to look, at what, and who it is."""

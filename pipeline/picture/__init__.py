@@ -1,0 +1,1 @@
+"""Pixels in, pixels or numbers out: pure functions over pictures."""

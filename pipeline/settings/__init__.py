@@ -1,0 +1,1 @@
+"""All settings: their schema and their file."""

@@ -1,0 +1,1 @@
+"""What people wear and what marks are where."""

@@ -1,0 +1,240 @@
+"""Changing a gallery: brands in, brands out, what looks alike."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.zoo import ModelSpec
+from pipeline.errors import SinkError
+from pipeline.sinks.files import make_folder, replace_file
+from pipeline.tagging.logos.exemplars import VIEWS, views
+from pipeline.tagging.logos.gallery import (
+    F32,
+    INDEX,
+    MOST_FILES,
+    BrandEntry,
+    Gallery,
+    GalleryError,
+    Index,
+    PictureEntry,
+    brand_name,
+)
+from pipeline.tagging.logos.marks import MarkError, read_mark
+
+#: Embeds crops: RGB (n, side, side, 3) uint8 in, unit vectors (n, length) float32 out.
+Embed = Callable[[npt.NDArray[np.uint8]], F32]
+#: Likeness from which pictures of two brands are taken to be the same mark, and to look alike.
+SAME, ALIKE = 0.97, 0.80
+#: Likeness under which a brand's picture has little to do with its others.
+STRANGE = 0.35
+#: Endings of files that may hold a mark.
+ENDINGS = (".svg", ".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on its way into a gallery."""
+
+    brand: str
+    path: Path
+    content: bytes
+    vectors: F32
+
+    @property
+    def file(self) -> str:
+        digest = hashlib.sha256(self.content).hexdigest()[:16]
+        return f"marks/{digest}{self.path.suffix.lower()}"
+
+
+def read_picture(brand: str, path: Path, embed: Embed, side: int) -> Picture:
+    """Read and embed one picture of a brand.
+
+    Raises:
+        GalleryError: the name or the file cannot be used.
+    """
+    name = brand_name(brand)
+    try:
+        shown = np.stack(views(read_mark(path), side))
+        return Picture(name, path, path.read_bytes(), embed(shown))
+    except (MarkError, OSError) as error:
+        raise GalleryError(str(error)) from None
+
+
+def marks_in(folder: Path) -> list[Path]:
+    """Files that may hold a mark, by name, in a folder but not in those inside of it.
+
+    Raises:
+        GalleryError: there is no such folder, or nothing in it.
+    """
+    try:
+        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    except OSError as error:
+        raise GalleryError(f"{folder}: {error.strerror or error}") from None
+    if not found:
+        raise GalleryError(f"{folder}: no mark in it; put {', '.join(ENDINGS)} files there")
+    return found
+
+
+def add(
+    gallery: Gallery, pictures: Sequence[Picture], background: F32 | None = None
+) -> tuple[Gallery, list[str]]:
+    """The gallery with more pictures, written to its folder, and what is odd about them.
+
+    Pictures that are there already are left out. ``background`` are unit vectors (n, length) of
+    what is no brand's mark: a brand has to be more like its pictures than any of these are.
+
+    Raises:
+        GalleryError: a brand has too many pictures.
+        SinkError: the folder cannot be written.
+    """
+    entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
+    vectors = {name: [gallery.of(i)] for i, name in enumerate(gallery.names)}
+    owners = {picture.file: name for name, files in entries.items() for picture in files}
+    near = {brand.name: brand.background for brand in gallery.index.brands}
+    warnings: list[str] = []
+    make_folder(gallery.folder / "marks")
+    for picture in pictures:
+        owner = owners.get(picture.file)
+        if owner == picture.brand:
+            warnings.append(f"{picture.path}: {owner} has this picture already")
+            continue
+        twin = owner or _twin(gallery, picture)
+        if twin is not None and twin != picture.brand:
+            warnings.append(f"{picture.path}: the mark of {twin}; cameras cannot tell them apart")
+        if len(entries.get(picture.brand, ())) >= MOST_FILES:
+            raise GalleryError(f"{picture.brand}: {MOST_FILES} pictures are enough; remove some")
+        replace_file(gallery.folder / picture.file, picture.content)
+        entry = PictureEntry(file=picture.file, source=picture.path.name)
+        entries.setdefault(picture.brand, []).append(entry)
+        vectors.setdefault(picture.brand, []).append(picture.vectors)
+        owners[picture.file] = picture.brand
+        likeness = nearest(background, picture.vectors)
+        near[picture.brand] = max(near.get(picture.brand, -1.0), likeness)
+    return _written(gallery, entries, vectors, near), warnings
+
+
+def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
+    """The gallery without some brands, written to its folder.
+
+    Raises:
+        GalleryError: there is no such brand.
+        SinkError: the folder cannot be written.
+    """
+    gone = {brand_name(name) for name in names}
+    missing = sorted(gone - set(gallery.names))
+    if missing:
+        raise GalleryError(
+            f"{gallery.folder}: no brand {missing[0]!r}; see: threadline gallery list"
+        )
+    entries = {b.name: list(b.files) for b in gallery.index.brands if b.name not in gone}
+    vectors = {n: [gallery.of(i)] for i, n in enumerate(gallery.names) if n not in gone}
+    near = {brand.name: brand.background for brand in gallery.index.brands}
+    return _written(gallery, entries, vectors, near)
+
+
+def rebuilt(
+    gallery: Gallery, embed: Embed, side: int, model: ModelSpec, background: F32 | None = None
+) -> Gallery:
+    """The gallery embedded anew from its own files, by another model, written to its folder.
+
+    Raises:
+        GalleryError: a file is gone or cannot be used.
+        SinkError: the folder cannot be written.
+    """
+    entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
+    vectors = {
+        name: [read_picture(name, gallery.folder / p.file, embed, side).vectors for p in files]
+        for name, files in entries.items()
+    }
+    index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
+    near = {name: max(nearest(background, part) for part in vectors[name]) for name in entries}
+    return _written(replace(gallery, index=index), entries, vectors, near)
+
+
+def nearest(background: F32 | None, vectors: F32) -> float:
+    """Likeness of pictures to what of the background is nearest to them."""
+    if background is None or not len(background):
+        return -1.0
+    return float((background @ vectors.T).max())
+
+
+def _twin(gallery: Gallery, picture: Picture) -> str | None:
+    """The brand whose picture is the same mark."""
+    if not gallery.index.brands:
+        return None
+    brands, likeness = gallery.likeness(picture.vectors)
+    return gallery.names[brands[0, 0]] if float(np.median(likeness[:, 0])) >= SAME else None
+
+
+def _written(
+    gallery: Gallery, entries: dict[str, list[PictureEntry]], vectors: dict[str, list[F32]],
+    near: dict[str, float],
+) -> Gallery:  # fmt: skip
+    """Write array, then index, then clear away what neither names."""
+    names = sorted(entries, key=str.casefold)
+    rows = [part for name in names for part in vectors[name]]
+    array = np.concatenate(rows).astype(np.float16) if rows else np.zeros((0, 1), np.float16)
+    packed = io.BytesIO()
+    np.save(packed, array, allow_pickle=False)
+    name = f"vectors-{hashlib.sha256(packed.getvalue()).hexdigest()[:16]}.npy"
+    index = Index(
+        model=gallery.index.model, sha256=gallery.index.sha256, vectors=name,
+        brands=[
+            BrandEntry(name=brand, background=round(near[brand], 4), files=entries[brand])
+            for brand in names
+        ],
+    )  # fmt: skip
+    replace_file(gallery.folder / name, packed.getvalue())
+    replace_file(gallery.folder / INDEX, index.model_dump_json(indent=1).encode())
+    _tidy(gallery.folder, index)
+    return Gallery(gallery.folder, index, array.astype(np.float32), gallery.thresholds)
+
+
+def _tidy(folder: Path, index: Index) -> None:
+    wanted = {index.vectors} | {picture.file for b in index.brands for picture in b.files}
+    for path in [*folder.glob("vectors-*.npy"), *(folder / "marks").glob("*")]:
+        if path.relative_to(folder).as_posix() not in wanted:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise SinkError(f"{path}: cannot be removed: {error.strerror or error}") from None
+
+
+def look_alikes(gallery: Gallery) -> list[tuple[str, str, float]]:
+    """Pairs of brands whose pictures look alike, the likest first: names and likeness."""
+    names, found = gallery.names, []
+    for brand in range(len(names)):
+        if len(names) < 2:
+            break
+        others, likeness = gallery.likeness(gallery.of(brand))
+        best: dict[int, float] = {}
+        for other, score in zip(others.ravel().tolist(), likeness.ravel().tolist(), strict=True):
+            best[other] = max(best.get(other, 0.0), score)
+        found += [
+            (names[brand], names[other], score)
+            for other, score in best.items()
+            if other > brand and score >= ALIKE
+        ]
+    return sorted(found, key=lambda pair: -pair[2])
+
+
+def strange_pictures(gallery: Gallery) -> list[tuple[str, str, float]]:
+    """Pictures unlike their brand's others: brand, the name the file came with, likeness."""
+    found = []
+    for i, brand in enumerate(gallery.index.brands):
+        if len(brand.files) < 3:
+            continue
+        vectors = gallery.of(i).reshape(len(brand.files), VIEWS, -1)
+        for j, picture in enumerate(brand.files):
+            rest = np.delete(vectors, j, axis=0).reshape(-1, vectors.shape[2])
+            likeness = float((vectors[j] @ rest.T).max())
+            if likeness < STRANGE:
+                found.append((brand.name, picture.source, likeness))
+    return sorted(found, key=lambda row: row[2])

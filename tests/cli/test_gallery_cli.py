@@ -1,0 +1,134 @@
+"""Galleries on the command line: real processes, the shipped embedder, real files."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from cli.test_cli import lines, threadline
+from tagging.test_gallery import HEAD, SHAPES
+
+from pipeline.tagging.logos.marks import read_mark
+
+#: What a mark is printed on, RGB: dark cloth.
+CLOTH = (38, 44, 70)
+
+
+@pytest.fixture(scope="module")
+def marks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("marks")
+    for name, shape in SHAPES.items():
+        (folder / f"{name}.svg").write_text(f"{HEAD}{shape}</svg>", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def brands(marks, tmp_path_factory):
+    """A gallery of all shapes, made by the command; tests only read it."""
+    folder = tmp_path_factory.mktemp("gallery") / "brands"
+    done = threadline("gallery", "import-svg", marks, "--gallery", folder)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(SHAPES)} brands" in done.stdout
+    return folder
+
+
+def poster(mark, side, size=(480, 640)):
+    """A picture BGR (h, w, 3) of a mark in white on dark cloth, a little noisy."""
+    picture = np.full((*size, 3), CLOTH[::-1], np.float32)
+    cover = cv2.resize(read_mark(mark)[..., 3], (side, side), interpolation=cv2.INTER_AREA) / 255.0
+    y, x = (size[0] - side) // 2, (size[1] - side) // 2
+    spot = picture[y : y + side, x : x + side]
+    spot += cover[..., None] * (235 - spot)
+    noise = np.random.default_rng(0).normal(0, 3, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def test_brands_are_listed_and_shown_with_their_neighbours(brands, tmp_path):
+    done = threadline("gallery", "list", "--gallery", brands)
+    assert [line.split("\t") for line in done.stdout.splitlines()] == [
+        [name, "1"] for name in sorted(SHAPES)
+    ]
+    sheet = tmp_path / "new" / "sheet.png"
+    shown = threadline("gallery", "show", "ring", "--gallery", brands, "--draw", sheet)
+    assert "from ring.svg" in shown.stdout
+    assert len(shown.stdout.splitlines()) == len(SHAPES)
+    assert cv2.imread(str(sheet)).std() > 30
+    checked = threadline("gallery", "check", "--gallery", brands)
+    assert checked.returncode == 0
+    assert f"{len(SHAPES)} brands:" in checked.stdout
+
+
+def test_a_brand_is_added_removed_and_embedded_anew(marks, tmp_path):
+    folder, png = tmp_path / "g", tmp_path / "label.png"
+    cv2.imwrite(str(png), poster(marks / "cross.svg", 200, (240, 240)))
+    done = threadline(
+        "gallery", "add", "  Crème  ✚ ", marks / "cross.svg", png, "--gallery", folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert threadline("gallery", "list", "--gallery", folder).stdout == "Crème ✚\t2\n"
+    again = threadline("gallery", "add", "Crème ✚", png, "--gallery", folder)
+    assert "has this picture already" in " ".join(again.stderr.split())
+    index = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
+    index["model"], index["sha256"] = "another", "0" * 64
+    (folder / "gallery.json").write_text(json.dumps(index), encoding="utf-8")
+    stale = threadline("tag", png, "--gallery", folder, "--out", tmp_path / "out")
+    assert stale.returncode != 0
+    assert "threadline gallery rebuild" in " ".join(stale.stderr.split())
+    assert threadline("gallery", "rebuild", "--gallery", folder).returncode == 0
+    assert threadline("gallery", "check", "--gallery", folder).returncode == 0
+    gone = threadline("gallery", "remove", "Crème ✚", "--gallery", folder)
+    assert "0 brands" in gone.stdout
+    assert list((folder / "marks").iterdir()) == []
+
+
+def test_one_bad_file_is_named_and_the_others_are_added(marks, tmp_path):
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "good.svg").write_bytes((marks / "disc.svg").read_bytes())
+    (files / "script.svg").write_text(f"{HEAD}<script>alert(1)</script>{SHAPES['disc']}</svg>")
+    (files / "empty.png").write_bytes(b"")
+    done = threadline("gallery", "import-svg", files, "--gallery", tmp_path / "g")
+    assert done.returncode == 1
+    assert "script.svg" in done.stderr
+    assert "empty.png" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert threadline("gallery", "list", "--gallery", tmp_path / "g").stdout == "good\t1\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["import-svg", "nowhere"], "nowhere"),
+        (["add", "Acme", "nowhere.svg"], "nowhere.svg"),
+        (["remove", "Acme"], "no brand 'Acme'"),
+        (["show", "Acme"], "no brand 'Acme'"),
+    ],
+)
+def test_mistakes_are_explained_in_a_line(args, word, tmp_path):
+    done = threadline("gallery", *args, "--gallery", tmp_path / "g")
+    assert done.returncode == 1
+    assert word in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_brand_is_found_on_a_picture_and_a_stranger_is_not(brands, marks, tmp_path):
+    for name, shape in (
+        ("known", SHAPES["ring"]),
+        ("other", '<path d="M12 2l3 7h7l-6 5 3 8-7-5-7 5 3-8-6-5h7z"/>'),
+    ):
+        mark = tmp_path / f"{name}.svg"
+        mark.write_text(f"{HEAD}{shape}</svg>")
+        cv2.imwrite(str(tmp_path / f"{name}.png"), poster(mark, 120))
+    out = tmp_path / "out"
+    done = threadline(
+        "tag", tmp_path / "known.png", tmp_path / "other.png", "--gallery", brands, "--out", out
+    )
+    assert done.returncode == 0, done.stderr
+    known, other = (
+        {tag["label"] for tag in row["tags"] if tag["kind"] == "logo"}
+        for row in lines(out / "tags.jsonl")
+    )
+    assert known == {"ring"}
+    assert other == set()

@@ -1,0 +1,190 @@
+"""Real cameras that come, go, freeze and refuse: a real RTSP server and real sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+
+import pytest
+from support import CLIP, free_port, wait_until
+
+from pipeline.flow.capture import backoff_s
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import CameraConfig, Config, OutputConfig, PaceConfig
+from pipeline.sources import open_source
+
+pytestmark = pytest.mark.rtsp
+
+
+@contextmanager
+def running(tmp_path, *cameras: CameraConfig, sinks=(), pace=PaceConfig()):
+    config = Config(cameras=cameras, outputs=OutputConfig(video=False), pace=pace)
+    with Runner(config, tmp_path, sinks) as runner:
+        runner.start()
+        yield runner
+        began = time.monotonic()
+        runner.stop()
+        runner.wait()
+        assert time.monotonic() - began < 2
+
+
+def events(tmp_path) -> Counter[str]:
+    path = tmp_path / "events.jsonl"
+    text = path.read_text() if path.exists() else ""
+    return Counter(line.split('"event": "')[1].split('"')[0] for line in text.splitlines())
+
+
+def test_tags_arrive_and_arrive_again_after_the_server_was_killed(rtsp, tmp_path):
+    server = rtsp()
+    camera = CameraConfig(url=server.url(), id="door")
+    with running(tmp_path, camera) as runner:
+        stats = runner.stats.camera("door")
+        wait_until(lambda: events(tmp_path)["appeared"], 20, "first tags")
+        server.kill()
+        wait_until(lambda: stats.state == "down", 4, "the loss is noticed")
+        assert "door" not in stats.note or server.url() in stats.note
+        before, seen = stats.decoded, events(tmp_path)["appeared"]
+        server.start()
+        wait_until(lambda: stats.decoded > before, 8, "frames after the restart")
+        wait_until(lambda: events(tmp_path)["appeared"] > seen, 20, "tags after the restart")
+        assert stats.reconnects == 1
+        assert stats.state == "up"
+
+
+def test_a_frozen_camera_is_noticed_and_does_not_stall_the_others(rtsp, tmp_path):
+    good, bad = rtsp(), rtsp()
+    cameras = [CameraConfig(url=s.url(), id=n) for s, n in ((good, "good"), (bad, "bad"))]
+    with running(tmp_path, *cameras) as runner:
+        healthy, frozen = runner.stats.camera("good"), runner.stats.camera("bad")
+        both = (healthy, frozen)
+        # The detector is compiled for a picture's proportions when the first one comes.
+        wait_until(lambda: all(c.analysed > 5 for c in both), 15, "both cameras looked at")
+        bad.pause()
+        gap, last, at = 0.0, healthy.analysed, time.monotonic()
+        deadline = time.monotonic() + 8
+        while frozen.state == "up" and time.monotonic() < deadline:
+            time.sleep(0.02)
+            if healthy.analysed != last:
+                gap, last, at = max(gap, time.monotonic() - at), healthy.analysed, time.monotonic()
+        assert frozen.state == "down"
+        assert "in time" in frozen.note
+        assert gap < 1.5
+        bad.pause(False)
+        before = frozen.decoded
+        wait_until(lambda: frozen.decoded > before, 10, "the camera is back")
+
+
+class Slow:
+    """A sink that takes a fifth of a second for every result: half of the camera's frames."""
+
+    name = "slow"
+
+    def __init__(self):
+        self.events = Counter()
+
+    def write(self, tagged):
+        self.events.update(event.name for event in tagged.events)
+        time.sleep(0.2)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def test_a_slow_sink_slows_no_camera_and_misses_no_event(rtsp, tmp_path):
+    sink = Slow()
+    with running(tmp_path, CameraConfig(url=rtsp().url(), id="door"), sinks=(sink,)) as runner:
+        stats = runner.stats.camera("door")
+        wait_until(lambda: stats.analysed > 20, 15, "the camera is looked at")
+        before, began = stats.analysed, time.monotonic()
+        time.sleep(4)
+        assert (stats.analysed - before) / (time.monotonic() - began) > 6, "of 10 a second"
+        assert stats.unwritten > 0
+        wait_until(lambda: events(tmp_path)["entered"] >= 2, 10, "people")
+    assert sink.events == events(tmp_path)
+
+
+def test_too_much_work_is_said_once(rtsp, tmp_path, caplog):
+    camera = CameraConfig(url=rtsp().url(), id="door")
+    with running(tmp_path, camera, pace=PaceConfig(latency_s=0.001)) as runner:
+        wait_until(lambda: runner.pace.stretch > 3, 20, "the pace gives up a lot")
+        assert runner.stats.as_json()["degraded"]["stretch"] > 1
+        wait_until(lambda: "too much for this machine" in caplog.text, 3, "the warning")
+    assert caplog.text.count("too much for this machine") == 1
+
+
+def test_wrong_password_is_said_once_and_not_repeated(rtsp, tmp_path, caplog):
+    server = rtsp(user="admin:secret")
+    right = CameraConfig(url=server.url(login="admin:secret@"), id="right")
+    wrong = CameraConfig(url=server.url(login="admin:hunter2@"), id="wrong")
+    with running(tmp_path, right, wrong) as runner:
+        refused = runner.stats.camera("wrong")
+        wait_until(lambda: refused.state == "failed", 10, "the refusal")
+        assert "password" in refused.note
+        wait_until(lambda: runner.stats.camera("right").analysed, 15, "the other camera works")
+    text = caplog.text + refused.note + (tmp_path / "events.jsonl").read_text()
+    assert "hunter2" not in text
+    assert "secret" not in text
+    assert caplog.text.count("password") == 1
+
+
+def test_a_camera_that_accepts_and_sends_nothing_times_out(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        camera = CameraConfig(url=f"rtsp://127.0.0.1:{port}/s", id="mute", timeout_s=1)
+        with running(tmp_path, camera) as runner:
+            stats = runner.stats.camera("mute")
+            wait_until(lambda: stats.state == "down", 5, "the silence is noticed")
+            assert "no usable answer" in stats.note
+
+
+def test_cameras_that_cannot_be_reached_leave_the_others_alone(tmp_path):
+    cameras = (
+        CameraConfig(url=f"rtsp://127.0.0.1:{free_port()}/x", id="refused"),
+        CameraConfig(url="rtsp://no-such-host.invalid/x", id="unknown"),
+        CameraConfig(url=str(CLIP), id="file"),
+    )
+    with running(tmp_path, *cameras) as runner:
+        stats = runner.stats.cameras
+        wait_until(lambda: stats["file"].analysed > 20, 20, "the recording goes on")
+        wait_until(lambda: stats["refused"].state == "down", 5, "refused")
+        wait_until(lambda: stats["unknown"].state == "down", 5, "unknown")
+        assert "refused" in stats["refused"].note
+        assert "network" in stats["unknown"].note
+
+
+def test_several_mounts_at_once(rtsp, tmp_path):
+    server = rtsp(mounts=3)
+    cameras = [CameraConfig(url=server.url(i), id=f"cam{i}") for i in range(3)]
+    with running(tmp_path, *cameras) as runner:
+        everyone = [runner.stats.camera(c.id) for c in cameras]
+        wait_until(lambda: all(c.analysed > 15 for c in everyone), 20, "frames of all cameras")
+    for camera in everyone:
+        assert camera.decoded >= camera.analysed
+        assert camera.decoded == camera.analysed + camera.dropped
+
+
+def test_the_picture_a_camera_begins_with_is_the_first_one_seen(rtsp):
+    with open_source(CameraConfig(url=rtsp().url())) as source:
+        assert next(iter(source)).pts < 0.1, "the next key frame is seconds away"
+
+
+def test_stopping_while_a_camera_is_silent_takes_no_longer(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/s"
+        with running(tmp_path, CameraConfig(url=url, timeout_s=30)):
+            time.sleep(0.5)
+    wait_until(lambda: threading.active_count() < 50, 1, "threads end")
+
+
+def test_backoff_is_quick_first_and_patient_later():
+    assert backoff_s(1, 1.0) == 0.5
+    assert [backoff_s(n, 1.0) for n in (2, 3, 60)] == [1.0, 1.0, 1.0]
+    assert backoff_s(61, 1.0) == 2.0
+    assert backoff_s(500, 1.0) == 30.0
+    assert backoff_s(500, 0.0) == 15.0

@@ -1,0 +1,253 @@
+"""Holding real time, under a simulated clock: pace, schedule and the clock of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import make_frame
+
+from pipeline.flow.pace import GATHER_S, MOST_GAP_S, SHARES, Pace, PacePolicy, adjusted
+from pipeline.flow.stats import Stats
+from pipeline.people.schedule import STILL_S, ScheduleStage
+from pipeline.people.skip import SkipPolicy
+from pipeline.sources.clock import SPAN_S, StreamClock
+from pipeline.types import TaggedFrame
+
+POLICY = PacePolicy(latency_s=0.2, most_stretch=8.0)
+SKIP = SkipPolicy(motion=0.01, interval_s=0.2, refresh_s=2.0)
+
+
+@given(st.floats(1, 8), st.lists(st.floats(0, 100), max_size=30))
+def test_the_stretch_stays_within_its_bounds_and_moves_the_right_way(stretch, ages):
+    after = adjusted(stretch, ages, POLICY)
+    assert 1 <= after <= 8
+    if ages and min(ages) > 0.2:
+        assert after >= stretch
+    if not ages or max(ages) < 0.1:
+        assert after <= stretch
+
+
+def settle(pace, capacity, seconds=120):
+    """Feed a pace the latencies of a machine that can do ``capacity`` of the full work."""
+    for step in range(seconds * 5):
+        load = 1 / pace.stretch / capacity
+        pace.finished(step * 0.2, 0.05 / max(1 - load, 0.02) if load < 1 else 1.0)
+    return pace.stretch
+
+
+def test_an_idle_machine_gives_nothing_up():
+    pace = Pace(POLICY)
+    assert settle(pace, 10) == 1
+    assert (pace.gap_s, pace.decoding(0.1, "all"), pace.stretched_s) == (0, "all", 0)
+
+
+@pytest.mark.parametrize("capacity", [0.6, 0.3, 0.2])
+def test_an_overloaded_machine_settles_where_the_latency_is_held(capacity):
+    pace = Pace(POLICY)
+    stretch = settle(pace, capacity)
+    assert 0.05 / (1 - 1 / stretch / capacity) < 0.25
+    assert stretch < 2 / capacity, "no more is given up than needed"
+    assert pace.gap_s == MOST_GAP_S or stretch < 2
+    assert pace.stretched_s > 60
+
+
+def test_a_hopeless_machine_ends_at_the_limit_and_comes_back():
+    pace = Pace(POLICY)
+    assert settle(pace, 0.01) == 8
+    assert pace.decoding(0.1, "all") == "quick"
+    for step in range(600):
+        pace.finished(1000 + step, 0.02)
+    assert pace.stretch == 1
+    assert pace.decoding(0.1, "quick") == "all"
+
+
+def test_cameras_are_decoded_quickly_while_detections_have_to_wait():
+    pace = Pace(POLICY)
+    for _ in range(100):
+        pace.due(4, 0)
+    assert pace.decoding(0, "all") == "all"
+    for _ in range(100):
+        pace.due(4, 2)
+    assert pace.decoding(0, "all") == "quick"
+    for _ in range(100):
+        pace.due(4, 0)
+    assert pace.decoding(0, "quick") == "quick", "not at once"
+    for _ in range(500):
+        pace.due(4, 0)
+    assert pace.decoding(0, "quick") == "all"
+
+
+def test_one_camera_that_fell_behind_skips_to_key_frames_until_it_caught_up():
+    pace = Pace(POLICY)
+    assert pace.decoding(0.5, "all") == "all"
+    assert pace.decoding(0.7, "all") == "key"
+    assert pace.decoding(0.4, "key") == "key"
+    assert pace.decoding(0.1, "key") == "all"
+
+
+def test_under_pressure_work_gets_its_share_of_the_time_and_no_more():
+    """Rounds follow each other at once; each kind of work takes all it is allowed."""
+    pace, now, spent = Pace(POLICY, stretch=2.0), 0.0, {"detection": 0.0, "crop": 0.0}
+    pace.begin(now)
+    while now < 60:
+        for work, cost in (("detection", 0.01), ("crop", 0.03)):
+            count = pace.allowed(work)
+            pace.spent(work, count * cost, count)
+            spent[work] += count * cost
+            now += count * cost
+        now += 0.002
+        pace.begin(now)
+    assert spent["detection"] / now == pytest.approx(SHARES["detection"] / 2, rel=0.1)
+    assert spent["crop"] / now == pytest.approx(SHARES["crop"] / 2, rel=0.1)
+
+
+def test_rounds_gather_frames_only_under_pressure():
+    pace = Pace(POLICY)
+    pace.begin(10.0)
+    assert pace.pause(10.0) == 0
+    pace.stretch = 1.5
+    assert pace.pause(10.01) == pytest.approx(GATHER_S - 0.01)
+    assert pace.pause(11.0) == 0
+
+
+def test_frames_that_waited_for_something_that_will_not_come_again_do_not_count():
+    pace = Pace(POLICY)
+    pace.excuse(100.0)
+    for step in range(40):
+        pace.finished(100.5 + step / 10, 0.6 + step / 10)
+    assert pace.stretch == 1
+
+
+def test_a_round_does_as_much_as_its_slice_of_the_budget_and_never_nothing():
+    pace = Pace(POLICY)
+    assert pace.allowed("detection") == 1, "nothing is known yet"
+    pace.spent("detection", 0.1, 10)
+    pace.spent("crop", 30.0, 1)
+    assert pace.allowed("detection") == 4
+    assert pace.allowed("crop") == 1
+    pace.spent("crop", 1.0, 0)
+    assert pace.allowed("crop") == 1
+
+
+def rounds(cameras, seconds, pace, moving=lambda camera, t: True, rate=15):
+    """Detections per camera when every camera's frames arrive at the same moments."""
+    stage, found = ScheduleStage(SKIP, Stats(), pace), {name: [] for name in cameras}
+    for step in range(round(seconds * rate)):
+        t = step / rate
+        batch = []
+        for name in cameras:
+            level = 40 + 90 * (step % 2) if moving(name, t) else 100
+            batch.append(TaggedFrame(replace(make_frame(t, level=level, source=name), live=True)))
+        for tagged in stage(batch):
+            if tagged.decision == "detect":
+                found[tagged.frame.source].append(t)
+    return found
+
+
+def test_cameras_that_start_together_are_spread_over_rounds():
+    pace = Pace(POLICY)
+    pace.spent("detection", 0.01, 1)
+    found = rounds([f"cam{i}" for i in range(8)], 4, pace)
+    at = [t for times in found.values() for t in times]
+    assert max(at.count(t) for t in set(at)) <= 4
+    assert all(len(times) >= 4 * 4 for times in found.values())
+
+
+def test_a_few_detections_a_round_are_shared_evenly():
+    pace = Pace(POLICY)
+    pace.spent("detection", 0.04, 1)
+    found = rounds([f"cam{i}" for i in range(12)], 10, pace)
+    counts = [len(times) for times in found.values()]
+    assert sum(counts) == pytest.approx(150, abs=2), "one in every round"
+    assert max(counts) - min(counts) <= 1
+
+
+def test_a_still_camera_is_looked_at_now_and_then_and_a_moving_one_not_slowed():
+    pace = Pace(POLICY)
+    pace.spent("detection", 0.04, 1)
+    found = rounds(["busy", "quiet"], 20, pace, lambda camera, t: camera == "busy")
+    gaps = np.diff(found["quiet"])
+    assert gaps == pytest.approx([2, 2, 8, 8][: len(gaps)], abs=0.5), "rarely once it is still"
+    assert len(found["busy"]) >= 20 * 4.5
+
+
+def test_a_camera_without_motion_is_decoded_quickly_until_something_moves():
+    pace, stats = Pace(POLICY), Stats()
+    stage, still = ScheduleStage(SKIP, stats, pace), []
+    for step in range(300):
+        t = step / 15
+        moving = t < 2 or t > 15
+        frame = make_frame(t, level=40 + 90 * (step % 2) if moving else 100, source="cam")
+        stage([TaggedFrame(replace(frame, live=True))])
+        still.append(stats.camera("cam").still)
+        assert pace.decoding(0, "all", still[-1]) == ("quick" if still[-1] else "all")
+    changes = [step / 15 for step in range(1, 300) if still[step] != still[step - 1]]
+    assert changes == [pytest.approx(2 + STILL_S, abs=0.4), pytest.approx(15, abs=0.4)]
+
+
+def test_recordings_get_every_detection_they_ask_for():
+    pace = Pace(POLICY, stretch=8.0)
+    pace.spent("detection", 9.0, 1)
+    stage = ScheduleStage(SKIP, Stats(), pace)
+    for step in range(20):
+        batch = [
+            TaggedFrame(make_frame(step * 0.2, level=40 + 90 * (step % 2), source=f"file{i}"))
+            for i in range(6)
+        ]
+        assert all(tagged.decision == "detect" for tagged in stage(batch))
+
+
+def test_a_stream_that_begins_anew_is_looked_at_at_once():
+    stage = ScheduleStage(SKIP, Stats(), Pace(POLICY))
+    assert stage([TaggedFrame(make_frame(100.0))])[0].decision == "detect"
+    assert stage([TaggedFrame(make_frame(100.1))])[0].decision == "predict"
+    assert stage([TaggedFrame(make_frame(0.0))])[0].decision == "detect"
+
+
+def test_late_pictures_are_dated_back():
+    clock = StreamClock()
+    for i in range(100):
+        assert clock.captured_at(i / 10, 50 + i / 10, waited=True) == pytest.approx(50 + i / 10)
+    assert clock.captured_at(10.0, 60.3, waited=False) == pytest.approx(60.0)
+
+
+def test_drift_and_jumps_are_followed():
+    clock = StreamClock()
+    for i in range(3000):
+        arrived = 50 + i / 10 * 1.0005
+        lag = arrived - clock.captured_at(i / 10, arrived, waited=True)
+    assert lag < SPAN_S * 0.001
+    assert clock.captured_at(5.0, 1000.0, waited=False) <= 1000.0
+
+
+def test_stamps_at_a_wrong_rate_do_not_seem_late():
+    """Declared 25 frames/s, sent 21: stamps fall behind by 16 %."""
+    clock = StreamClock()
+    lags = []
+    for i in range(2000):
+        arrived = i / 21
+        lags.append(arrived - clock.captured_at(i / 25, arrived, waited=True))
+    assert max(lags[100:]) <= 0.51
+
+
+def test_a_reader_that_falls_behind_knows():
+    """Frames every 66 ms, read every 80 ms from a socket that holds them back."""
+    clock = StreamClock()
+    for i in range(100):
+        clock.captured_at(i / 15, i / 15, waited=True)
+    for i in range(100, 160):
+        arrived = 100 / 15 + (i - 100) * 0.08
+        lag = arrived - clock.captured_at(i / 15, arrived, waited=False)
+    assert lag == pytest.approx(60 * (0.08 - 1 / 15), rel=0.1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e3), st.booleans()), max_size=40))
+def test_no_picture_is_taken_after_it_arrived(steps):
+    clock, now = StreamClock(), 0.0
+    for pts, passed, waited in steps:
+        now += passed
+        assert clock.captured_at(pts, now, waited) <= now

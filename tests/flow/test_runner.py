@@ -1,0 +1,124 @@
+"""Faults inside of the program: every worker's, and what the others do then."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support import CLIP
+
+from engines import ModelFileError
+from pipeline.errors import SinkError
+from pipeline.flow import runner as runner_module
+from pipeline.flow.runner import Runner
+from pipeline.people.stage import TrackStage
+from pipeline.settings.schema import CameraConfig, Config, EngineConfig, GarmentConfig, OutputConfig
+
+
+def config(*urls: str, **more: object) -> Config:
+    cameras = tuple(CameraConfig(url=url, id=f"c{i}") for i, url in enumerate(urls))
+    return Config(cameras=cameras, outputs=OutputConfig(video=False), **more)
+
+
+def finish(runner: Runner) -> float:
+    began = time.monotonic()
+    runner.wait()
+    return time.monotonic() - began
+
+
+def test_an_error_on_the_inference_thread_ends_the_run_and_is_raised(tmp_path, monkeypatch):
+    def fail(self, batch):
+        raise ZeroDivisionError("stage is broken")
+
+    monkeypatch.setattr(TrackStage, "__call__", fail)
+    with Runner(config(str(CLIP)), tmp_path) as runner:
+        runner.start()
+        with pytest.raises(ZeroDivisionError, match="stage is broken"):
+            finish(runner)
+        assert runner.finished.is_set()
+
+
+def test_an_error_in_a_sink_ends_the_run_and_is_raised(tmp_path, monkeypatch):
+    class Full:
+        name = "full"
+
+        def write(self, tagged):
+            raise SinkError("disk full")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(runner_module, "open_sinks", lambda *_: [Full()])
+    with Runner(config(str(CLIP)), tmp_path) as runner:
+        runner.start()
+        with pytest.raises(SinkError, match="disk full"):
+            finish(runner)
+
+
+def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkeypatch):
+    from pipeline.sources.stream import StreamSource
+
+    real = StreamSource._frame
+
+    def fragile(self, *args):
+        if self.id == "c0":
+            raise KeyError("a defect")
+        return real(self, *args)
+
+    monkeypatch.setattr(StreamSource, "_frame", fragile)
+    with Runner(config(str(CLIP), str(CLIP)), tmp_path) as runner:
+        runner.start()
+        finish(runner)
+        states = [runner.stats.camera(name).state for name in ("c0", "c1")]
+        assert states == ["failed", "done"]
+        assert runner.stats.camera("c1").analysed == 400
+
+
+def test_a_damaged_model_is_said_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("engines.zoo.PACKS", tmp_path)
+    with (
+        pytest.raises(ModelFileError, match="reinstall"),
+        Runner(config(str(CLIP)), tmp_path / "out"),
+    ):
+        pass
+
+
+def test_people_only_without_garments(tmp_path, short_clip):
+    settings = config(str(short_clip), garments=GarmentConfig(enabled=False))
+    with Runner(settings, tmp_path) as runner:
+        runner.start()
+        finish(runner)
+        assert "garments" not in runner.stats.stages
+        assert runner.stats.camera("c0").people > 0
+
+
+def test_stopping_before_starting_is_fine(tmp_path, short_clip):
+    with Runner(config(str(short_clip)), tmp_path) as runner:
+        runner.stop()
+        runner.start()
+        assert finish(runner) < 1
+
+
+def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, short_clip):
+    settings = config(*[str(short_clip)] * 6, engine=EngineConfig(threads=1))
+    with Runner(settings, tmp_path) as runner:
+        runner.start()
+        finish(runner)
+        assert [c.analysed for c in runner.stats.cameras.values()] == [30] * 6
+
+
+def test_a_still_scene_is_gated_and_refreshed(tmp_path):
+    from sources.test_streams import encode, picture
+
+    path = encode(tmp_path / "still.mp4", [picture(320, 240, (90, 90, 90))] * 60)
+    with Runner(config(str(path)), tmp_path / "out") as runner:
+        runner.start()
+        finish(runner)
+        stats = runner.stats.camera("c0")
+    assert stats.analysed == 60
+    assert stats.detector_runs == 2, "6 s, refreshed every 4 s"
+    assert stats.skipped["motion"] == 56
+    assert stats.skipped["interval"] == 2, "the frame after each look is not even compared"

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.people.track import Tracker, TrackPolicy, assign
+from pipeline.types import Detection
+
+POLICY = TrackPolicy(confirm_hits=2, lost_s=1.0)
+
+
+def person(x: float, score: float = 0.9, y: float = 100.0) -> Detection:
+    return Detection((x, y, x + 40, y + 100), score)
+
+
+def walk(tracker: Tracker, speed: float, step_s: float, until_s: float, x: float = 0.0) -> None:
+    pts = 0.0
+    while pts <= until_s:
+        tracker.update([person(x + speed * pts)], pts)
+        pts += step_s
+
+
+def test_assignment_takes_the_cheapest_pairs_within_the_limit():
+    cost = np.array([[0.1, 0.2], [0.15, 0.9]])
+    assert sorted(assign(cost, 0.8)) == [(0, 1), (1, 0)]
+    assert assign(np.full((2, 2), 0.95), 0.8) == []
+    assert assign(np.zeros((0, 3)), 0.8) == []
+
+
+@given(step=st.sampled_from([0.04, 0.1, 0.2, 0.5]), speed=st.floats(-80, 80))
+@settings(deadline=None, max_examples=40)
+def test_one_walker_is_one_person_at_any_detection_rate(step, speed):
+    """Skipped frames change nothing: time, not frames, moves people."""
+    tracker = Tracker(POLICY)
+    walk(tracker, speed, step, 5.0, x=500.0)
+    assert [t.id for t in tracker.confirmed()] == [1]
+
+
+def test_prediction_follows_the_walk_between_detections():
+    tracker = Tracker(POLICY)
+    walk(tracker, 60.0, 0.2, 2.0)
+    box = tracker.confirmed()[0].as_box(2.3)
+    assert box[0] == pytest.approx(60 * 2.3, abs=8)
+
+
+def test_one_detection_is_not_yet_a_person():
+    tracker = Tracker(POLICY)
+    tracker.update([person(0)], 0.0)
+    assert tracker.confirmed() == []
+    tracker.update([], 0.2)
+    tracker.update([person(0)], 0.4)
+    assert tracker.confirmed() == []
+
+
+def test_doubtful_detections_keep_but_never_found_a_track():
+    tracker = Tracker(POLICY)
+    for i in range(5):
+        tracker.update([person(0, score=0.3)], i * 0.2)
+    assert tracker.confirmed() == []
+    for i in range(5, 8):
+        tracker.update([person(0)], i * 0.2)
+    for i in range(8, 30):
+        assert tracker.update([person(0, score=0.3)], i * 0.2) == []
+    assert [t.id for t in tracker.confirmed()] == [1]
+
+
+def test_a_person_leaves_after_the_lost_time_and_comes_back_as_another():
+    tracker = Tracker(POLICY)
+    walk(tracker, 0.0, 0.2, 1.0)
+    ended = [i for n in range(1, 12) for i in tracker.update([], 1.0 + n * 0.2)]
+    assert ended == [1]
+    for n in range(3):
+        tracker.update([person(0)], 10 + n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2]
+
+
+def test_time_without_looking_does_not_age_tracks():
+    tracker = Tracker(POLICY)
+    walk(tracker, 0.0, 0.2, 1.0)
+    for _ in range(100):
+        tracker.advance()
+    assert tracker.update([person(0)], 1.4) == []
+    assert [t.id for t in tracker.confirmed()] == [1]
+
+
+def test_a_short_gap_with_movement_does_not_change_the_id():
+    tracker = Tracker(POLICY)
+    walk(tracker, 60.0, 0.2, 2.0)
+    for n in range(1, 5):
+        tracker.update([], 2.0 + 0.2 * n)
+    tracker.update([person(60 * 3.0)], 3.0)
+    assert [t.id for t in tracker.confirmed()] == [1]
+
+
+def test_two_people_keep_their_ids():
+    tracker = Tracker(POLICY)
+    for n in range(20):
+        pts = n * 0.2
+        tracker.update([person(50 * pts), person(600 - 50 * pts, y=260)], pts)
+    boxes = {t.id: t.box[1] for t in tracker.confirmed()}
+    assert boxes[1] == pytest.approx(100, abs=2)
+    assert boxes[2] == pytest.approx(260, abs=2)
+
+
+def test_clothes_keep_ids_apart_where_boxes_do_not():
+    """Somebody in light blue turns up where somebody in black was lost."""
+    black, light = (10.0, 192.0, 192.0) * 2, (90.0, 215.0, 180.0) * 2
+
+    def dressed(looks):
+        return Detection((100.0, 100.0, 140.0, 200.0), 0.9, appearance=looks)
+
+    tracker = Tracker(POLICY)
+    for n in range(4):
+        tracker.update([dressed(black)], n * 0.2)
+    for n in range(4, 8):
+        tracker.update([dressed(light)], n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2]
+    for n in range(8, 10):
+        tracker.update([dressed(tuple(v + 8 for v in light))], n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2], "a passing shadow changes nobody"
+
+
+def test_clear_ends_all():
+    tracker = Tracker(POLICY)
+    walk(tracker, 0.0, 0.2, 1.0)
+    assert tracker.clear() == [1]
+    assert tracker.confirmed() == []

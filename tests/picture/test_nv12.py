@@ -1,0 +1,227 @@
+"""Pictures that stay on the GPU are, to everything that looks at them, the same pictures.
+
+The device's memory is the host's here, and its kernels are compiled for the host; NVDEC itself and
+the kernels on a device are checked where there is a GPU (``make gpu-check``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from host_cuda import HostCuda, on_gpu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import CLIP, cut
+
+from engines.trt.gpu import driver
+from engines.trt.regions import Regions
+from pipeline.errors import SourceRefusedError
+from pipeline.flow.runner import Runner
+from pipeline.picture.crop import appearance, crops, person_window, quality, sharpness
+from pipeline.picture.motion import changed_cells, luma_grid
+from pipeline.picture.nv12 import Nv12Planes
+from pipeline.picture.yuv import Planes
+from pipeline.settings.schema import CameraConfig, Config
+from pipeline.sources import nvdec, open_source, stream
+from pipeline.types import Frame
+
+BOX = (300.0, 180.0, 360.0, 330.0)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    with open_source(CameraConfig(url=str(CLIP))) as source:
+        return next(iter(source))
+
+
+def there(frame, regions):
+    """The same frame with its picture on the GPU."""
+    return Frame(frame.source, frame.index, frame.pts, frame.captured_at, frame.utc,
+                 on_gpu(frame.planes, regions))  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 700), st.integers(0, 500), st.integers(1, 300), st.integers(1, 300),
+    st.integers(1, 9),
+)  # fmt: skip
+def test_points_are_the_same_bytes(kernels, frame, x, y, width, height, step):
+    regions = Regions(HostCuda(kernels))
+    window = (x, y, min(x + width, frame.width), min(y + height, frame.height))
+    got = on_gpu(frame.planes, regions).points(window, step)
+    assert (got == frame.planes.points(window, step)).all()
+    regions.close()
+
+
+def test_luma_motion_and_sharpness_are_the_same(regions, frame):
+    gpu = there(frame, regions)
+    assert (gpu.luma == frame.luma).all()
+    assert not changed_cells(luma_grid(frame.planes), luma_grid(gpu.planes)).any()
+    for box in (BOX, (-50.0, -50.0, 100.0, 200.0), (700.0, 500.0, 900.0, 700.0)):
+        assert sharpness(gpu, box) == sharpness(frame, box)
+        assert quality(gpu, box) == quality(frame, box)
+    assert sharpness(gpu, (900.0, 10.0, 950.0, 60.0)) == 0.0
+
+
+def test_clothes_look_the_same(regions, frame):
+    gpu = there(frame, regions)
+    for box in (BOX, (-40.0, -20.0, 60.0, 100.0), (740.0, 540.0, 790.0, 640.0)):
+        assert appearance(gpu, box) == pytest.approx(appearance(frame, box), abs=3.0)
+
+
+def test_a_copy_in_ordinary_memory_is_the_picture(regions, frame):
+    copy = on_gpu(frame.planes, regions).host()
+    assert (copy.y == frame.luma).all()
+    assert np.abs(copy.rgb().astype(int) - frame.rgb().astype(int)).mean() < 1.5
+
+
+def test_crops_of_many_cameras_are_one_call_and_little_comes_back(kernels, frame):
+    cuda = HostCuda(kernels)
+    regions = Regions(cuda)
+    other = Planes(frame.planes.y, frame.planes.u, frame.planes.v, "bt709", True)
+    frames = [there(frame, regions), there(frame, regions)]
+    frames[1] = Frame("b", 0, 0.0, 0.0, 0.0, on_gpu(other, regions))
+    windows = [person_window(BOX, (160, 320)), (10, 20, 110, 220)]
+    got = crops(list(zip(frames, windows, strict=True)), (160, 320))
+    assert cuda.calls == 1
+    assert cuda.fetched == got.nbytes == 2 * 160 * 320 * 3
+    on_cpu = [frame, Frame("b", 0, 0.0, 0.0, 0.0, other)]
+    wanted = crops(list(zip(on_cpu, windows, strict=True)), (160, 320))
+    assert np.abs(got.astype(int) - wanted.astype(int)).mean() < 2.5
+    mixed = crops([(frames[0], windows[0]), (frame, windows[0])], (160, 320))
+    assert mixed.shape == got.shape, "one of them decoded on the processor"
+    regions.close()
+    assert not cuda.blocks
+    assert cuda.closed
+    regions.close()  # the second time does nothing
+
+
+class Decoded:
+    """A picture of PyAV's as NVDEC gives it: its planes can be reached by address alone."""
+
+    def __init__(self, picture, form="nv12"):
+        self._nv12 = picture.reformat(format="nv12")
+        self._picture = picture
+        self.format = SimpleNamespace(name="cuda")
+        self.sw_format = SimpleNamespace(name=form)
+        self.planes = tuple(
+            SimpleNamespace(buffer_ptr=p.buffer_ptr, line_size=p.line_size)
+            for p in self._nv12.planes
+        )
+
+    def __getattr__(self, name):
+        return getattr(self._picture, name)
+
+
+@pytest.fixture
+def decoding_there(monkeypatch, regions):
+    """NVDEC played by the processor's decoder."""
+    decode = stream.Decoder.decode
+    monkeypatch.setattr(stream, "reader", lambda: regions)
+    monkeypatch.setattr(nvdec.Nvdec, "accelerator", None)
+    monkeypatch.setattr(
+        stream.Decoder, "decode", lambda *given: [Decoded(p) for p in decode(*given)]
+    )
+    return regions
+
+
+def test_a_source_leaves_its_pictures_there(decoding_there, frame):
+    with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+        first = next(iter(source))
+    assert isinstance(first.planes, Nv12Planes)
+    assert (first.luma == frame.luma).all()
+    assert first.planes.matrix == frame.planes.matrix
+    assert first.planes.full_range == frame.planes.full_range
+
+
+def test_pictures_of_ten_bits_are_refused_with_the_remedy(decoding_there, monkeypatch):
+    decode = stream.Decoder.decode
+    monkeypatch.setattr(
+        stream.Decoder, "decode", lambda *given: [Decoded(p, "p010le") for p in decode(*given)]
+    )
+    with (
+        open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source,
+        pytest.raises(SourceRefusedError, match=r"p010le.*reader: ffmpeg"),
+    ):
+        next(iter(source))
+
+
+class Kept:
+    """A sink that keeps what it is given."""
+
+    name = "kept"
+
+    def __init__(self):
+        self.results = []
+
+    def write(self, tagged):
+        self.results.append(tagged)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+def people_of(reader, out):
+    """What a whole run finds in the first seconds of the clip."""
+    clip = cut(out.with_suffix(".mp4"), 50)
+    kept = Kept()
+    config = Config(
+        cameras=(CameraConfig(url=str(clip), id="a", reader=reader),),
+        outputs={"video": True, "snapshots": True},
+    )  # type: ignore[arg-type]
+    with Runner(config, out, [kept]) as runner:
+        runner.start()
+        runner.wait()
+    return kept.results
+
+
+def test_a_run_finds_the_same_people_in_the_same_clothes(decoding_there, monkeypatch, tmp_path):
+    gpu = people_of("nvdec", tmp_path / "gpu")
+    monkeypatch.undo()
+    cpu = people_of("ffmpeg", tmp_path / "cpu")
+    assert len(gpu) == len(cpu) == 50
+    assert all(isinstance(tagged.frame.planes, Nv12Planes) for tagged in gpu)
+    ours, theirs = (sum(len(tagged.tracks) for tagged in some) for some in (gpu, cpu))
+    assert ours == pytest.approx(theirs, rel=0.1)
+    # Another filter tips what is doubtful in five seconds; what people clearly wear both say.
+    gpu_tags, cpu_tags = (
+        Counter(tag.category for tagged in some for t in tagged.tracks for tag in t.tags)
+        for some in (gpu, cpu)
+    )
+    assert {name for name, _ in gpu_tags.most_common(2)} == {
+        name for name, _ in cpu_tags.most_common(2)
+    }
+    assert len(gpu_tags.keys() & cpu_tags.keys()) >= 0.6 * len(gpu_tags.keys() | cpu_tags.keys())
+    assert list((tmp_path / "gpu" / "snapshots").rglob("*.jpg"))
+
+
+def test_without_a_gpu_the_processor_decodes_and_it_is_said_once(caplog):
+    if driver() is not None:
+        pytest.skip("there is an NVIDIA driver")
+    nvdec.reader.cache_clear()
+    for _ in range(2):
+        with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+            assert isinstance(next(iter(source)).planes, Planes)
+    [said] = caplog.records
+    assert "decoding on the processor" in said.message
+
+
+def test_a_gpu_whose_decoder_cannot_be_used_leaves_decoding_to_the_processor(
+    kernels, monkeypatch, caplog
+):
+    if driver() is not None:
+        pytest.skip("there is an NVIDIA driver")
+    cuda = HostCuda(kernels)
+    monkeypatch.setattr(nvdec, "PyCuda", lambda: cuda)
+    nvdec.reader.cache_clear()
+    with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+        assert isinstance(next(iter(source)).planes, Planes)
+    nvdec.reader.cache_clear()
+    assert "decoding on the processor" in caplog.text
+    assert cuda.closed

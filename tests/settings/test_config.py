@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ConfigError, redact, source_name
+from pipeline.settings.file import load, parse
+from pipeline.settings.schema import Config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def problem(text: str, **env: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "shop.yaml", env)
+    return str(caught.value)
+
+
+def test_defaults_are_a_valid_configuration():
+    assert parse("", "empty.yaml") == Config()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.name)
+def test_shipped_configurations_are_valid(path, monkeypatch):
+    for name in ("CAM_USER", "CAM_PASSWORD"):
+        monkeypatch.setenv(name, "x")
+    assert load(path)
+    schema = Config.model_json_schema()
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)
+
+
+def test_the_commented_configuration_shows_every_default(monkeypatch):
+    monkeypatch.setenv("CAM_USER", "x")
+    monkeypatch.setenv("CAM_PASSWORD", "x")
+    path = next(p for p in CONFIGS if p.name == "store-cpu.yaml")
+    shown = {k: v for k, v in yaml.safe_load(path.read_text()).items() if k != "cameras"}
+    assert shown == Config().model_dump(exclude={"cameras"})
+
+
+def test_unknown_keys_name_file_line_and_the_nearest_key():
+    text = problem("person:\n  score: 0.5\n  intervall_s: 1\n")
+    assert text.startswith("shop.yaml:3: person.intervall_s: unknown key")
+    assert "'interval_s'" in text
+
+
+def test_unknown_keys_inside_of_a_list():
+    assert "shop.yaml:3: cameras.0.ids" in problem("cameras:\n  - url: a.mp4\n    ids: x\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("person:\n  score: high\n", 2), ("person:\n  score: 1.5\n", 2),
+        ("engine:\n  threads: -1\n", 2), ("engine:\n  backend: cuda\n", 1),
+        ("vote: {appear: 0.1, vanish: 0.9}\n", 1), ("person: 7\n", 1), ("cameras: street.mp4\n", 1),
+        ("cameras:\n  - id: 'a b'\n    url: x\n", 2),
+    ],
+)  # fmt: skip
+def test_impossible_values_name_the_line(text, line):
+    assert problem(text).startswith(f"shop.yaml:{line}: ")
+
+
+def test_two_cameras_of_one_name():
+    text = "cameras:\n  - {url: a/x.mp4}\n  - {url: b/x.mp4}\n"
+    assert "two cameras are called 'x'" in problem(text)
+
+
+def test_unknown_models_list_the_known():
+    assert "person-ssdlite" in problem("person: {model: yolo}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "- 1\n", "\t", "a: 1\n b: 2", "!!python/object:os.x {}", "&a [*a]"]
+)
+def test_broken_yaml_is_a_config_error(text):
+    assert problem(text).startswith("shop.yaml")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_config_or_a_config_error(text):
+    with contextlib.suppress(ConfigError):
+        assert isinstance(parse(text, "x.yaml", {}), Config)
+
+
+def test_secrets_come_from_the_environment_and_never_show():
+    text = "cameras:\n  - url: rtsp://${U}:${P}@10.0.0.7/s\n    id: door\n"
+    config = parse(text, "shop.yaml", {"U": "admin", "P": "s3cret"})
+    assert config.cameras[0].url == "rtsp://admin:s3cret@10.0.0.7/s"
+    assert "P is not set" in problem(text, U="admin")
+    broken = text + "    transport: ${P}\n"
+    assert "s3cret" not in problem(broken, U="admin", P="s3cret")
+    assert parse("engine: {threads: '${N:-2}'}", "x", {}).engine.threads == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://admin:s3cret@10.0.0.7/s", "rtsp://admin:s3cr@et@10.0.0.7/s",
+        "http://10.0.0.7/s?user=admin&password=s3cret", "http://h/x?token=s3cret&a=1",
+        "rtsp://h/user=admin&pwd=s3cret",
+        "rtsp://admin:s3cret/more@10.0.0.7/s",
+    ],
+)  # fmt: skip
+def test_redaction(url):
+    shown = redact(f"cannot open {url}: refused")
+    for secret in ("s3cret", "s3cr", "admin"):
+        assert secret not in shown
+    assert "refused" in shown
+    assert "s3cret" not in source_name(url)
+
+
+def test_redaction_leaves_harmless_addresses_alone():
+    for url in (
+        "rtsp://10.0.0.7:554/a@b",
+        "rtsp://cam/a@b",
+        "rtsp://10.0.0.7:554",
+        "rtsp://cam:/a@b",
+    ):
+        assert redact(url) == url
+
+
+@pytest.mark.parametrize("location", ["rtsp://[::1/x", "http://[", "rtsp://]x/y"])
+def test_malformed_urls_still_have_a_name(location):
+    assert source_name(location)
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_source_names_are_safe_file_names(location):
+    name = source_name(location)
+    assert name
+    assert "/" not in name
+    assert not name.startswith(".")
+
+
+def test_files_that_are_no_configuration(tmp_path):
+    for content, word in ((b"\xff\xfe", "UTF-8"), (b"#" * 2_000_000, "larger")):
+        path = tmp_path / "c.yaml"
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=word):
+            load(path)
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "missing.yaml")
+
+
+def test_schema_is_json():
+    assert json.dumps(Config.model_json_schema())

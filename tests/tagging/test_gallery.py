@@ -1,0 +1,246 @@
+"""Galleries of brands: what is added is found, what is odd is said, nothing is half-written."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.zoo import find
+from pipeline.errors import SinkError
+from pipeline.tagging.logos.exemplars import VIEWS, views
+from pipeline.tagging.logos.gallery import (
+    Gallery,
+    GalleryError,
+    Thresholds,
+    brand_name,
+    open_gallery,
+)
+from pipeline.tagging.logos.gallery_edit import (
+    add,
+    look_alikes,
+    marks_in,
+    read_picture,
+    remove,
+    strange_pictures,
+)
+from pipeline.tagging.logos.marks import read_mark
+
+SIDE = 48
+#: Any registered model will do: galleries only remember which one it was.
+MODEL = find("garment-types-lite0")
+HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
+SHAPES = {
+    "disc": '<circle cx="12" cy="12" r="9"/>',
+    "bar": '<path d="M2 6h20v4H2zm0 8h20v4H2z"/>',
+    "cross": '<path d="M9 2h6v7h7v6h-7v7H9v-7H2V9h7z"/>',
+    "wedge": '<path d="M2 22L12 2l10 20z"/>',
+    "ring": '<path d="M12 2a10 10 0 100 20a10 10 0 000-20zm0 4a6 6 0 110 12a6 6 0 010-12z"/>',
+}
+
+
+def pixels(crops):
+    """An embedding good enough for shapes: edges of the small grey picture."""
+    grey = np.stack([cv2.resize(c, (12, 12), interpolation=cv2.INTER_AREA) for c in crops]).mean(3)
+    flat = np.abs(grey - grey[:, :1, :1]).reshape(len(crops), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    for name, shape in SHAPES.items():
+        (folder / f"{name}.svg").write_text(f"{HEAD}{shape}</svg>")
+    return folder
+
+
+def pictures(paths):
+    return [read_picture(path.stem, path, pixels, SIDE) for path in paths]
+
+
+@pytest.fixture
+def gallery(tmp_path, files):
+    return add(open_gallery(tmp_path / "gallery", MODEL), pictures(marks_in(files)))[0]
+
+
+def seen(path):
+    """A mark as a detector might cut it out: white on dark cloth."""
+    return pixels(np.stack(views(read_mark(path), SIDE)))[3:4]
+
+
+def test_every_brand_is_found_again(gallery, files):
+    for path in marks_in(files):
+        [match] = gallery.match(seen(path))
+        assert (match.brand, match.nearest) == (path.stem, path.stem)
+        assert match.likeness > 0.95
+
+
+def test_a_gallery_is_the_same_when_read_again(gallery, files):
+    again = open_gallery(gallery.folder, MODEL)
+    assert again.index == gallery.index
+    assert np.array_equal(again.vectors, gallery.vectors)
+    assert again.names == sorted(SHAPES)
+    assert len(again.vectors) == VIEWS * len(SHAPES)
+
+
+def test_what_is_in_no_gallery_is_unknown(gallery, files):
+    rest = remove(gallery, ["ring"])
+    rest.thresholds = Thresholds(likeness=0.9)
+    [match] = rest.match(seen(files / "ring.svg"))
+    assert match.brand is None
+    assert match.nearest in SHAPES
+    empty = remove(rest, rest.names)
+    assert empty.match(seen(files / "disc.svg"))[0].brand is None
+
+
+def test_a_brand_near_to_the_background_needs_more(tmp_path, files):
+    noise = np.random.default_rng(0).normal(size=(5, 144)).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    background = np.concatenate([noise, seen(files / "bar.svg")])
+    empty = open_gallery(tmp_path / "g", MODEL)
+    add(empty, pictures(marks_in(files)), background)
+    gallery = open_gallery(tmp_path / "g", MODEL)
+    gallery.thresholds = Thresholds(above=0.01)
+    assert gallery.match(seen(files / "bar.svg"))[0].brand is None
+    assert gallery.match(seen(files / "disc.svg"))[0].brand == "disc"
+    assert remove(gallery, ["disc"]).index.brands[0].background == pytest.approx(1.0, abs=1e-3)
+
+
+def test_two_brands_with_one_mark_are_told_of_and_not_told_apart(gallery, files):
+    (files / "copy.svg").write_text((files / "disc.svg").read_text().replace("9", "9.0"))
+    both, warnings = add(gallery, pictures([files / "copy.svg"]))
+    assert "the mark of disc" in warnings[0]
+    assert both.match(seen(files / "disc.svg"))[0].brand is None, "no margin between the two"
+    [(one, other, likeness)] = look_alikes(both)[:1]
+    assert {one, other} == {"copy", "disc"}
+    assert likeness > 0.97
+
+
+def test_the_same_picture_twice_is_kept_once(gallery, files):
+    same, warnings = add(gallery, pictures([files / "disc.svg"]))
+    assert "already" in warnings[0]
+    assert same.index == gallery.index
+
+
+def test_a_picture_unlike_its_brand_s_others_is_shown(tmp_path, gallery, files):
+    wide = files / "bar2.svg"
+    wide.write_text(f'{HEAD}<path d="M1 6h22v4H1zm0 8h22v4H1z"/></svg>')
+    more = [read_picture("bar", path, pixels, SIDE) for path in (wide, files / "ring.svg")]
+    odd = strange_pictures(add(remove(gallery, ["ring"]), more)[0])
+    assert [(brand, file) for brand, file, _ in odd] == [("bar", "ring.svg")]
+
+
+def test_removed_brands_leave_no_files(gallery):
+    before = set((gallery.folder / "marks").iterdir())
+    rest = remove(gallery, ["disc", " bar "])
+    assert rest.names == ["cross", "ring", "wedge"]
+    assert len(before - set((gallery.folder / "marks").iterdir())) == 2
+    assert len(list(gallery.folder.glob("vectors-*"))) == 1
+    with pytest.raises(GalleryError, match="no brand 'disc'"):
+        remove(rest, ["disc"])
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda c: {**c, "version": 2}, "newer"),
+        (lambda c: {**c, "sha256": "0" * 64}, "rebuild"),
+        (lambda c: {**c, "vectors": "../../etc/passwd"}, "damaged"),
+        (lambda c: {**c, "vectors": "vectors-0000000000000000.npy"}, "damaged"),
+        (lambda c: {**c, "brands": c["brands"][1:]}, "does not fit"),
+        (lambda c: {**c, "brands": "all"}, "damaged"),
+        (lambda c: [], "damaged"),
+    ],
+)
+def test_a_wrong_index_is_refused_with_its_name(gallery, change, word):
+    path = gallery.folder / "gallery.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(GalleryError, match=word) as caught:
+        open_gallery(gallery.folder, MODEL)
+    assert "gallery.json" in str(caught.value)
+
+
+def test_a_damaged_array_is_refused_and_never_unpickled(gallery):
+    [path] = gallery.folder.glob("vectors-*")
+    np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(GalleryError, match="damaged"):
+        open_gallery(gallery.folder, MODEL)
+    path.write_bytes(b"rubbish")
+    with pytest.raises(GalleryError, match="damaged"):
+        open_gallery(gallery.folder, MODEL)
+
+
+def test_a_full_disk_leaves_the_gallery_as_it_was(gallery, files, monkeypatch):
+    from pipeline import curate
+
+    written = []
+
+    def full(path, content):
+        if path.name == "gallery.json":
+            raise SinkError(f"{path}: disk full")
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(curate, "replace_file", full)
+    (files / "new.svg").write_text(f'{HEAD}<path d="M4 2h3v20H4zm8 0h3v20h-3z"/></svg>')
+    with pytest.raises(SinkError, match="disk full"):
+        add(gallery, pictures([files / "new.svg"]))
+    assert written
+    assert open_gallery(gallery.folder, MODEL).index == gallery.index
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("  New   Balance ", "New Balance"), ("ユニクロ", "ユニクロ"), ("e\u0301clat", "\xe9clat"),
+     ("H&M", "H&M"), ("../x", "../x")],
+)  # fmt: skip
+def test_names_of_brands_are_kept_as_written(name, kept):
+    assert brand_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\0b", "x" * 101, "a\u202eb"])
+def test_names_nobody_could_read_are_refused(name):
+    with pytest.raises(GalleryError, match="brand name"):
+        brand_name(name)
+
+
+@given(seed=st.integers(0, 1000), brands=st.integers(1, 300))
+def test_the_shortlist_finds_what_a_full_search_finds(seed, brands):
+    """Vectors of a brand lie together, as an embedder's do."""
+    rng = np.random.default_rng(seed)
+    middles = rng.normal(size=(brands, 1, 32))
+    vectors = (middles + 0.15 * rng.normal(size=(brands, VIEWS, 32))).reshape(-1, 32)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    index = an_index(brands)
+    gallery = Gallery(None, index, vectors)
+    wanted = vectors[:: VIEWS * max(brands // 5, 1)] + 0.02
+    nearest, scores = gallery.likeness(wanted)
+    full = (wanted @ vectors.T).reshape(len(wanted), brands, VIEWS).max(axis=2)
+    assert nearest[:, 0].tolist() == full.argmax(axis=1).tolist()
+    assert scores[:, 0] == pytest.approx(full.max(axis=1), abs=1e-5)
+
+
+def an_index(brands):
+    from pipeline.tagging.logos.gallery import BrandEntry, Index, PictureEntry
+
+    entry = PictureEntry(file="marks/0123456789abcdef.svg", source="a.svg")
+    return Index(
+        model="m", sha256="s", vectors="",
+        brands=[BrandEntry(name=f"b{i}", files=[entry]) for i in range(brands)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("colour", ["#111", "#fff", "#00f", "#888", "#ff0"])
+def test_a_mark_of_any_colour_can_be_seen_in_every_view(tmp_path, colour):
+    path = tmp_path / "mark.svg"
+    path.write_text(f'{HEAD}<g fill="{colour}">{SHAPES["cross"]}</g></svg>')
+    shown = views(read_mark(path), SIDE)
+    assert len(shown) == VIEWS
+    for view in shown:
+        assert np.ptp(view.astype(int), axis=(0, 1)).max() > 50
