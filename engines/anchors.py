@@ -1,4 +1,5 @@
-"""SSD anchors of the person detectors. NumPy only: the host decodes what any engine returns."""
+"""SSD anchors of the person detectors. NumPy only: ``boxes`` decodes on the host what
+any engine returns."""
 
 from __future__ import annotations
 

@@ -2,14 +2,19 @@
 
 EngineError
 ├── EngineUnavailableError   the backend's library or the asked precision is not here
-├── ModelFileError           the model file is missing, damaged or not the registered one
-└── EngineInputError         wrong names, shapes or dtypes given to ``infer``
+├── ModelFileError           the model file is missing, damaged or not the one its pack names
+├── EngineInputError         wrong names, shapes or dtypes given to ``infer``
+├── PackError                a pack is unknown, broken or of the wrong kind (``engines.packs``)
+├── PlanError                a plan is missing, damaged or for something else (``engines.trt``)
+├── BuildStoppedError        the build of a plan was stopped (``engines.trt``)
+└── ParityError              a model's outputs changed too much (``pipeline.models.parity``)
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -30,7 +35,7 @@ class EngineUnavailableError(EngineError, ImportError):
 
 
 class ModelFileError(EngineError, OSError):
-    """The model file is missing, damaged, or not the one the registry names."""
+    """The model file is missing, damaged, or not the one its pack names."""
 
 
 class EngineInputError(EngineError, ValueError):
@@ -73,8 +78,8 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """A loaded model, ready to run. Belongs to the one thread that calls ``infer``; only
-    ``prepare`` may be called on another."""
+    """A loaded model, ready to run. Belongs to the one thread that calls ``infer``; ``prepare``,
+    ``ready`` and ``threads`` may be called on others meanwhile."""
 
     backend: str
     precision: Precision
@@ -89,6 +94,15 @@ class Engine(Protocol):
         """
         ...
 
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        """Whether ``infer`` on an input of this shape would run at once, without compiling."""
+        ...
+
+    def threads(self, count: int) -> None:
+        """Change the number of CPU threads; 0 leaves the choice to the backend. May take as long
+        as opening the model did; ``infer`` goes on with the old number until then."""
+        ...
+
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         """Run once. The arrays returned are valid until the next call: copy what you keep.
 
@@ -100,6 +114,47 @@ class Engine(Protocol):
     def __enter__(self) -> Engine: ...
 
     def __exit__(self, *error: object) -> None: ...
+
+
+class Backend(Protocol):
+    """What the module of an engine offers.
+
+    Attributes:
+        AUTOMATIC: ``auto`` may choose it.
+        PLANS: it runs plans built ahead instead of a pack's own file.
+    """
+
+    AUTOMATIC: bool
+    PLANS: bool
+
+    def version(self) -> str | None:
+        """Version of its library; ``None`` if that is not installed."""
+        ...
+
+    def why_not(self) -> str:
+        """Why it cannot run here, in a line that names the remedy; empty if it can."""
+        ...
+
+    def precisions(self) -> list[Precision]:
+        """Precisions it offers on this machine, once it can run here."""
+        ...
+
+    def open(self, path: Path, options: EngineOptions) -> Engine:
+        """Load a model file.
+
+        Raises:
+            EngineUnavailableError: it lacks the precision, or cannot run here.
+            ModelFileError: the file is missing or damaged.
+        """
+        ...
+
+
+def installed(distribution: str) -> str | None:
+    """Version of an installed distribution, ``None`` without it."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], inputs: Arrays) -> None:
@@ -116,6 +171,15 @@ def check_shape(specs: tuple[TensorSpec, ...], shape: tuple[int, ...]) -> None:
     if len(specs) != 1:
         raise EngineInputError(f"the model takes {len(specs)} inputs, not one")
     specs[0].check(np.broadcast_to(np.zeros((), specs[0].dtype), shape))
+
+
+def takes_shape(specs: tuple[TensorSpec, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a model of one input takes this shape."""
+    try:
+        check_shape(specs, shape)
+    except EngineInputError:
+        return False
+    return True
 
 
 def refused(inputs: Arrays, error: Exception) -> str:

@@ -1,10 +1,17 @@
-"""Geometry of boxes xyxy. NumPy only."""
+"""Geometry of boxes xyxy, and what detectors put out made into boxes. NumPy only."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from engines.anchors import CENTRE, SIZE, ssd_anchors
+from engines.packs import Pack, PackError
+
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 
@@ -22,6 +29,11 @@ def overlaps(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[F64, F64]:
     return inter / np.where(union > 0, union, 1.0), inter / np.where(area_a > 0, area_a, 1.0)
 
 
+def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> F64:
+    """Intersection over union (n, m) of all boxes in ``a`` (n, 4) with all in ``b`` (m, 4)."""
+    return overlaps(a, b)[0]
+
+
 def nms(boxes: npt.ArrayLike, scores: npt.ArrayLike, iou: float) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression of boxes (n, 4); indices kept, best first."""
     every = np.asarray(boxes)
@@ -33,3 +45,62 @@ def nms(boxes: npt.ArrayLike, scores: npt.ArrayLike, iou: float) -> npt.NDArray[
             alive[i + 1 :] &= overlap[i, i + 1 :] <= iou
     kept: npt.NDArray[np.intp] = order[alive]
     return kept
+
+
+def ssd_detections(
+    boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
+) -> tuple[F32, F32]:
+    """Decode one picture's SSD output.
+
+    Args:
+        boxes: encoded boxes (n, 4) as y, x, height, width offsets against ``ssd_anchors``.
+        scores: (n,) in 0 to 1.
+        size: width and height of the model's input.
+        threshold: least score of a box.
+        iou: overlap above which two boxes are one.
+
+    Returns:
+        boxes (k, 4) xyxy in shares of the picture (0 to 1), and their scores (k,), best first.
+    """
+    keep = np.flatnonzero(scores >= threshold)
+    code, anchor, kept = boxes[keep], ssd_anchors(*size)[keep], scores[keep]
+    centre = anchor[:, :2] + code[:, [1, 0]] / CENTRE * anchor[:, 2:]
+    half = np.exp(np.clip(code[:, [3, 2]] / SIZE, -10, 10)) * anchor[:, 2:] / 2
+    return _chosen(np.concatenate([centre - half, centre + half], axis=1), kept, iou)
+
+
+def peak_detections(
+    boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
+) -> tuple[F32, F32]:
+    """The same for a model whose boxes (n, 4) are xyxy in pixels of its input, one for each cell,
+    with scores (n,) of 0 in cells that are no peak."""
+    keep = np.flatnonzero(scores >= threshold)
+    return _chosen(boxes[keep] / np.array([*size, *size]), scores[keep], iou)
+
+
+def _chosen(xyxy: npt.NDArray[np.floating], scores: F32, iou: float) -> tuple[F32, F32]:
+    """Boxes inside of the picture, without doubles, best first."""
+    inside = np.clip(xyxy, 0, 1).astype(np.float32)
+    chosen = nms(inside, scores, iou)
+    return inside[chosen], np.array(scores[chosen])
+
+
+BoxReader = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
+#: What reads the outputs ``boxes`` and ``scores`` of one picture, by ``Pack.post``.
+BOX_READERS: Mapping[str, BoxReader] = MappingProxyType(
+    {"ssd": ssd_detections, "peaks": peak_detections}
+)
+
+
+def box_reader(pack: Pack) -> BoxReader:
+    """What makes boxes of a pack's outputs.
+
+    Raises:
+        PackError: nothing does.
+    """
+    if pack.post not in BOX_READERS:
+        raise PackError(
+            f"model '{pack.name}': its outputs ('{pack.post}') are no boxes that can be read; "
+            f"known: {', '.join(BOX_READERS)}"
+        )
+    return BOX_READERS[pack.post]

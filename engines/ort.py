@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,13 @@ from engines.base import (
     TensorSpec,
     check_inputs,
     check_shape,
+    installed,
     refused,
+    takes_shape,
 )
+
+AUTOMATIC = True
+PLANS = False
 
 _DTYPES = {
     "tensor(uint8)": np.uint8,
@@ -28,6 +34,16 @@ _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
 }
+
+
+def version() -> str | None:
+    """Version of ONNX Runtime; ``None`` without it."""
+    return installed("onnxruntime")
+
+
+def why_not() -> str:
+    """Why it cannot run here; empty if it can."""
+    return "" if version() else "it is not installed: pip install onnxruntime"
 
 
 def precisions() -> list[Precision]:
@@ -46,27 +62,43 @@ class OnnxRuntimeEngine:
     backend = "onnxruntime"
 
     def __init__(self, path: Path, options: EngineOptions) -> None:
-        import onnxruntime
-
         if options.precision not in precisions():
             raise EngineUnavailableError(
                 f"onnxruntime: no {options.precision} on the CPU; use f32 or another engine"
             )
         self.precision = options.precision
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 4  # failures arrive as exceptions
-        settings.intra_op_num_threads = options.threads
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), settings, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # the library's own classes differ between versions
-            raise ModelFileError(f"{path}: onnxruntime cannot read this model: {error}") from error
+        self._path = path
+        self._lock = Lock()
+        self._session: Any = self._opened(options.threads)
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
 
+    def _opened(self, threads: int) -> Any:
+        import onnxruntime
+
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 4  # failures arrive as exceptions
+        settings.intra_op_num_threads = threads
+        try:
+            return onnxruntime.InferenceSession(
+                str(self._path), settings, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the library's own classes differ between versions
+            raise ModelFileError(
+                f"{self._path}: onnxruntime cannot read this model: {error}"
+            ) from error
+
     def prepare(self, shape: tuple[int, ...]) -> None:
         check_shape(self.inputs, shape)  # nothing depends on it
+
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        return takes_shape(self.inputs, shape)
+
+    def threads(self, count: int) -> None:
+        session = self._opened(count)
+        with self._lock:
+            if self._session is not None:  # else closed meanwhile
+                self._session = session
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)
@@ -80,4 +112,10 @@ class OnnxRuntimeEngine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._session = None
+        with self._lock:
+            self._session = None
+
+
+def open(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
+    """Load an ONNX file."""
+    return OnnxRuntimeEngine(path, options)

@@ -21,8 +21,13 @@ from engines.base import (
     TensorSpec,
     check_inputs,
     check_shape,
+    installed,
     refused,
+    takes_shape,
 )
+
+AUTOMATIC = True
+PLANS = False
 
 _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
@@ -34,6 +39,16 @@ def library() -> Any:
     import openvino
 
     return openvino
+
+
+def version() -> str | None:
+    """Version of OpenVINO; ``None`` without it."""
+    return installed("openvino")
+
+
+def why_not() -> str:
+    """Why it cannot run here; empty if it can."""
+    return "" if version() else "it is not installed: pip install openvino"
 
 
 def precisions() -> list[Precision]:
@@ -50,7 +65,9 @@ def _spec(port: Any) -> TensorSpec:
 
 
 #: Compiled input sizes kept; a detector has a few of its own and one for each aspect ratio.
-MOST_SIZES = 8
+MOST_SIZES = 16
+#: Shapes of all inputs: what a request is compiled for.
+Shapes = tuple[tuple[int, ...], ...]
 
 
 class OpenVinoEngine:
@@ -71,12 +88,7 @@ class OpenVinoEngine:
                 f"use one of {', '.join(precisions())}"
             )
         self.precision = options.precision
-        self._settings: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": options.precision,
-        }
-        if options.threads:
-            self._settings["INFERENCE_NUM_THREADS"] = options.threads
+        self._settings = self._settings_for(options.threads)
         self._core = ov.Core()
         if options.cache is not None:
             # What is damaged or of another version in it is compiled anew.
@@ -90,41 +102,86 @@ class OpenVinoEngine:
         # Compiling merges names of fused tensors; the graph still has the model's own.
         self.outputs = tuple(_spec(port) for port in graph.outputs)
         self._free = len(self.inputs) == 1 and self.inputs[0].shape[0] is None
-        self._requests: dict[tuple[int, ...], Any] = {}
+        #: Compiled requests, the one used last at the end. Guarded by the lock.
+        self._requests: dict[Shapes, Any] = {}
         self._lock = Lock()
-        if all(n is not None for spec in self.inputs for n in spec.shape[1:]):
+        #: Whose memory the last outputs are views of.
+        self._last: Any = None
+        fixed = [tuple(n for n in spec.shape[1:] if n is not None) for spec in self.inputs]
+        if all(len(spec.shape) == 1 + len(n) for spec, n in zip(self.inputs, fixed, strict=True)):
             try:
-                self._request([(1, *spec.shape[1:]) for spec in self.inputs])
+                self._request(tuple((1, *sizes) for sizes in fixed))
             except RuntimeError as error:
                 raise ModelFileError(
                     f"{path}: openvino cannot compile this model: {error}"
                 ) from error
 
-    def _request(self, shapes: list[tuple[int | None, ...]]) -> Any:
-        """A request compiled for input shapes; the one compiled first makes room.
+    def _settings_for(self, threads: int) -> dict[str, Any]:
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": self.precision,
+        }
+        return settings | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+
+    def _compiled(self, shapes: Shapes, settings: dict[str, Any]) -> Any:
+        """A new request for input shapes.
 
         Raises:
             RuntimeError: the model cannot take these shapes.
         """
-        key = tuple(n or 0 for shape in shapes for n in shape)
-        request = self._requests.get(key)
-        if request is None:
-            graph = self._graph.clone()
-            graph.reshape(dict(zip(graph.inputs, map(list, shapes), strict=True)))
-            model = self._core.compile_model(graph, "CPU", self._settings)
-            request = model.create_infer_request()
+        graph = self._graph.clone()
+        graph.reshape(dict(zip(graph.inputs, map(list, shapes), strict=True)))
+        return self._core.compile_model(graph, "CPU", settings).create_infer_request()
+
+    def _request(self, shapes: Shapes) -> Any:
+        """The request for input shapes, compiled if need be; the one unused longest makes room.
+
+        Raises:
+            RuntimeError: the model cannot take these shapes.
+        """
+        request = settings = None
+        while True:
             with self._lock:
-                if len(self._requests) >= MOST_SIZES:
-                    self._requests.pop(next(iter(self._requests)))
-                self._requests[key] = request
-        return request
+                known = self._requests.pop(shapes, None)
+                if known is None and settings is self._settings:
+                    known = request  # compiled for what still holds
+                if known is not None:
+                    self._requests[shapes] = known
+                    if len(self._requests) > MOST_SIZES:
+                        del self._requests[next(iter(self._requests))]
+                    return known
+                settings = self._settings
+            request = self._compiled(shapes, settings)
+
+    def _one(self, shape: tuple[int, ...]) -> Shapes:
+        """What is compiled for an input of this shape: batches run picture by picture."""
+        return ((1, *shape[1:]) if self._free else shape,)
 
     def prepare(self, shape: tuple[int, ...]) -> None:
         check_shape(self.inputs, shape)
         try:
-            self._request([shape])
+            self._request(self._one(shape))
         except RuntimeError as error:
             raise EngineInputError(f"the model cannot run on {shape}: {error}") from error
+
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        if not takes_shape(self.inputs, shape):
+            return False
+        with self._lock:
+            return self._one(shape) in self._requests
+
+    def threads(self, count: int) -> None:
+        settings = self._settings_for(count)
+        fresh: dict[Shapes, Any] = {}
+        while True:
+            with self._lock:  # until nothing was added meanwhile
+                missing = [shapes for shapes in self._requests if shapes not in fresh]
+                if not missing:
+                    self._requests = {shapes: fresh[shapes] for shapes in self._requests}
+                    self._settings = settings
+                    return
+            for shapes in missing:
+                fresh[shapes] = self._compiled(shapes, settings)
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)
@@ -143,7 +200,8 @@ class OpenVinoEngine:
 
     def _run(self, inputs: Arrays) -> dict[str, Array]:
         try:
-            request = self._request([inputs[spec.name].shape for spec in self.inputs])
+            request = self._request(tuple(inputs[spec.name].shape for spec in self.inputs))
+            self._last = request
             results = request.infer(dict(inputs), share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             raise EngineInputError(refused(inputs, error)) from error
@@ -153,4 +211,10 @@ class OpenVinoEngine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._requests.clear()
+        with self._lock:
+            self._requests.clear()
+
+
+def open(path: Path, options: EngineOptions) -> OpenVinoEngine:
+    """Load an ONNX file."""
+    return OpenVinoEngine(path, options)

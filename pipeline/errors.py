@@ -43,8 +43,13 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 #: A password with a slash in it: what follows the colon is no port, so all up to the last @ goes.
 _SLASHED = re.compile(r"(?<=://)[^\s@/:]*:(?!\d*(?:[/?#\s]|$))\S*@")
 _SECRET_QUERY = re.compile(
-    r"(?i)([?&/;](?:[\w.-]*(?:pass|pwd|token|secret|key|auth|sig)[\w.-]*|user|usr)=)[^&\s#]*"
+    r"(?i)([?&/;](?:[\w.-]*(?:pas|pwd|token|secret|key|auth|sig|access|login|user|usr)[\w.-]*"
+    r"|[pu])=)[^&\s#]*"
 )
+
+
+#: Characters of a name made of a location: camera settings allow as many.
+_NAME = 64
 
 
 def redact(text: str) -> str:
@@ -53,7 +58,7 @@ def redact(text: str) -> str:
 
 
 def source_name(location: str) -> str:
-    """A short, file-name-safe id for a path or URL, free of credentials."""
+    """An id of at most 64 characters for a path or URL, safe in file names, without credentials."""
     if "://" in location:
         shown = redact(location)
         try:
@@ -64,4 +69,4 @@ def source_name(location: str) -> str:
     else:
         base = re.split(r"[/\\]", location.rstrip("/\\"))[-1]
         base = re.sub(r"\.\w{1,5}$", "", base) or base
-    return re.sub(r"[^\w.-]+", "-", base).strip("-.") or "source"
+    return re.sub(r"[^\w.-]+", "-", base).strip("-.")[:_NAME].rstrip("-.") or "source"

@@ -1,8 +1,8 @@
-"""Tagging still pictures: the same models without tracking or time."""
+"""Tagging still pictures: the same taggers without tracking or time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import SourceRefusedError
 from pipeline.people.detect import DetectStage
 from pipeline.picture.crop import clip_box
+from pipeline.picture.still import load_image
 from pipeline.picture.yuv import from_bgr
-from pipeline.settings.schema import Config
+from pipeline.settings.live import LiveSettings
 from pipeline.sinks.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
 from pipeline.sinks.records import VERSION, box_record, tag_record
-from pipeline.sources.image import IMAGE_SUFFIXES, load_image
-from pipeline.tagging.garments.parser import GarmentParser
-from pipeline.tagging.logos.loose_marks import Standing, same_mark, tiles
-from pipeline.tagging.logos.reader import LogoReader, loose_tags, mark_tags
-from pipeline.tagging.parsing import paste_labels
-from pipeline.tagging.vote import TrackVote
-from pipeline.types import Box, Detection, Frame, Parsing, Tag
+from pipeline.tagging.garments.tagger import GarmentTagger
+from pipeline.tagging.looks import Look, show
+from pipeline.tagging.parsing import Parsing
+from pipeline.tagging.tagger import Kind, Subject, Tagger
+from pipeline.tagging.tiles import Rota, same_thing, tiles
+from pipeline.tagging.vote import Vote
+from pipeline.types import Box, Detection, Frame, Tag
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaggedPhoto:
-    """One picture and what is on it. Without a person the whole picture was parsed as one."""
+    """One picture and what is on it. Without a person the whole picture was looked at as one."""
 
     path: Path
     image: Bgr
@@ -40,7 +40,7 @@ class TaggedPhoto:
         """Label ids (H, W) uint8 at the picture's size; the surest person lies on top."""
         canvas: npt.NDArray[np.uint8] = np.zeros(self.image.shape[:2], np.uint8)
         for parsing in reversed(self.parsings):
-            paste_labels(canvas, parsing)
+            parsing.paste(canvas)
         return canvas
 
     def record(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class TaggedPhoto:
             lines = [tag_text(t) for t in self.tags if t.track_id == number and not _loose(t)]
             labels.append((box, i + 1, lines))
         for tag in self.tags:
-            if tag.kind == "logo":
+            if tag.outlined:
                 draw_box(image, tag.box, colour_of(tag.track_id or 0))
             if _loose(tag):
                 labels.append((tag.box, 0, [tag_text(tag)]))
@@ -79,22 +79,26 @@ class TaggedPhoto:
 
 
 def _loose(tag: Tag) -> bool:
-    """Whether a tag is said where it is rather than beside a person."""
-    return tag.kind == "logo" and tag.track_id is None
+    """Whether a tag is written where it is rather than beside a person."""
+    return tag.outlined and tag.track_id is None
 
 
 class PhotoTagger:
-    """Finds people in pictures and parses each; a picture without people is parsed whole."""
+    """Finds people in pictures and shows them to all taggers; a picture without people is shown
+    whole, as if it were one."""
 
     def __init__(
-        self, detector: DetectStage, parser: GarmentParser, settings: Config,
-        logos: LogoReader | None = None,
-    ) -> None:  # fmt: skip
+        self, detector: DetectStage, taggers: Sequence[Tagger], settings: LiveSettings
+    ) -> None:
         self._detector = detector
-        self._parser = parser
-        self._logos = logos
-        self._settings = settings
-        self._vote = replace(settings.vote_policy, looks=1)
+        self._taggers = [tagger for tagger in taggers if tagger.settings.of("").wanted]
+        self._person = settings.section("person").of("")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of ``TaggedPhoto.mask``, by index; none if garments are not parsed."""
+        parsers = (tagger for tagger in self._taggers if isinstance(tagger, GarmentTagger))
+        return next((tuple(label.name for label in parser.labels) for parser in parsers), ())
 
     def tag(self, path: Path) -> TaggedPhoto:
         """Tag one picture.
@@ -103,58 +107,59 @@ class PhotoTagger:
             SourceRefusedError: missing or not a picture.
         """
         image = load_image(path)
-        frame = Frame(path.stem, 0, 0.0, 0.0, 0.0, from_bgr(image))
-        found = self._detector.detect([frame])[0]
-        persons = self._subjects(found)
+        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(image))
+        persons = self._subjects(self._detector.detect([frame])[0])
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
-        boxes = [p.box for p in persons] or [whole]
-        parsed = self._parser.parse([(frame, box) for box in boxes])
+        boxes = tuple(p.box for p in persons)
+        looks = [self._look("person", frame, box, boxes) for box in boxes or [whole]]
+        found = show(looks, self._taggers)
         tags: list[Tag] = []
-        for i, (parsing, evidence) in enumerate(parsed):
+        for i, evidence in enumerate(found):
             number = i + 1 if persons else None
-            vote = TrackVote(self._vote)
-            vote.add(evidence)
-            own = [*vote.result()]
-            if self._logos is not None:
-                marks = self._logos.on(frame, boxes[i])
-                own += mark_tags(marks, parsing, self._parser.labels, self._logos.model)
-            tags += [replace(t, box=clip_box(t.box, frame), track_id=number) for t in own]
-        if self._logos is not None and self._settings.logos.tile_s:
-            people = boxes if persons else ()
-            tags += self._loose_tags(frame, people, [t for t in tags if t.kind == "logo"])
-        return TaggedPhoto(path, image, persons, tuple(tags), tuple(p for p, _ in parsed))
-
-    def _loose_tags(self, frame: Frame, people: Sequence[Box], known: Sequence[Tag]) -> list[Tag]:
-        """Marks on nobody that are not ``known``, each once."""
-        assert self._logos is not None
-        places = Standing(0.0, 1)
-        for tile in tiles(frame.width, frame.height, self._logos.size):
-            places.saw(tile, loose_tags(self._logos.read(frame, tile), self._logos.model), people)
-        return [
-            replace(tag, box=clip_box(tag.box, frame))
-            for tag in places.tags
-            if not any(same_mark(tag, other) for other in known)
+            for tagger in self._taggers:
+                if tagger.name in evidence:
+                    own = self._voted(tagger, evidence[tagger.name].tags)
+                    tags += [replace(tag, track_id=number) for tag in own]
+        for tagger in self._taggers:
+            tags += self._around(tagger, frame, boxes, [tag for tag in tags if tag.outlined])
+        parsings = [
+            one.given["parsing"] for e in found for one in e.values() if "parsing" in one.given
         ]
+        clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in tags)
+        return TaggedPhoto(path, image, persons, tuple(clipped), tuple(parsings))
+
+    def _look(self, kind: Kind, frame: Frame, box: Box, people: Sequence[Box]) -> Look:
+        others = tuple(other for other in people if other is not box)
+        part = tuple(tagger for tagger in self._taggers if kind in tagger.wants)
+        return Subject(kind, frame, box, others=others), part
+
+    def _voted(self, tagger: Tagger, evidence: Sequence[Tag]) -> tuple[Tag, ...]:
+        """What is reported after a single look."""
+        settings = tagger.settings.of("").vote
+        vote = Vote(settings.model_copy(update={"looks": 1}))
+        vote.add(evidence)
+        return vote.result()
+
+    def _around(
+        self, tagger: Tagger, frame: Frame, people: Sequence[Box], known: Sequence[Tag]
+    ) -> list[Tag]:
+        """Tags attached to no person that are not ``known``, each once."""
+        found: list[Tag] = []
+        if "tile" in tagger.wants and tagger.every_s("tile", ""):
+            places = Rota(0.0, 1)
+            for tile in tiles(frame.width, frame.height, tagger.tile_shape):
+                [evidence] = tagger.look([Subject("tile", frame, tile, others=tuple(people))])
+                places.saw(tile, evidence.tags, people)
+            found += [tag for tag in places.tags if not any(same_thing(tag, k) for k in known)]
+        if "frame" in tagger.wants and tagger.every_s("frame", ""):
+            whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
+            [evidence] = tagger.look([Subject("frame", frame, whole, others=tuple(people))])
+            found += self._voted(tagger, evidence.tags)
+        return found
 
     def _subjects(self, found: Sequence[Detection]) -> tuple[Detection, ...]:
         """Who a picture is of: passers-by, much smaller than the tallest, are left out."""
-        sure = [p for p in found if p.score >= self._settings.person.score]
+        sure = [p for p in found if p.score >= self._person.score]
         tallest = max((p.box[3] - p.box[1] for p in sure), default=0.0)
-        least = self._settings.garments.photo_share * tallest
+        least = self._person.photo_share * tallest
         return tuple(p for p in sure if p.box[3] - p.box[1] >= least)
-
-
-def find_photos(places: list[Path]) -> Iterator[Path]:
-    """Pictures named directly, and those in folders and their sub-folders, in order of name.
-
-    Raises:
-        SourceRefusedError: a folder holds no picture.
-    """
-    for place in places:
-        if not place.is_dir():
-            yield place
-            continue
-        inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not inside:
-            raise SourceRefusedError(f"{place}: no picture in this folder")
-        yield from inside

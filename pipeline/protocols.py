@@ -1,4 +1,5 @@
-"""The three shapes everything plugs into; engines have theirs in ``engines.base``."""
+"""The shapes everything plugs into. Engines have theirs in ``engines.base``, taggers theirs in
+``pipeline.tagging.tagger``: it speaks of crops."""
 
 from __future__ import annotations
 
@@ -6,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pipeline.flow.pace import Decoding
-from pipeline.types import Frame, TaggedFrame
+from pipeline.types import Decoding, Frame, TaggedFrame, Work
 
 
 class Source(Protocol):
@@ -19,6 +19,7 @@ class Source(Protocol):
     Attributes:
         id: name in events, statistics and file names; free of credentials.
         live: frames come when they come; final once entered.
+        size: width and height of its pictures in pixels, where known once entered.
         length_s: length of a recording in seconds, where known.
         corrupt: pieces of the stream that could not be decoded so far.
         decoding: how thoroughly a camera is decoded; may be set at any time.
@@ -27,6 +28,7 @@ class Source(Protocol):
 
     id: str
     live: bool
+    size: tuple[int, int] | None
     length_s: float | None
     corrupt: int
     decoding: Decoding
@@ -46,6 +48,10 @@ class Stage(Protocol):
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]: ...
 
+    def forget(self, source: str) -> None:
+        """Let go of everything kept for a source: it was removed, or is another one now."""
+        ...
+
 
 class Sink(Protocol):
     """Somewhere results go. ``write`` raises SinkError when they cannot; leaving finishes files."""
@@ -54,6 +60,44 @@ class Sink(Protocol):
 
     def write(self, tagged: TaggedFrame) -> None: ...
 
+    def forget(self, source: str) -> None:
+        """Finish what belongs to a source and let go of it: no more of its frames will come."""
+        ...
+
     def __enter__(self) -> Sink: ...
 
     def __exit__(self, *error: object) -> None: ...
+
+
+class Budget(Protocol):
+    """What live cameras may cost. Recordings take what they need: they wait instead."""
+
+    @property
+    def slowdown(self) -> float:
+        """Factor by which every interval of a live camera is longer than configured."""
+        ...
+
+    def allowed(self, work: Work) -> int:
+        """How many detections or crops this round may do for live cameras."""
+        ...
+
+    def spent(self, work: Work, seconds: float, count: int) -> None:
+        """Report what ``count`` detections or crops took together."""
+        ...
+
+    def excuse(self, now: float) -> None:
+        """What was taken until now (monotonic seconds) was kept waiting by something that will not
+        come again, such as a model compiled for a new size."""
+        ...
+
+
+class Demand(Protocol):
+    """What the schedule learns about cameras, for those who decode them."""
+
+    def asked(self, count: int, put_off: int) -> None:
+        """Of ``count`` detections due in a round, ``put_off`` have to wait for another."""
+        ...
+
+    def still(self, source: str, still: bool) -> None:
+        """Whether nothing has moved in a camera's picture for some time."""
+        ...

@@ -7,19 +7,58 @@ it tells (RTCP sender reports).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.picture.yuv import Picture, Plane, Rgb, Window
-
+#: One component of a picture, uint8 (H, W).
+Plane = npt.NDArray[np.uint8]
+#: A picture, uint8 (H, W, 3), red first.
+Rgb = npt.NDArray[np.uint8]
+#: Integer window x0, y0, x1, y1 in frame pixels; may reach beyond the picture.
+Window = tuple[int, int, int, int]
+#: Part of a picture, xyxy in its pixels, fractions allowed.
+Band = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
 Level = Literal["fine", "category"]
 EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
+#: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
+#: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
+Decoding = Literal["all", "quick", "key"]
+#: Kinds of work that live cameras share a budget for.
+Work = Literal["detection", "crop"]
+
+
+class Picture(Protocol):
+    """One decoded picture, wherever it lies."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def y(self) -> Plane:
+        """All of the luma (H, W) uint8; rows may be strided."""
+        ...
+
+    def rgb(self, window: Window | None = None, size: tuple[int, int] | None = None) -> Rgb:
+        """RGB uint8 (h, w, 3) of a window, resampled to ``size`` (width, height). Whole picture and
+        own size are the defaults; what lies outside of the picture is grey."""
+        ...
+
+    def points(self, window: Window, step: int) -> Plane:
+        """Luma (h, w) uint8 of every ``step``th pixel of a window inside of the picture."""
+        ...
+
+    def means(self, bands: Sequence[Band]) -> list[tuple[float, float, float]]:
+        """Mean Y, U and V of parts of the picture; U and V of grey pictures are 128."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +85,6 @@ class Frame:
     def height(self) -> int:
         return self.planes.height
 
-    @property
-    def luma(self) -> Plane:
-        """The Y plane (H, W) uint8; not copied, but from a GPU."""
-        return self.planes.y
-
     def rgb(self, size: tuple[int, int] | None = None) -> Rgb:
         """The whole picture as RGB uint8 (h, w, 3) at ``size`` (width, height)."""
         return self.planes.rgb(None, size)
@@ -76,17 +110,18 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One thing said about a person or a picture.
+    """One thing reported about a person or a picture.
 
     Attributes:
-        kind: ``garment`` or ``logo``.
+        kind: ``garment``, ``logo``, or what another tagger calls its tags.
         label: the fine label, e.g. ``jeans``; the category's name where no label is likely enough.
         category: Fashionpedia category, e.g. ``pants``; ``None`` where it has none.
         score: probability, 0 to 1, that the person wears it.
         colours: colour names inside of the garment's mask: the first, and the second if large.
         attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
         level: whether ``label`` is a label or only a category.
-        model: name of the model that said so.
+        model: name of the model that reports it.
+        outlined: drawn with an outline of its own, as a mark on something is.
     """
 
     kind: str
@@ -99,6 +134,7 @@ class Tag:
     level: Level = "fine"
     track_id: int | None = None
     model: str = ""
+    outlined: bool = False
 
     @property
     def colour(self) -> str | None:
@@ -119,7 +155,6 @@ class Track:
     id: int
     box: Box
     score: float
-    first_pts: float
     predicted: bool = False
     quality: float = 0.0
     best: bool = False
@@ -145,35 +180,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parsing:
-    """Garment labels inside of one person's window.
-
-    Attributes:
-        window: where in the frame the crop was taken.
-        labels: label index per cell (h, w) uint8.
-        scores: score of the winning label per cell (h, w) float32.
-    """
-
-    window: Window
-    labels: npt.NDArray[np.uint8]
-    scores: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class TaggedFrame:
     """A frame with all that is known about it: the only thing that moves between stages.
 
-    ``windows`` are what the detector looks at, ``None`` for the whole picture; ``parsings`` the
-    garments of the people whose crops were just parsed, by track id; ``tags`` what is said of
-    nobody in particular.
+    Attributes:
+        decision: whether the detector looks at it; ``skipped`` names the policy by which it does
+            not.
+        windows: what the detector looks at; ``None`` for the whole picture.
+        ended: ids of the tracks that ended with this frame.
+        tags: tags attached to no person: a logo on a sign, what a whole picture shows.
+        looks: how many crops each tagger was given of this frame.
     """
 
     frame: Frame
     decision: Decision = "detect"
+    skipped: str = ""
     windows: tuple[Window, ...] | None = None
     detections: tuple[Detection, ...] = ()
     tracks: tuple[Track, ...] = ()
     ended: tuple[int, ...] = ()
-    parsings: Mapping[int, Parsing] = field(default_factory=dict)
     tags: tuple[Tag, ...] = ()
+    looks: tuple[tuple[str, int], ...] = ()
     events: tuple[Event, ...] = ()

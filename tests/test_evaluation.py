@@ -11,10 +11,8 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 from evaluation.fusion import Tally
 from evaluation.logo_tracks import Person, Watcher, judged
-from evaluation.weights import weights
 from support import cut
 
-from engines import zoo
 from pipeline.types import Tag
 
 pytestmark = pytest.mark.train
@@ -50,20 +48,6 @@ def test_labels_that_come_and_go_are_changes():
         tally.count(0, TRUTH, tags(*said))
     tally.count(1, TRUTH, tags("dress"))
     assert tally.changes == 0 + 2 + 1 + 2, "another person is no change"
-
-
-def test_other_weights_are_measured_in_the_place_of_registered_ones(tmp_path):
-    shipped = zoo.find("garment-types-lite0")
-    other = tmp_path / "other.onnx"
-    other.write_bytes(b"other")
-    with weights([f"garment-types-lite0={other}"]):
-        assert zoo.verify(zoo.find("garment-types-lite0")).read_bytes() == b"other"
-        assert zoo.verify(zoo.find("person-store"))
-        assert zoo.labels("garments-lite0")
-    assert zoo.find("garment-types-lite0") == shipped
-    assert zoo.verify(shipped).stat().st_size > 1000
-    with pytest.raises(zoo.ModelFileError, match="not registered"), weights(["nothing=x.onnx"]):
-        pass
 
 
 def test_tracks_are_judged_by_whom_they_show(tmp_path):

@@ -91,9 +91,9 @@ def convert(raw: Path, out: Path) -> None:
 def check(original: Path, video: Path) -> bool:
     """Compare detections of the shipped model and the original graph, both under OpenVINO."""
     from engines import open_engine
+    from engines.boxes import iou_matrix, ssd_detections
     from engines.ov import library
-    from engines.zoo import find
-    from pipeline.tagging.parsing import iou_matrix, ssd_detections
+    from engines.packs import find
 
     spec = find("person-ssdlite")
     reference = library().Core().compile_model(str(original), "CPU")

@@ -27,8 +27,10 @@ from pathlib import Path
 from evaluation import clothing, colour, cost, fusion, garments, logo_tracks, logos, people
 from evaluation.weights import weights
 
+from engines import Packs
+
 Figures = dict[str, float]
-KINDS: dict[str, Callable[[argparse.Namespace], Figures]] = {
+KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "garments": garments.measure,
     "clothing": clothing.measure,
     "colour": colour.measure,
@@ -47,11 +49,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the training whose split to use")
     parser.add_argument("--all", action="store_true", help="every photo, not only held back ones")
     parser.add_argument("--clips", type=Path, nargs="*", default=[], help="with hand labels")
-    parser.add_argument("--model", help="another registered model than the default one")
+    parser.add_argument("--model", help="another shipped model than the default one")
     parser.add_argument("--engine", default="auto")
     parser.add_argument(
         "--weights", nargs="*", default=[], metavar="NAME=FILE",
-        help="other ONNX files in the place of registered models",
+        help="other ONNX files in the place of shipped models",
     )  # fmt: skip
     parser.add_argument(
         "--marks",
@@ -81,8 +83,8 @@ def main() -> int:
     if args.kind != "cost" and not args.data.is_dir():
         print(f"{args.data}: no such folder; --data names the labelled photos", file=sys.stderr)
         return 2
-    with weights(args.weights):
-        figures = KINDS[args.kind](args)
+    with weights(args.weights) as packs:
+        figures = KINDS[args.kind](args, packs)
     print(table(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

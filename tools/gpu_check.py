@@ -18,20 +18,20 @@ import av
 import numpy as np
 from rich.console import Console
 
-from engines import EngineError, EngineOptions, open_engine
+from engines import EngineError, EngineOptions, Pack, open_engine
+from engines.packs import shipped
 from engines.trt.build import Batch
 from engines.trt.cuda import PyCuda
 from engines.trt.gpu import driver
 from engines.trt.library import flavour, library, missing
 from engines.trt.plans import Plans
 from engines.trt.regions import Nv12, Regions
-from engines.zoo import MODELS, ModelSpec
-from pipeline.models.building import Wanted, build_plan
+from pipeline.models.building import PlanRequest, build_plan
 from pipeline.picture.nv12 import Nv12Planes, cut
-from pipeline.picture.yuv import Picture
 from pipeline.settings.schema import CameraConfig
 from pipeline.sources import open_source
 from pipeline.sources.stream import to_planes
+from pipeline.types import Picture
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 #: Regions compared and timed: whole picture, people, and one that reaches beyond the edge.
@@ -109,16 +109,16 @@ def decoding() -> dict[str, Any]:
     return figures | compared(there, first["ffmpeg"])
 
 
-def model(spec: ModelSpec, precision: Any, plans: Plans) -> dict[str, Any]:
+def model(pack: Pack, precision: Any, plans: Plans) -> dict[str, Any]:
     """A plan built, compared on the GPU, and timed."""
     began = time.perf_counter()
-    path = build_plan(Wanted(spec, precision, Batch(1, 8, 8), strict=False), plans)
+    path = build_plan(PlanRequest(pack, precision, Batch(1, 8, 8), strict=False), plans)
     figures: dict[str, Any] = {"ready in s": round(time.perf_counter() - began, 1)}
     figures["parity"] = plans.report(path)["plan"]
     with open_engine(path, "tensorrt", EngineOptions(precision=precision)) as engine:
         for count in BATCHES:
             rng = np.random.default_rng(count)
-            shape = (count, spec.size[1], spec.size[0], 3)
+            shape = (count, pack.size[1], pack.size[0], 3)
             images = rng.integers(0, 256, shape, np.uint8)
             ms = timed(lambda images=images: engine.infer({"images": images}))  # type: ignore[misc]
             figures[f"batch {count}: ms"] = ms
@@ -157,15 +157,15 @@ def main() -> int:
     figures["kernels"] = attempt(console, "kernels", kernels)
     figures["decoding"] = attempt(console, "decoding", decoding)
     plans = Plans(args.plans)
-    for spec in MODELS.values():
-        if spec.in_float != spec.name:
+    for pack in shipped():
+        if pack.twin_of:
             continue
         for precision in PRECISIONS:
-            name = f"{spec.name} {precision}"
+            name = f"{pack.name} {precision}"
             figures[name] = attempt(
                 console,
                 name,
-                lambda s=spec, p=precision: model(s, p, plans),  # type: ignore[misc]
+                lambda s=pack, p=precision: model(s, p, plans),  # type: ignore[misc]
             )
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)

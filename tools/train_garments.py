@@ -11,7 +11,6 @@ the ``train`` extra.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -33,6 +32,7 @@ from training.garment_data import (
     read_rgb,
     take_window,
 )
+from training.pack_file import refresh
 from training.people_data import coco_split
 from training.pseudo import pseudo_mask
 
@@ -159,8 +159,7 @@ def finish(
         result = report.figures(counts, names, categories, frequency, groups)
         (folder / "labels.json").write_text(f"[\n{lines}\n]\n")
         (folder / "MODEL_CARD.md").write_text(report.card(folder.name, result, facts))
-        digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-        print(f"wrote {folder}; sha256 for engines/zoo.py: {digest}")
+        print(refresh(folder))
         print(f"pixel accuracy {result.accuracy:.4f}, mean garment recall {result.recall:.4f}")
 
 

@@ -11,8 +11,6 @@ Continues from the checkpoint when it was interrupted. Needs the ``train`` extra
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,12 +39,13 @@ from training.logo_marks import (
 from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, cloth_labels, load_fabrics
 from training.logo_thresholds import Scores, fit
+from training.pack_file import refresh
 
 from engines import open_engine
 from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
+from engines.packs import find
 from engines.quantize import convolutions, quantize
-from engines.zoo import find
 from pipeline.settings.schema import LogoConfig
 from pipeline.tagging.logos.gallery import F32, Gallery
 from pipeline.tagging.logos.reader import Embedder
@@ -178,7 +177,7 @@ def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], ou
         opset_version=17,
         dynamo=False,
     )
-    told(out)
+    print(refresh(out))
 
 
 def quantised(material: Material, model: Path) -> None:
@@ -189,18 +188,13 @@ def quantised(material: Material, model: Path) -> None:
     source = model / "model.onnx"
     exact = convolutions(source)[:EXACT]
     quantize(source, small / "model.onnx", scenes, only="/net/backbone", exact=exact)
-    told(small)
-
-
-def told(out: Path) -> None:
-    digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
-    print(f"wrote {out}; sha256 for engines/zoo.py: {digest}")
+    print(refresh(small))
 
 
 def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
-    """Write the background and the thresholds beside the registered embedder.
+    """Write the background and the thresholds into the pack of the shipped embedder.
 
-    The background is what the registered detector takes for marks on photos of the training, and
+    The background is what the shipped detector takes for marks on photos of the training, and
     marks of the training. The thresholds are fitted on validation brands, every other one of them
     in a gallery filled up with turned marks of the training, and on what the detector takes for
     marks elsewhere.
@@ -222,9 +216,9 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
         unknown = np.concatenate([vectors[~inside], embedded(embed, np.stack(stray))])
     known = scores(gallery, vectors[inside], whose[inside] // 2)
     fitted = fit(known, scores(gallery, unknown, np.full(len(unknown), -1)), ACCEPTS)
-    np.save(spec.path.with_name("background.npy"), background.astype(np.float16))
+    np.save(spec.folder / "background.npy", background.astype(np.float16))
     values = {name: round(getattr(fitted, name), 4) for name in ("likeness", "margin", "above")}
-    spec.path.with_name("thresholds.json").write_text(json.dumps(values) + "\n")
+    print(refresh(spec.folder, values))
     print(f"{len(wrong)} things that are no marks, {len(marks)} other marks; {fitted}")
 
 

@@ -12,7 +12,6 @@ come from tools/train_garments.py.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from training import people
 from training.garment_data import Image
+from training.pack_file import refresh
 from training.people_data import Scene
 from training.people_material import gather
 from training.people_scenes import SIZES, Material
@@ -36,8 +36,9 @@ from training.people_teacher import Find, seen_twice, taught, without_fixtures
 from engines import open_engine
 from engines.base import Array, Arrays, Engine, TensorSpec
 from engines.nets.person_ssd import ExportedPerson, PersonSSD
+from engines.packs import Pack
+from engines.packs import find as find_pack
 from engines.quantize import quantize
-from engines.zoo import MODELS, ModelSpec
 from pipeline.people.detect import DetectStage
 from pipeline.settings.schema import PersonConfig
 
@@ -61,6 +62,12 @@ class NetEngine:
     def prepare(self, shape: tuple[int, ...]) -> None:
         pass
 
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        return True
+
+    def threads(self, count: int) -> None:
+        pass
+
     @torch.no_grad()
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         boxes, scores = self._net(torch.from_numpy(inputs["images"]))
@@ -73,7 +80,7 @@ class NetEngine:
         pass
 
 
-def finder(engine: Engine, spec: ModelSpec, pixels: int = 0) -> Find:
+def finder(engine: Engine, spec: Pack, pixels: int = 0) -> Find:
     """A detector of pictures through the pipeline's own stage, down to a score of 0.05."""
     settings = PersonConfig(score=0.05, keep_score=0.05, pixels=pixels)
     return people_finder(DetectStage(engine, spec, settings))
@@ -112,7 +119,7 @@ def clip_frames(path: Path, every: int = 4) -> Iterator[Image]:
 
 def label_clip(path: Path, net: PersonSSD, far: bool) -> list[Scene]:
     """A clip's frames with the net's own labels."""
-    find = finder(NetEngine(net), MODELS["person-store"], FAR_PIXELS if far else 0)
+    find = finder(NetEngine(net), find_pack("person-store"), FAR_PIXELS if far else 0)
     scenes = [taught(rgb, *seen_twice(find, rgb)) for rgb in clip_frames(path)]
     # People stand still before a close camera; before a far one, what never moves is no person.
     return without_fixtures(scenes) if far else scenes
@@ -160,8 +167,7 @@ def export(net: PersonSSD, material: Material, out: Path) -> None:
     samples = (material.sample(SIZES[0], rng).rgb[None] for _ in range(100))
     quantize(out / "model.onnx", out.with_name(out.name + "-int8") / "model.onnx", samples)
     for folder in (out, out.with_name(out.name + "-int8")):
-        digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-        print(f"wrote {folder}; sha256 for engines/zoo.py: {digest}")
+        print(refresh(folder))
 
 
 def arguments() -> argparse.Namespace:
@@ -187,7 +193,7 @@ def main() -> int:
     if missing:
         console.print(f"{missing[0]}: not found; --data, the clips and --places name what to learn")
         return 2
-    old = MODELS["person-ssdlite"]
+    old = find_pack("person-ssdlite")
     with open_engine(old) as engine:
         material = gather(args.data, args.pseudo, args.places, finder(engine, old))
     console.print(

@@ -9,7 +9,6 @@ when it was interrupted. Needs the ``train`` extra.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from rich.console import Console
 from train_garments import imagenet_weights, train
 from training import garment_types, garments
 from training.calibration import fit_temperature
+from training.pack_file import refresh
 from training.type_data import SIDE, Garment, load_types, street_garments
 
 from engines.nets.garment_types import ExportedTypes
@@ -54,8 +54,7 @@ def export(
     )
     rows = ",\n".join("  " + json.dumps({"label": name, "category": None}) for name in names)
     (out / "labels.json").write_text(f"[\n{rows}\n]\n")
-    digest = hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()
-    print(f"temperature {temperature:.2f}; wrote {out}; sha256 for engines/zoo.py: {digest}")
+    print(f"temperature {temperature:.2f}; {refresh(out)}")
 
 
 def main() -> int:

@@ -16,7 +16,6 @@ from engines.base import (
     EngineInputError,
     EngineOptions,
     ModelFileError,
-    Precision,
     TensorSpec,
     check_inputs,
     check_shape,
@@ -76,11 +75,6 @@ def _allocator(trt: Any, buffers: Buffers) -> Any:
             self.shapes[name] = tuple(int(n) for n in shape)
 
     return Allocator()
-
-
-def precisions() -> list[Precision]:
-    """Precisions plans can have."""
-    return ["f32", "f16"]
 
 
 class TensorRtEngine:
@@ -164,6 +158,16 @@ class TensorRtEngine:
     def prepare(self, shape: tuple[int, ...]) -> None:
         check_shape(self.inputs, shape)
         self._within(self.inputs[0].name, shape)
+
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        try:
+            self.prepare(shape)
+        except EngineInputError:
+            return False
+        return True
+
+    def threads(self, count: int) -> None:
+        """Nothing changes: it computes on the GPU."""
 
     def infer(self, inputs: Arrays) -> dict[str, Array]:
         check_inputs(self.inputs, inputs)

@@ -10,22 +10,25 @@ import time
 from importlib import metadata
 
 import av
-from av.codec.hwaccel import hwdevices_available
 from rich.console import Console
 from rich.table import Table
 
 import pipeline
 from engines import (
+    EngineError,
     EngineUnavailableError,
-    ModelFileError,
+    Pack,
+    Packs,
     available,
     open_engine,
     precisions,
+    runs_plans,
     warm_up,
+    why_not,
 )
+from engines.packs import open_packs, verify
 from engines.trt.gpu import Driver, driver
-from engines.trt.library import flavour, library, missing
-from engines.zoo import MODELS, ModelSpec, verify
+from engines.trt.library import flavour, library
 from pipeline.models.opening import cores
 from pipeline.sinks.video import ENCODERS
 
@@ -53,7 +56,7 @@ def _decoders() -> str:
 
 
 def _gpu_rows() -> list[tuple[str, str]]:
-    """What there is of NVIDIA's."""
+    """NVIDIA's driver, GPUs and libraries."""
     found = driver()
     rows = [("cuda driver", f"for CUDA {found.cuda}" if found else "none")]
     rows += [
@@ -71,57 +74,81 @@ def _gpu_rows() -> list[tuple[str, str]]:
 
 
 def _nvdec(found: Driver | None, pycuda: bool) -> str:
-    """Whether cameras can be decoded on a GPU, or all that is missing for it."""
+    """Whether cameras can be decoded on a GPU, or everything that is missing for it."""
     needs = {
         "an NVIDIA GPU with its driver": bool(found and found.gpus),
         "PyCUDA": pycuda,
         "nvcc": shutil.which("nvcc") is not None,
-        "a PyAV built with NVDEC": "cuda" in hwdevices_available(),
+        "a PyAV built with NVDEC": "cuda" in _decoding_devices(),
     }
     missing = [name for name, here in needs.items() if not here]
     return f"lacks {', '.join(missing)}" if missing else "ready"
 
 
-def _runs_on(spec: ModelSpec) -> str:
+def _decoding_devices() -> list[str]:
+    """What PyAV can decode on; older ones cannot tell."""
+    try:
+        from av.codec.hwaccel import hwdevices_available
+    except ImportError:
+        return []
+    return list(hwdevices_available())
+
+
+def _runs_on(pack: Pack) -> str:
     """The engines a model would run on here, the one that ``auto`` takes first."""
-    names = [name for name, version in available().items() if version]
-    if spec.in_float != spec.name:  # TensorRT computes INT8 in its own way
-        names = [f"tensorrt as {spec.in_float}" if n == "tensorrt" else n for n in names]
-    return ", ".join(names) or "no engine"
+    shown = []
+    for name, version in available().items():
+        if version is not None:
+            # Engines that run plans compute INT8 in their own way.
+            twin = runs_plans(name) and pack.twin_of
+            shown.append(f"{name} as {twin}" if twin else name)
+    return ", ".join(shown) or "no engine"
 
 
-def _rows() -> list[tuple[str, str]]:
+def _engine_rows() -> list[tuple[str, str]]:
+    rows = []
+    for name, version in available().items():
+        if version is None:
+            text = f"cannot run here: {why_not(name)}"
+        else:
+            text = f"{version} ({', '.join(precisions(name))})"
+        rows.append((f"engine {name}", text))
+    return rows
+
+
+def _model_rows(packs: Packs) -> list[tuple[str, str]]:
+    rows = []
+    for pack in packs:
+        try:
+            verify(pack)
+            rows.append((f"model {pack.name}", f"ok, on {_runs_on(pack)}"))
+        except EngineError as error:
+            rows.append((f"model {pack.name}", str(error)))
+    return rows + [(f"pack {path.name}", f"broken: {why}") for path, why in packs.broken.items()]
+
+
+def _rows(packs: Packs) -> list[tuple[str, str]]:
     rows = [
         ("threadline", pipeline.__version__),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
         ("machine", f"{platform.machine()}, {cores()} cores, {_memory()}"),
     ]
-    for name, version in available().items():
-        text = f"{version} ({', '.join(precisions(name))})" if version else "not installed"
-        if name == "tensorrt" and version is None:
-            text = f"cannot run here: {missing()}"
-        rows.append((f"engine {name}", text))
+    rows += _engine_rows()
     rows += _gpu_rows()
     rows.append(("decoders", _decoders()))
     rows.append(
         ("encoders", ", ".join(n for n, _ in ENCODERS if n in av.codecs_available) or "none")
     )
     rows += [(name, metadata.version(name)) for name in _LIBRARIES]
-    for spec in MODELS.values():
-        try:
-            verify(spec)
-            rows.append((f"model {spec.name}", f"ok, on {_runs_on(spec)}"))
-        except ModelFileError as error:
-            rows.append((f"model {spec.name}", str(error)))
-    return rows
+    return rows + _model_rows(packs)
 
 
-def report(console: Console) -> bool:
-    """Print everything; whether a run would work."""
+def report(console: Console, packs: Packs | None = None) -> bool:
+    """Print everything; whether a run would work. A broken pack does not hinder one."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    rows = _rows()
+    rows = _rows(packs or open_packs())
     for row in rows:
         table.add_row(*row)
     console.print(table, highlight=False)
@@ -131,21 +158,22 @@ def report(console: Console) -> bool:
     return ready
 
 
-def check_model(spec: ModelSpec, console: Console) -> None:
-    """Verify the file, then time one picture on every installed engine.
+def check_model(pack: Pack, console: Console) -> None:
+    """Verify the files, then time one run on every engine that can run here.
 
     Raises:
-        EngineError: the file is damaged or an engine cannot run it.
+        EngineError: a file is damaged or an engine cannot run it.
     """
-    path = verify(spec)
-    console.print(f"{spec.name}: {path} matches its hash", highlight=False, soft_wrap=True)
-    for backend, version in available().items():
+    path = verify(pack)
+    console.print(f"{pack.name}: {path} matches its hash", highlight=False, soft_wrap=True)
+    for name, version in available().items():
         if version is None:
             continue
-        with open_engine(path, backend) as engine:
-            warm_up(engine, spec.size)
+        with open_engine(path, name) as engine:
+            size = pack.size if pack.size[0] else (1, 1)
+            warm_up(engine, size)
             start = time.perf_counter()
-            warm_up(engine, spec.size)
+            warm_up(engine, size)
             taken = 1000 * (time.perf_counter() - start)
-            line = f"  {backend} {version}, {engine.precision}: {taken:.1f} ms a picture"
+            line = f"  {name} {version}, {engine.precision}: {taken:.1f} ms a run"
             console.print(line, highlight=False)

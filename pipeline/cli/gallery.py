@@ -13,15 +13,14 @@ import numpy as np
 import typer
 from rich.progress import track as progress
 
-from engines.zoo import find
+from engines.packs import Pack, shipped
 from pipeline.cli.errors import complain, explained, warn
-from pipeline.models.opening import open_embedder
-from pipeline.settings.schema import Config
-from pipeline.sinks.files import make_folder, replace_file
+from pipeline.files import make_folder, replace_file
+from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.logos.exemplars import views
 from pipeline.tagging.logos.gallery import Gallery, GalleryError, brand_name, open_gallery
 from pipeline.tagging.logos.gallery_edit import (
-    SAME,
+    SAME_MARK,
     add,
     look_alikes,
     marks_in,
@@ -32,10 +31,11 @@ from pipeline.tagging.logos.gallery_edit import (
 )
 from pipeline.tagging.logos.marks import read_mark
 from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.tagger import LogoSettings
 
 app = typer.Typer(no_args_is_help=True, help="Brands that cameras recognise, by pictures of them.")
 FolderOption = Annotated[Path, typer.Option("--gallery", help="Folder of the gallery.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 
 #: Where a gallery is unless another folder is named.
 FOLDER = Path("gallery")
@@ -64,24 +64,29 @@ class _Work:
         for line in warnings:
             warn(line)
         if not quiet:
-            _say(self.gallery)
+            _report(self.gallery)
         return failures
 
 
-def _say(gallery: Gallery) -> None:
+def _report(gallery: Gallery) -> None:
     typer.echo(f"{len(gallery.names)} brands in {gallery.folder}/")
 
 
 @contextmanager
 def _work(folder: Path, check: bool = True) -> Iterator[_Work]:
     with explained(), ExitStack() as stack:
-        config = Config()
-        gallery = open_gallery(folder, find(config.logos.embedder), check)
-        yield _Work(gallery, open_embedder(config, stack))
+        gallery = open_gallery(folder, _embedder(), check)
+        models = stack.enter_context(Models(EngineSettings(), shipped()))
+        yield _Work(gallery, Embedder(*models.open(_embedder().name)))
+
+
+def _embedder() -> Pack:
+    """The pack whose embeddings a gallery holds."""
+    return shipped().find(LogoSettings().embedder)
 
 
 def _read(folder: Path) -> Gallery:
-    return open_gallery(folder, find(Config().logos.embedder), check=False)
+    return open_gallery(folder, _embedder(), check=False)
 
 
 @app.command("add")
@@ -144,17 +149,17 @@ def remove_brands(
     with explained():
         gallery = remove(_read(folder), brands)
         if not quiet:
-            _say(gallery)
+            _report(gallery)
 
 
 @app.command("check")
 def check_gallery(folder: FolderOption = FOLDER) -> None:
-    """Say which brands look alike, and which pictures are unlike their brand's others."""
+    """Report which brands look alike, and which pictures are unlike their brand's others."""
     with explained():
-        gallery = open_gallery(folder, find(Config().logos.embedder))
+        gallery = open_gallery(folder, _embedder())
         alike, strange = look_alikes(gallery), strange_pictures(gallery)
         for one, other, likeness in alike:
-            what = "the same mark" if likeness >= SAME else "look alike"
+            what = "the same mark" if likeness >= SAME_MARK else "look alike"
             typer.echo(f"{likeness:.2f}\t{one}\t{other}\t{what}")
         for brand, file, likeness in strange:
             typer.echo(f"{likeness:.2f}\t{brand}\t{file}\tunlike the brand's other pictures")
@@ -168,11 +173,11 @@ def check_gallery(folder: FolderOption = FOLDER) -> None:
 def rebuild_gallery(folder: FolderOption = FOLDER, quiet: QuietOption = False) -> None:
     """Embed all pictures anew, for the model of this version."""
     with _work(folder, check=False) as work:
-        model = find(Config().logos.embedder)
+        model = _embedder()
         side, background = work.embed.size[0], work.embed.background
         gallery = rebuilt(work.gallery, work.embed, side, model, background)
         if not quiet:
-            _say(gallery)
+            _report(gallery)
 
 
 def _draw(path: Path, files: list[Path]) -> None:

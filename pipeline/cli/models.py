@@ -1,4 +1,4 @@
-"""``threadline models``: what is shipped, and what is built from it for this or another machine."""
+"""``threadline models``: what there is, and what is built from it for this or another machine."""
 
 from __future__ import annotations
 
@@ -13,70 +13,81 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from engines import Packs, Precision, runs_plans
+from engines.packs import open_packs
 from engines.trt.build import Batch
 from engines.trt.build import Progress as Report
 from engines.trt.plans import Plans
-from engines.zoo import MODELS, find, verify
 from pipeline.cli import doctor
-from pipeline.cli.errors import errors, explained
+from pipeline.cli.errors import errors, explained, warn
+from pipeline.cli.options import PacksOption
 from pipeline.errors import ConfigError
-from pipeline.models.building import PRECISIONS, Wanted, build_plan
+from pipeline.models.building import PRECISIONS, PlanRequest, build_plan, plan_engines
 from pipeline.models.opening import plans_folder
 from pipeline.models.quantising import quantised
 
-app = typer.Typer(no_args_is_help=True, help="The models: what is shipped, built and checked.")
+app = typer.Typer(no_args_is_help=True, help="The models: list, check, build and quantise them.")
 ImagesOption = Annotated[
     Path | None, typer.Option("--images", help="Pictures to compare on and take INT8 ranges from.")
 ]
 CacheOption = Annotated[
-    Path | None, typer.Option("--cache", help="Folder of the plans; else ~/.cache/threadline.")
+    Path | None,
+    typer.Option("--cache", help="Folder of the plans; else ~/.cache/threadline/plans."),
 ]
+BuildForOption = Annotated[
+    str | None, typer.Option("--engine", help="What runs the plan; else the first that can.")
+]
+
+
+def _packs(extra: Path | None) -> Packs:
+    """The registry; a pack that is broken is one warning."""
+    packs = open_packs(extra)
+    for reason in packs.broken.values():
+        warn(f"broken pack: {reason}")
+    return packs
 
 
 @app.command("list")
 def list_models(
-    shipped: Annotated[bool, typer.Option("--shipped", help="Only models in the package.")] = False,
     names: Annotated[bool, typer.Option("--names", help="Names only.")] = False,
+    packs: PacksOption = None,
 ) -> None:
-    """List the registered models."""
-    for spec in MODELS.values():
-        if shipped and not spec.shipped:
-            continue
-        size = f"{spec.size[0]}x{spec.size[1]}"
-        row = f"{spec.name:<20} {spec.task:<18} {size:<8} {spec.licence}"
-        typer.echo(spec.name if names else row)
+    """List all models: shipped, in --packs and in the user's data folder."""
+    with explained():
+        for pack in _packs(packs):
+            size = f"{pack.size[0]}x{pack.size[1]}" if pack.size[0] else "-"
+            row = f"{pack.name:<25} {pack.task:<18} {size:<8} {pack.licence}"
+            typer.echo(pack.name if names else row)
 
 
 @app.command("show")
-def show_model(name: str) -> None:
-    """Show a model's contract, origin and card."""
+def show_model(name: str, packs: PacksOption = None) -> None:
+    """Show a model's contract, origin, figures and card."""
     with explained():
-        spec = find(name)
-        for key in ("name", "task", "path", "sha256", "licence", "source", "outputs"):
-            typer.echo(f"{key:<8} {getattr(spec, key)}")
-        typer.echo(f"input    images uint8 RGB (N, {spec.size[1]}, {spec.size[0]}, 3)")
-        if spec.card.exists():
-            typer.echo(f"\n{spec.card.read_text(encoding='utf-8')}")
-
-
-@app.command("pull")
-def pull_model(name: str) -> None:
-    """Make sure a model is here. Every registered model is part of the package."""
-    with explained():
-        typer.echo(f"{name}: shipped with threadline, nothing to download; {verify(find(name))}")
+        pack = open_packs(packs).find(name)
+        for key in ("name", "task", "path", "sha256", "licence", "source"):
+            typer.echo(f"{key:<10} {getattr(pack, key)}")
+        for kind, tensors in (("input", pack.inputs), ("output", pack.outputs)):
+            for tensor in tensors:
+                typer.echo(f"{kind:<10} {tensor}")
+        for kind, numbers in (("threshold", pack.thresholds), ("figure", pack.figures)):
+            for what, value in numbers.items():
+                typer.echo(f"{kind:<10} {what}: {value:g}")
+        if pack.card.is_file():
+            typer.echo(f"\n{pack.card.read_text(encoding='utf-8', errors='replace')}")
 
 
 @app.command("check")
-def check_model(name: str) -> None:
-    """Verify a model's file and run it once on every installed engine."""
+def check_model(name: str, packs: PacksOption = None) -> None:
+    """Verify a model's files and run it once on every engine that can run here."""
     with explained():
-        doctor.check_model(find(name), Console())
+        doctor.check_model(open_packs(packs).find(name), Console())
 
 
 @app.command("build")
 def build_model(
     name: str,
-    engine: Annotated[str, typer.Option("--engine", help="What it is built for.")] = "tensorrt",
+    engine: BuildForOption = None,
     precision: Annotated[str, typer.Option("--precision", help="f32, f16 (fp16) or int8.")] = "f16",
     batch: Annotated[str, typer.Option("--batch", help="Pictures: least:usual:most.")] = "1:1:8",
     target: Annotated[
@@ -85,28 +96,52 @@ def build_model(
     images: ImagesOption = None,
     cache: CacheOption = None,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Keep it even if it says something else.")
+        bool, typer.Option("--lenient", help="Keep the plan even if its outputs changed too much.")
     ] = False,
+    packs: PacksOption = None,
 ) -> None:
-    """Build a model for TensorRT; what is built already is only checked."""
+    """Build a model's plan ahead of time; one that is there already is only checked."""
     with explained():
-        if engine != "tensorrt":
-            raise ConfigError(f"--engine {engine}: only tensorrt is built for ahead")
-        named = precision.lower().replace("fp", "f")
-        if named not in PRECISIONS:
-            raise ConfigError(f"--precision {precision}: must be one of {', '.join(PRECISIONS)}")
-        try:
-            counts = Batch.parse(batch)
-        except ValueError as error:
-            raise ConfigError(f"--{error}") from None
-        targets = tuple(part.strip().lower() for part in target.split(",") if part.strip())
-        asked = next(p for p in PRECISIONS if p == named)
-        wanted = Wanted(find(find(name).in_float), asked, counts, targets, images, not lenient)
-        with _bar(name) as report:
-            path = build_plan(wanted, Plans(plans_folder(str(cache or ""))), report, errors.print)
+        request = PlanRequest(
+            open_packs(packs).in_float(name),
+            _precision(precision),
+            _batch(batch),
+            tuple(part.strip().lower() for part in target.split(",") if part.strip()),
+            images,
+            strict=not lenient,
+            engine=_plan_engine(engine),
+        )
+        said: list[str] = []
+        with _bar(name) as progress:
+            plans = Plans(plans_folder(str(cache or "")))
+            path = build_plan(request, plans, progress, said.append)
+        errors.print("\n".join(said) or f"{path} is there already", markup=False, soft_wrap=True)
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         typer.echo(f"{path}")
         typer.echo(f"parity   {json.dumps(about['parity'])}")
+
+
+def _plan_engine(name: str | None) -> str:
+    if name is None:
+        return plan_engines()[0]
+    if not runs_plans(name):
+        raise ConfigError(f"--engine {name}: plans are built for {', '.join(plan_engines())} only")
+    return name
+
+
+def _precision(text: str) -> Precision:
+    named = text.lower().replace("fp", "f")
+    for precision in PRECISIONS:
+        if precision == named:
+            return precision
+    raise ConfigError(f"--precision {text}: must be one of {', '.join(PRECISIONS)}")
+
+
+def _batch(text: str) -> Batch:
+    try:
+        return Batch.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"--{error}") from None
 
 
 @app.command("quantize")
@@ -114,12 +149,13 @@ def quantize_model(
     name: str,
     images: Annotated[Path, typer.Option("--images", help="Pictures like those it will see.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the INT8 file here.")] = None,
+    packs: PacksOption = None,
 ) -> None:
-    """Say what INT8 would change in a model, layer by layer, and write it."""
+    """Show what INT8 would change in a model, layer by layer, and write the INT8 file."""
     with explained():
+        pack = open_packs(packs).in_float(name)
         with tempfile.TemporaryDirectory() as folder:
-            written = out or Path(folder) / "int8.onnx"
-            report = quantised(find(find(name).in_float), images, written, measure=True)
+            report = quantised(pack, images, out or Path(folder) / "int8.onnx", measure=True)
         typer.echo("own dB  all dB  tensor")
         for loss in report.layers[:15]:
             typer.echo(f"{loss.own:6.1f}  {loss.whole:6.1f}  {loss.tensor}")
@@ -131,7 +167,7 @@ def quantize_model(
 
 @contextmanager
 def _bar(name: str) -> Iterator[Report]:
-    """A progress bar on standard error, fed by TensorRT."""
+    """A progress bar on standard error, fed by the build."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(f"building {name}", total=1.0)

@@ -25,7 +25,7 @@ _MARKS = {
 }
 #: Seconds between plain lines where the output is no terminal.
 _PLAIN_EVERY_S = 5.0
-#: Cameras listed one by one; with more, the busy ones are summed up.
+#: Cameras listed one by one; of further ones only the number.
 _MOST_ROWS = 24
 
 
@@ -77,7 +77,7 @@ def _notes(cameras: list[CameraStats]) -> list[Text]:
     return [Text(camera.note, "yellow") for camera in cameras if camera.note][:_MOST_ROWS]
 
 
-class View:
+class Screen:
     """Shows the statistics of a run while it lasts."""
 
     def __init__(self, stats: Stats, console: Console, quiet: bool) -> None:
@@ -87,7 +87,7 @@ class View:
         self._live: Live | None = None
         self._plain_at = time.monotonic()
 
-    def __enter__(self) -> View:
+    def __enter__(self) -> Screen:
         if not self._quiet and self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()

@@ -11,16 +11,18 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from pipeline.errors import SourceError, SourceRefusedError, redact
-from pipeline.flow.inbox import Inbox
+from pipeline.flow.inbox import Slot
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
 from pipeline.protocols import Source
-from pipeline.settings.schema import CameraConfig
 from pipeline.sources import is_live, open_source
+from pipeline.sources.camera import CameraSettings
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.capture")
@@ -52,22 +54,35 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
+class Turns(Protocol):
+    """What cameras share while they are read.
+
+    Attributes:
+        admit: held while a recording is read, to bound how many are open at a time.
+        decode: held while a camera's picture is decoded.
+    """
+
+    admit: AbstractContextManager[object]
+    decode: AbstractContextManager[object]
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """The capture loop of one camera.
 
     Attributes:
-        admit: held while a recording is read, to bound how many are open at a time.
-        turn: held while a camera's picture is decoded.
+        slot: its place in the inbox; a removed camera puts into the void.
+        announce: told the size of a camera's pictures before its frames, and whether it is live.
+        stop: set when the camera is removed, or the run ends.
     """
 
-    camera: CameraConfig
-    inbox: Inbox[Frame]
+    camera: CameraSettings
+    slot: Slot[Frame]
     stats: CameraStats
     pace: Pace
+    turns: Turns
+    announce: Callable[[tuple[int, int], bool], None]
     stop: threading.Event
-    admit: AbstractContextManager[object]
-    turn: AbstractContextManager[object]
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -75,7 +90,7 @@ class Capture:
         try:
             self._run()
         finally:
-            self.stats.dropped += self.inbox.close(self.camera.name)
+            self.stats.dropped += self.slot.close()
 
     def _run(self) -> None:
         try:
@@ -84,7 +99,7 @@ class Capture:
             self._fail(error)
             return
         if not is_live(self.camera.url):
-            with self.admit:
+            with self.turns.admit:
                 if self.stop.is_set() or not self._read_once(source):
                     return
         failures, told = 0, ""
@@ -121,31 +136,37 @@ class Capture:
 
     def _pump(self, source: Source) -> bool:
         """Offer every frame; whether the source came to its end."""
-        stats, name = self.stats, self.camera.name
+        stats = self.stats
         if source.live:
-            source.turn = self.turn
-        self.inbox.open(name, replace=source.live, depth=1 if source.live else FILE_DEPTH)
+            source.turn = self.turns.decode
+        self.slot.open(replace=source.live, depth=1 if source.live else FILE_DEPTH)
         stats.length_s = source.length_s
+        if source.size is not None:
+            self.announce(source.size, source.live)
         corrupt, offered = stats.corrupt, float("-inf")
         for frame in source:
-            if stats.state != "up":
-                if stats.decoded > 0:
-                    stats.reconnects += 1
-                    log.warning("%s: back again", name)
-                stats.state, stats.note = "up", ""
+            self._up()
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
             behind = time.monotonic() - frame.captured_at
-            source.decoding = self.pace.decoding(behind, source.decoding, stats.still)
-            if frame.live and frame.pts < offered + self.pace.gap_s:
-                stats.skipped["pace"] += 1
+            source.decoding = self.pace.decoding.choose(source.id, behind, source.decoding)
+            if frame.live and frame.pts < offered + self.pace.gathering.gap_s:
+                stats.withheld += 1
             else:
-                stats.dropped += self.inbox.put(name, frame)
+                stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():
                 return False
         stats.corrupt = corrupt + source.corrupt
         return True
+
+    def _up(self) -> None:
+        """A frame came: the camera is there, maybe again."""
+        if self.stats.state != "up":
+            if self.stats.decoded > 0:
+                self.stats.reconnects += 1
+                log.warning("%s: back again", self.camera.name)
+            self.stats.state, self.stats.note = "up", ""
 
     def _fail(self, error: SourceError) -> None:
         self.stats.state, self.stats.note = "failed", str(error)

@@ -7,56 +7,89 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.flow.capture import Capture
+from engines.packs import Packs, shipped
+from pipeline.flow.cameras import Cameras, Shared
 from pipeline.flow.inbox import Inbox
 from pipeline.flow.pace import Pace
+from pipeline.flow.preparation import Preparation
+from pipeline.flow.stages import open_stages
 from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
-from pipeline.models.opening import build_stages, cores, live_cameras
+from pipeline.models.opening import Models
 from pipeline.protocols import Sink
+from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Config
 from pipeline.sinks import open_sinks
-from pipeline.sources import is_live
 from pipeline.types import Frame, TaggedFrame
 
 log = logging.getLogger("threadline.runner")
 
-#: Recordings read at the same time; further ones wait their turn.
-FILES_AT_ONCE = 4
-#: Tagged frames that may wait for the sinks: of recordings, and of live cameras with news and
-#: (for each camera) without any.
-OUTBOX_DEPTH, OUTBOX_NEWS, OUTBOX_PER_CAMERA = 4, 64, 2
-#: Stretch from which quality is so much less that it is said.
+#: Tagged frames of recordings that may wait for the sinks.
+OUTBOX_DEPTH = 4
+#: Tagged frames of live cameras that may, if they bring news.
+OUTBOX_NEWS = 64
+#: Those without news that may, for each live camera.
+OUTBOX_PER_CAMERA = 2
+#: Slowdown from which quality is so much less that it is reported.
 DEGRADED = 2.0
 #: Seconds threads have to end once stopping has begun.
 JOIN_S = 1.5
-_OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """In the outbox, behind the last frame of a camera that was removed."""
+
+    source: str
 
 
 class Runner:
     """One run: cameras in, results out. Enter to open everything, then ``start`` and ``wait``.
 
     Cameras are connected while models are opened: some send a picture to begin with only every few
-    seconds.
-
-    ``sinks`` are written to besides those of the configuration.
+    seconds. ``cameras`` adds, removes and replaces them at any time, from any thread.
 
     Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
     """
 
-    def __init__(self, config: Config, out: Path, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        out: Path,
+        sinks: Sequence[Sink] = (),
+        packs: Packs | None = None,
+        stay: bool = False,
+    ) -> None:
+        """
+        Args:
+            config: all settings; with ``stay`` it may name no camera.
+            out: folder of the results.
+            sinks: written to besides those of the settings.
+            packs: the models; those shipped by default.
+            stay: run until stopped, also without cameras.
+        """
         self.config = config
-        self._more_sinks = sinks
-        self.pace = Pace(config.pace_policy)
+        self.settings = LiveSettings(config)
+        self.pace = Pace(config.pace)
         self.stats = Stats(self.pace)
         self.finished = threading.Event()
         self.interrupted = False
         self._out = out
+        self._more_sinks = sinks
+        self._packs = packs or shipped()
         self._stop = threading.Event()
-        self._inbox: Inbox[Frame] = Inbox()
-        self._outbox: Inbox[TaggedFrame] = Inbox()
+        self._opened = threading.Event()
+        self._inbox: Inbox[Frame] = Inbox(stay)
+        self._outbox: Inbox[TaggedFrame | _Removed] = Inbox()
+        self._outlet = self._outbox.add("out", replace=False, depth=OUTBOX_DEPTH)
+        self._preparation = Preparation(self.finished)
+        shared = Shared(self.settings, self._inbox, self.stats, self.pace)
+        self.cameras = Cameras(
+            config, self._packs, shared, self._announced, self._ended, self._changed
+        )
         self._stack = ExitStack()
         self._workers: list[Worker] = []
         self._error: BaseException | None = None
@@ -65,64 +98,64 @@ class Runner:
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
-            live = live_cameras(self.config)
-            sinks = [*open_sinks(self._out, self.config.outputs, live > 0), *self._more_sinks]
-            self._sinks: Sequence[Sink] = [stack.enter_context(sink) for sink in sinks]
+            for camera in self.config.cameras:
+                self.cameras.add(camera)
             stack.callback(self.stop)
-            self._connect()
-            self._stages, detector = build_stages(self.config, self.stats, self.pace, stack)
-            self.running_on = f"{detector.engine.backend}, {detector.engine.precision}"
-            self._outbox.open(_OUT, replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
-            self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
-            self._workers.append(Worker("inference", self._infer, self._ended))
-            self._workers.append(Worker("sink", self._write, self._ended))
-            if live:  # cameras do not wait until everything is ready
-                self._workers.append(Worker("preparation", detector.prepare, self._ended))
+            live = self.cameras.live
+            self._sinks = self._open_sinks(stack, live > 0 or self._inbox.stay)
+            self._models = stack.enter_context(Models(self.config.engine, self._packs, live))
+            self._stages, self._detector = open_stages(
+                self.settings, self._models, self.stats, self.pace, live > 0
+            )
+            engine = self._detector.engine
+            self.running_on = f"{engine.backend}, {engine.precision}"
+            self._opened.set()
+            self._changed()
+            self._workers += [
+                Worker("inference", self._infer, self._ended),
+                Worker("sink", self._write, self._ended),
+                Worker("preparation", self._preparation.run, self._ended),
+            ]
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+        self.finished.set()
         self._stack.close()
 
-    def _connect(self) -> None:
-        """Start one thread per camera."""
-        admit = threading.BoundedSemaphore(FILES_AT_ONCE)
-        turn = threading.BoundedSemaphore(cores() + 1)
-        for camera in self.config.cameras:
-            self._inbox.open(camera.name, replace=is_live(camera.url))
-            stats = self.stats.camera(camera.name)
-            capture = Capture(camera, self._inbox, stats, self.pace, self._stop, admit, turn)
-            self._workers.append(Worker(f"capture {camera.name}", capture.run, self._ended))
-        for worker in self._workers:
-            worker.start()
+    def _open_sinks(self, stack: ExitStack, live: bool) -> list[Sink]:
+        outputs = self.settings.section("outputs")
+        own = open_sinks(self._out, outputs, live, self.cameras.names())
+        return [stack.enter_context(sink) for sink in (*own, *self._more_sinks)]
 
     def start(self) -> None:
         """Start tagging and writing."""
         for worker in self._workers:
-            if worker.ident is None:
-                worker.start()
+            worker.start()
 
     def stop(self) -> None:
         """Ask everything to end: waiting frames are discarded, tagged ones still written."""
         self._stop.set()
+        self.cameras.stop()
         self._inbox.stop()
 
     def wait(self) -> None:
         """Join all threads, with a deadline once stopping; re-raise the first error."""
         deadline: float | None = None
-        for worker in reversed(self._workers):  # the sink ends last, so ask it first
-            while worker.is_alive():
-                worker.join(0.1)
-                if self._stop.is_set() and deadline is None:
-                    deadline = time.monotonic() + JOIN_S
-                if deadline is not None and time.monotonic() > deadline:
-                    break
-        alive = [worker.name for worker in self._workers if worker.is_alive()]
-        if alive:
-            log.warning("still busy, left behind: %s", ", ".join(alive))
+        while alive := [w for w in self._threads() if w.is_alive()]:
+            alive[0].join(0.1)
+            if self._stop.is_set() and deadline is None:
+                deadline = time.monotonic() + JOIN_S
+            if deadline is not None and time.monotonic() > deadline:
+                names = ", ".join(worker.name for worker in alive)
+                log.warning("still busy, left behind: %s", names)
+                break
         if self._error is not None:
             raise self._error
+
+    def _threads(self) -> list[Worker]:
+        return [*self._workers, *self.cameras.workers()]
 
     def _ended(self, worker: Worker) -> None:
         with self._lock:
@@ -135,60 +168,108 @@ class Runner:
             self.stop()
             self._outbox.stop()
         if worker.name == "inference":
-            self._outbox.close(_OUT)
+            self._outlet.close()
         if worker.name == "sink":
             self.finished.set()
 
+    def _changed(self) -> None:
+        """Cameras came or went: whatever depends on their number follows."""
+        live = self.cameras.live
+        self._outlet.open(replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
+        self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
+        if self._opened.is_set():
+            self._preparation.ask("threads", lambda: self._models.live_cameras(self.cameras.live))
+            if live:
+                self._preparation.ask("canvases", self._detector.prepare_canvases)
+
+    def _announced(self, size: tuple[int, int], live: bool) -> None:
+        """Frames of this size will come: have models compiled for it on another thread than the
+        inference thread. A recording waits for that."""
+        if live:
+            self._preparation.ask(size, lambda: self._detector.prepare(*size))
+            return
+        while not self._opened.wait(0.1):
+            if self._stop.is_set():
+                return
+        self._detector.prepare(*size)
+
     def _infer(self) -> None:
-        most = max(len(self.config.cameras), 1)
         while True:
-            self._stop.wait(self.pace.pause(time.monotonic()))
-            frames = self._inbox.take(most)
-            if not frames:
-                if self._inbox.drained:
-                    return
-                continue
-            self.pace.begin(time.monotonic())
-            batch = [TaggedFrame(frame) for frame in frames]
+            self._stop.wait(self.pace.gathering.pause(time.monotonic()))
+            taken = self._inbox.take()
+            self._forget(self.cameras.gone())
+            frames = [frame for frame in taken if self._ready(frame)]
+            if frames:
+                self._round(frames)
+            elif not taken and self._inbox.drained:
+                return
+
+    def _ready(self, frame: Frame) -> bool:
+        """Whether a frame can be looked at without making all cameras wait for a compiler."""
+        size = (frame.width, frame.height)
+        if not frame.live or self._detector.ready(*size):
+            return True
+        self._announced(size, True)
+        if frame.source in self.stats.cameras:
+            self.stats.camera(frame.source).skipped["preparing"] += 1
+        return False
+
+    def _round(self, frames: list[Frame]) -> None:
+        self.pace.begin(time.monotonic())
+        batch = [TaggedFrame(frame) for frame in frames]
+        for stage in self._stages:
+            with self.stats.timed(stage.name):
+                batch = stage(batch)
+        now = time.monotonic()
+        for tagged in batch:
+            age_s = now - tagged.frame.captured_at
+            camera = self.stats.cameras.get(tagged.frame.source)
+            if camera is not None:  # else it was removed a moment ago
+                camera.count(tagged, age_s)
+            if tagged.frame.live:
+                self.pace.slowdown.finished(now, age_s)
+            self._hand_over(tagged)
+        self._tell_degraded()
+
+    def _forget(self, sources: list[str]) -> None:
+        for source in sources:
             for stage in self._stages:
-                with self.stats.timed(stage.name):
-                    batch = stage(batch)
-            now = time.monotonic()
-            for tagged in batch:
-                camera = self.stats.camera(tagged.frame.source)
-                camera.analysed += 1
-                camera.pts = tagged.frame.pts
-                camera.latencies.append(now - tagged.frame.captured_at)
-                if tagged.frame.live:
-                    self.pace.finished(now, now - tagged.frame.captured_at)
-                self._hand_over(tagged)
-            self._tell_degraded()
+                stage.forget(source)
+            self.pace.decoding.forget(source)
+            self._outlet.put(_Removed(source))
 
     def _hand_over(self, tagged: TaggedFrame) -> None:
         """Give a result to the sinks. Those that are slower than live cameras miss frames on which
         nothing happened; what was found is never lost, and recordings wait."""
         news = tagged.events or any(track.best for track in tagged.tracks)
         if news or not tagged.frame.live:
-            self._outbox.put(_OUT, tagged)
-        elif not self._outbox.offer(_OUT, tagged, self._plain):
-            self.stats.camera(tagged.frame.source).unwritten += 1
+            self._outlet.put(tagged)
+        elif not self._outlet.offer(tagged, self._plain):
+            camera = self.stats.cameras.get(tagged.frame.source)
+            if camera is not None:
+                camera.unwritten += 1
 
     def _tell_degraded(self) -> None:
-        if self.pace.stretch >= DEGRADED and not self._told:
+        slowdown = self.pace.slowdown.factor
+        if slowdown >= DEGRADED and not self._told:
             self._told = True
+            interval_s = self.config.person.interval_s
             log.warning(
-                "too much for this machine: people are looked for every %.1f s instead of every "
+                "too much for this machine: people are searched every %.1f s instead of every "
                 "%.1f s, evenly on all cameras; fewer cameras or a lower frame rate would help",
-                self.pace.stretch * self.config.person.interval_s,
-                self.config.person.interval_s,
+                slowdown * interval_s,
+                interval_s,
             )
 
     def _write(self) -> None:
         while True:
-            items = self._outbox.take(OUTBOX_DEPTH)
+            items = self._outbox.take()
             if not items and self._outbox.drained:
                 return
-            for tagged in items:
+            for item in items:
                 for sink in self._sinks:
+                    if isinstance(item, _Removed):
+                        sink.forget(item.source)
+                        continue
                     with self.stats.timed(f"write {sink.name}"):
-                        sink.write(tagged)
+                        sink.write(item)

@@ -1,9 +1,8 @@
 """Counters of a run. Each counter of a camera has one writer: its capture thread or the inference
-thread; ``dropped`` and the like are never added to from two."""
+thread."""
 
 from __future__ import annotations
 
-import resource
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.flow.pace import Pace
+from pipeline.types import TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
@@ -24,8 +24,15 @@ KEPT = 5_000
 
 @dataclass(slots=True)
 class CameraStats:
-    """One camera's counters, and whether nothing has moved for some time (``still``). ``skipped``
-    counts detector runs saved, by policy."""
+    """One camera's counters.
+
+    Attributes:
+        skipped: detector runs saved, by policy; counted on the inference thread.
+        withheld: frames not even offered because the machine had too little time; counted on the
+            capture thread, and reported as ``skipped["pace"]``.
+        looks: crops shown to each tagger.
+        unwritten: results without news that a slow sink missed.
+    """
 
     id: str
     state: State = "waiting"
@@ -33,17 +40,31 @@ class CameraStats:
     decoded: int = 0
     analysed: int = 0
     dropped: int = 0
+    withheld: int = 0
     detector_runs: int = 0
     partial_runs: int = 0
     unwritten: int = 0
     reconnects: int = 0
     corrupt: int = 0
     people: int = 0
-    still: bool = False
     length_s: float | None = None
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
+    looks: Counter[str] = field(default_factory=Counter)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def count(self, tagged: TaggedFrame, age_s: float) -> None:
+        """Take in what became of a frame, and how old it was then."""
+        self.analysed += 1
+        self.pts = tagged.frame.pts
+        self.latencies.append(age_s)
+        self.people += sum(event.name == "entered" for event in tagged.events)
+        self.looks.update(dict(tagged.looks))
+        if tagged.skipped:
+            self.skipped[tagged.skipped] += 1
+        if tagged.decision == "detect":
+            self.detector_runs += 1
+            self.partial_runs += tagged.windows is not None
 
     def as_json(self) -> dict[str, Any]:
         quantiles = np.percentile(self.latencies, [50, 95, 99]) if self.latencies else [None] * 3
@@ -52,16 +73,18 @@ class CameraStats:
             name: None if q is None else round(float(q), 4)
             for name, q in zip(names, quantiles, strict=True)
         }
+        skipped = self.skipped + Counter(pace=self.withheld)
         return {
             "id": self.id,
             "state": self.state,
             "decoded": self.decoded,
             "analysed": self.analysed,
-            "skipped": dict(self.skipped),
+            "skipped": dict(skipped),
             "dropped": self.dropped,
             "corrupt": self.corrupt,
             "detector_runs": self.detector_runs,
             "partial_runs": self.partial_runs,
+            "looks": dict(self.looks),
             "unwritten": self.unwritten,
             "reconnects": self.reconnects,
             "people": self.people,
@@ -70,7 +93,11 @@ class CameraStats:
 
 
 def peak_memory_mb() -> float:
-    """Peak resident memory of this process in megabytes (10^6 bytes)."""
+    """Peak resident memory of this process in megabytes (10^6 bytes); 0 where it is not told."""
+    try:
+        import resource
+    except ImportError:  # Unix only
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
@@ -82,12 +109,19 @@ class Stats:
         self.pace = pace or Pace()
         self.lock = threading.Lock()
         self.cameras: dict[str, CameraStats] = {}
+        self.removed = 0
         self.stages: dict[str, list[float]] = {}
         self.started = time.monotonic()
 
     def camera(self, source: str) -> CameraStats:
+        """A camera's counters, made when first asked for."""
         with self.lock:
             return self.cameras.setdefault(source, CameraStats(source))
+
+    def remove(self, source: str) -> None:
+        """Forget a camera that was removed while running."""
+        with self.lock:
+            self.removed += self.cameras.pop(source, None) is not None
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -108,10 +142,11 @@ class Stats:
                 "duration_s": round(time.monotonic() - self.started, 3),
                 "peak_memory_mb": round(peak_memory_mb(), 1),
                 "degraded": {
-                    "stretch": round(self.pace.stretch, 2),
-                    "seconds": round(self.pace.stretched_s, 1),
+                    "slowdown": round(self.pace.slowdown.factor, 2),
+                    "seconds": round(self.pace.slowdown.seconds, 1),
                 },
                 "cameras": [camera.as_json() for camera in self.cameras.values()],
+                "removed": self.removed,
                 "stages": {
                     name: {"calls": int(calls), "seconds": round(seconds, 4)}
                     for name, (calls, seconds) in self.stages.items()

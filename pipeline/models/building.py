@@ -1,4 +1,4 @@
-"""Builds TensorRT plans of registered models and INT8 graphs for them, comparing at every step."""
+"""Builds TensorRT plans of packs and INT8 graphs for them, comparing at every step."""
 
 from __future__ import annotations
 
@@ -10,168 +10,208 @@ from typing import Any
 
 from engines import (
     Engine,
-    EngineError,
     EngineOptions,
-    EngineUnavailableError,
+    Pack,
+    PackError,
     Precision,
+    choose,
+    names,
     open_engine,
+    runs_plans,
+    why_not,
 )
+from engines.packs import Tensor, verify
 from engines.trt import build, graphs
 from engines.trt.bare import this_gpu
-from engines.trt.library import flavour, library, missing
+from engines.trt.library import flavour, library
 from engines.trt.plans import Key, PlanError, Plans
-from engines.zoo import ModelSpec, verify
 from pipeline.errors import ConfigError, SourceRefusedError
-from pipeline.models import parity
-from pipeline.models.parity import Parity, pictures
+from pipeline.models import parity, samples
+from pipeline.models.parity import Parity, ParityError
 from pipeline.models.quantising import quantised
 
-#: Pictures compared besides those of the package.
+#: Pictures compared besides those that come with the program.
 COMPARED = 12
 #: Precisions a plan can have.
 PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "int8")
 
 
-class ParityError(EngineError):
-    """What was built does not say what the model says."""
+def plan_engines() -> tuple[str, ...]:
+    """The engines that run plans built ahead."""
+    return tuple(name for name in names() if runs_plans(name))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A plan to build. ``targets`` are compute capabilities (``sm86``); none: the GPU here."""
+class PlanRequest:
+    """A plan to build.
 
-    spec: ModelSpec
+    Attributes:
+        targets: compute capabilities (``sm86``); none: the GPU here.
+        images: folder of pictures to compare on and to take INT8 ranges from.
+        pixels: of its pictures, where a model of free size is to see more than its own; else 0.
+        strict: refuse a graph whose outputs changed too much, instead of only recording it.
+        engine: what will run the plan.
+    """
+
+    pack: Pack
     precision: Precision = "f16"
     batch: build.Batch = field(default_factory=build.Batch)
     targets: tuple[str, ...] = ()
     images: Path | None = None
-    #: Pixels of its pictures, where a model of free size is to see more than its own; else 0.
     pixels: int = 0
-    #: What to do when a graph is not alike: refuse it, or only say so.
     strict: bool = True
+    engine: str = field(default_factory=lambda: plan_engines()[0])
 
 
-def shapes(spec: ModelSpec, batch: build.Batch, pixels: int = 0) -> dict[str, build.Shapes]:
-    """Shapes of ``images`` a plan is built for; a model of free size takes half to twice its own
-    sides, or as many ``pixels`` as are asked for."""
-    width, height = spec.size
-    if not spec.multiple:
-        sides = [(height, width)] * 3
-    else:
-        step = spec.multiple
-        small = [max(n // 2 // step, 1) * step for n in (height, width)]
-        large = max(2 * max(height, width), *spec.input_size(width, height, pixels))
-        # Either side may be the longer one: a camera may stand upright.
-        sides = [(min(small),) * 2, (height, width), (large,) * 2]
-    counts = (batch.least, batch.usual, batch.most)
-    three = tuple((n, *side, 3) for n, side in zip(counts, sides, strict=True))
-    return {"images": three}  # type: ignore[dict-item]
+def shapes(pack: Pack, batch: build.Batch, pixels: int = 0) -> dict[str, build.Shapes]:
+    """Input name -> least, usual and most shape a plan is built for; a model of free size takes
+    half to twice its own sides, or as many ``pixels`` as are asked for.
+
+    Raises:
+        PackError: an input has a free dimension of which nothing is known.
+    """
+    return {tensor.name: _three(pack, tensor, batch, pixels) for tensor in pack.inputs}
 
 
-def key_of(wanted: Wanted) -> Key:
+def _three(pack: Pack, tensor: Tensor, batch: build.Batch, pixels: int) -> build.Shapes:
+    found = []
+    for count, (height, width) in zip(
+        (batch.least, batch.usual, batch.most), _sides(pack, pixels), strict=True
+    ):
+        known: dict[int, int] = {0: count}
+        if tensor.layout:
+            known |= {tensor.layout.index("h"): height, tensor.layout.index("w"): width}
+        shape = [n if isinstance(n, int) else known.get(i) for i, n in enumerate(tensor.shape)]
+        sizes = tuple(n for n in shape if n is not None)
+        if len(sizes) < len(shape):
+            free = tensor.shape[shape.index(None)]
+            raise PackError(
+                f"model '{pack.name}': no plan can be built, the size of '{free}' in its input "
+                f"'{tensor.name}' is unknown"
+            )
+        found.append(sizes)
+    return (found[0], found[1], found[2])
+
+
+def _sides(pack: Pack, pixels: int) -> list[tuple[int, int]]:
+    """Least, usual and most height and width of a pack's pictures."""
+    width, height = pack.size
+    step = pack.multiple
+    if not step:
+        return [(height, width)] * 3
+    small = [max(n // 2 // step, 1) * step for n in (height, width)]
+    large = max(2 * max(height, width), *pack.input_size(width, height, pixels))
+    # Either side may be the longer one: a camera may stand upright.
+    return [(min(small), min(small)), (height, width), (large, large)]
+
+
+def key_of(request: PlanRequest) -> Key:
     """Under what a plan is kept.
 
     Raises:
         EngineUnavailableError: TensorRT is not installed.
-        ModelFileError: the model's file is damaged.
+        ModelFileError: a file of the pack is damaged.
     """
-    verify(wanted.spec)
+    verify(request.pack)
     return Key(
-        wanted.spec.name, wanted.spec.sha256, wanted.precision,
-        shapes(wanted.spec, wanted.batch, wanted.pixels), flavour(library()),
-        tuple(sorted(wanted.targets)) or this_gpu(),
-    )  # fmt: skip
+        model=request.pack.name,
+        sha256=request.pack.sha256,
+        precision=request.precision,
+        shapes=shapes(request.pack, request.batch, request.pixels),
+        flavour=flavour(library()),
+        targets=tuple(sorted(request.targets)) or this_gpu(),
+    )
 
 
-def compared(wanted: Wanted, other: Path, backend: str) -> Parity:
-    """How alike what was made of a model is to it on ONNX Runtime: a graph there or a plan."""
-    shown = parity.shipped(wanted.spec) + pictures(wanted.spec, wanted.images, COMPARED)
-    with (
-        open_engine(wanted.spec, "onnxruntime") as reference,
-        open_engine(other, backend) as engine,
-    ):
-        return parity.run(wanted.spec, reference, engine, shown)
+def compared(request: PlanRequest, other: Path, engine: str) -> Parity:
+    """How alike a graph or a plan made from a model is to the model on ONNX Runtime."""
+    pack = request.pack
+    shown = samples.shipped(pack) + samples.pictures(pack, request.images, COMPARED)
+    with open_engine(pack, "onnxruntime") as reference, open_engine(other, engine) as changed:
+        return parity.run(pack, reference, changed, shown)
 
 
 def build_plan(
-    wanted: Wanted, plans: Plans, progress: build.Progress | None = None,
-    say: Callable[[str], None] = lambda text: None,
-) -> Path:  # fmt: skip
+    request: PlanRequest,
+    plans: Plans,
+    progress: build.Progress | None = None,
+    report: Callable[[str], object] = lambda text: None,
+) -> Path:
     """The plan, from the folder if it is there and whole, else built and kept. What TensorRT is
     given is compared with the model first, the plan itself where there is a GPU to run it.
+    ``report`` is told why a plan is built.
 
     Raises:
-        EngineError: it cannot be built, or is another model now.
+        EngineError: it cannot be built, or its outputs changed too much.
         SourceRefusedError: INT8 without pictures.
         ConfigError: the folder cannot be written.
     """
-    key = key_of(wanted)
+    key = key_of(request)
     try:
         path = plans.find(key)
-        say(f"{path} is there already")
     except PlanError as error:
-        say(f"building: {error}")
-        path = _built(wanted, plans, key, progress)
-    report = plans.report(path)
-    if report["plan"] is None and not wanted.targets and not missing():
-        found = compared(wanted, path, "tensorrt")
-        report = {**report, "plan": found.record(wanted.precision)}
-        plans.note(path, report)
-    for what, record in report.items():
+        report(f"building a plan, which takes minutes: {error}")
+        path = _built(request, plans, key, progress)
+    found = plans.report(path)
+    if found["plan"] is None and not request.targets and not why_not(request.engine):
+        alike = compared(request, path, request.engine)
+        found = {**found, "plan": alike.record(request.precision)}
+        plans.note(path, found)
+    for what, record in found.items():
         if record is not None:
-            _refuse(wanted, what, record)
+            _refuse(request, what, record)
     return path
 
 
-def _built(wanted: Wanted, plans: Plans, key: Key, progress: build.Progress | None) -> Path:
+def _built(request: PlanRequest, plans: Plans, key: Key, progress: build.Progress | None) -> Path:
     try:
         plans.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{plans.folder}: no place for plans: {error.strerror}; name another folder"
+            f"{plans.folder}: cannot be written: {error.strerror}; name another folder for plans"
         ) from None
-    graph, alike = _graph(wanted)
-    record = alike.record(wanted.precision)
-    _refuse(wanted, "graph", record)
+    graph, alike = _graph(request)
+    record = alike.record(request.precision)
+    _refuse(request, "graph", record)
     timings = plans.folder / f"{key.flavour.replace(' ', '-')}.timings"
-    plan = build.build(graph, dict(key.shapes), wanted.targets, progress, timings)
+    plan = build.build(graph, dict(key.shapes), request.targets, progress, timings)
     return plans.write(key, plan, {"graph": record, "plan": None})
 
 
-def _graph(wanted: Wanted) -> tuple[Any, Parity]:
-    """The model's graph in the precision wanted, and how alike it is to the model."""
+def _graph(request: PlanRequest) -> tuple[Any, Parity]:
+    """The model's graph in the precision asked for, and how alike it is to the model."""
+    pack = request.pack
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
-        if wanted.precision == "int8":
-            if wanted.images is None:
+        if request.precision == "int8":
+            if request.images is None:
                 raise SourceRefusedError(
                     f"INT8 takes its ranges from pictures: threadline models build "
-                    f"{wanted.spec.name} --precision int8 --images FOLDER"
+                    f"{pack.name} --precision int8 --images FOLDER"
                 )
-            found = quantised(wanted.spec, wanted.images, path).parity
+            found = quantised(pack, request.images, path).parity
             return graphs.ready(graphs.load(path), "int8"), found
-        graph = graphs.ready(graphs.load(wanted.spec.path), wanted.precision)
+        graph = graphs.ready(graphs.load(pack.path), request.precision)
         path.write_bytes(graph.SerializeToString())
-        return graph, compared(wanted, path, "onnxruntime")
+        return graph, compared(request, path, "onnxruntime")
 
 
-def _refuse(wanted: Wanted, what: str, record: dict[str, Any]) -> None:
-    """Raise ParityError if that is asked for and what was compared was not alike enough."""
-    if wanted.strict and record["failures"]:
+def _refuse(request: PlanRequest, what: str, record: dict[str, Any]) -> None:
+    """Raise ParityError if outputs changed too much and that is not allowed."""
+    if request.strict and record["failures"]:
         raise ParityError(
-            f"{wanted.spec.name}: its {what} in {wanted.precision} is another model now: "
-            f"{'; '.join(record['failures'])}; use another precision, or pictures like those it "
-            "will see"
+            f"model '{request.pack.name}': its {request.precision} {what} no longer matches the "
+            f"ONNX model: {'; '.join(record['failures'])}; use another precision, or pictures like "
+            "those the cameras show"
         )
 
 
-def open_built(wanted: Wanted, plans: Plans, say: Callable[[str], None]) -> Engine:
-    """A registered model on the GPU here. Its plan is built if there is none.
+def open_built(request: PlanRequest, plans: Plans, report: Callable[[str], object]) -> Engine:
+    """A model on an engine that runs plans. The plan is built if there is none.
 
     Raises:
         EngineError, SourceRefusedError, ConfigError: as ``build_plan``.
     """
-    if lacks := missing():
-        raise EngineUnavailableError(f"engine 'tensorrt' cannot run here: {lacks}")
-    path = build_plan(wanted, plans, None, say)
-    return open_engine(path, "tensorrt", EngineOptions(precision=wanted.precision))
+    choose(request.engine)
+    path = build_plan(request, plans, None, report)
+    return open_engine(path, request.engine, EngineOptions(precision=request.precision))

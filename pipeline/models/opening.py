@@ -1,37 +1,62 @@
-"""Opens the configured models and puts the stages together."""
+"""Opens models of packs on the configured engine, each once, and closes them together."""
 
 from __future__ import annotations
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Lock
 
-from engines import Engine, EngineError, EngineOptions, open_engine, warm_up
+from pydantic import Field, field_validator
+
+from engines import (
+    BACKENDS,
+    Engine,
+    EngineError,
+    EngineOptions,
+    Pack,
+    Packs,
+    Precision,
+    choose,
+    names,
+    open_engine,
+    runs_plans,
+    warm_up,
+)
 from engines.trt.build import Batch
 from engines.trt.plans import Plans
-from engines.zoo import find
 from pipeline.errors import ConfigError
-from pipeline.flow.pace import Pace
-from pipeline.flow.stats import Stats
-from pipeline.people.detect import DetectStage
-from pipeline.people.schedule import ScheduleStage
-from pipeline.people.stage import EventStage, TrackStage
-from pipeline.picture.colour import colour_table
-from pipeline.protocols import Stage
-from pipeline.settings.schema import Config
-from pipeline.sources import is_live
-from pipeline.tagging.garments.parser import GarmentParser, GarmentStage
-from pipeline.tagging.garments.types import TypeRefiner
-from pipeline.tagging.logos.gallery import open_gallery
-from pipeline.tagging.logos.lettering import Lettering
-from pipeline.tagging.logos.reader import Embedder, LogoReader, LogoStage
+from pipeline.settings.section import Section
 
 log = logging.getLogger("threadline.models")
 
-#: The classifier behind ``garments.types``.
-TYPES = "garment-types-lite0"
+
+class EngineSettings(Section):
+    """What runs the models; the same for all cameras."""
+
+    backend: str = Field("auto", description="engine that runs the models, or auto")
+    threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: chosen by cores and cameras")
+    cache: bool = Field(True, description="keep compiled models in ~/.cache/threadline")
+    precision: Precision = Field("f32", description="arithmetic of the models")
+    batch: str = Field("1:1:8", description="plans: least, usual and most pictures in one run")
+    plans: str = Field("", description="folder of the plans; empty: ~/.cache/threadline/plans")
+    fallback: bool = Field(
+        False, description="run a model on the processor if the engine cannot run it or changes it"
+    )
+
+    @field_validator("backend")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value != "auto" and value not in BACKENDS and value not in names():
+            raise ValueError(f"must be one of auto, {', '.join(names())}")
+        return value
+
+    @field_validator("batch")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        Batch.parse(value)
+        return value
 
 
 def cores() -> int:
@@ -39,11 +64,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def live_cameras(config: Config) -> int:
-    """How many of the cameras are no recordings, by their looks."""
-    return sum(is_live(camera.url) for camera in config.cameras)
 
 
 def cache_folder() -> Path | None:
@@ -57,126 +77,154 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def engine_threads(config: Config) -> int:
-    """CPU threads of an engine. With more cameras than cores, one: its threads wait for each other,
-    and the slowest of several among as many decoders is late."""
-    return config.engine.threads or (1 if live_cameras(config) > cores() else 0)
-
-
 def plans_folder(named: str) -> Path:
-    """Where TensorRT's plans are kept.
+    """Where plans are kept.
 
     Raises:
-        ConfigError: nowhere.
+        ConfigError: no folder is named, and ~/.cache cannot be written.
     """
+    if named:
+        return Path(named)
     base = cache_folder()
-    if not named and base is None:
-        raise ConfigError("~/.cache/threadline cannot be written: name a folder for the plans")
-    return Path(named) if named or base is None else base / "plans"
+    if base is None:
+        raise ConfigError("~/.cache/threadline cannot be written; name a folder for the plans")
+    return base / "plans"
 
 
-def open_model(config: Config, name: str) -> Engine:
-    """A registered model on the configured engine.
+def engine_threads(settings: EngineSettings, live: int) -> int:
+    """CPU threads of an engine; 0 leaves the choice to it.
 
-    Raises:
-        EngineError: it cannot run there, and is not to run elsewhere.
+    One where live cameras outnumber cores: an engine's threads wait for each other, and among as
+    many decoders the slowest of them is late.
     """
-    engine = config.engine
-    cache = cache_folder() if engine.cache else None
-    if engine.backend != "tensorrt":
-        options = EngineOptions(engine_threads(config), engine.precision, cache)
-        return open_engine(find(name), engine.backend, options)
-    try:
-        return _on_gpu(config, name)
-    except (EngineError, OSError) as error:
-        if not engine.fallback:
+    return settings.threads or (1 if live > cores() else 0)
+
+
+Opened = tuple[Engine, Pack]
+
+
+class Models:
+    """The models of a run. Each is opened when it is first asked for, on any thread, and all are
+    closed on leaving.
+
+    Args:
+        packs: where models are found by name.
+        live: number of live cameras, which decides how many threads an engine gets.
+    """
+
+    def __init__(self, settings: EngineSettings, packs: Packs, live: int = 0) -> None:
+        self.packs = packs
+        self._settings = settings
+        self._threads = engine_threads(settings, live)
+        self._lock = Lock()
+        self._changing = Lock()
+        self._opened: dict[str, Future[Opened]] = {}
+        self._engines: list[Engine] = []
+        self._closed = False
+
+    def open(self, name: str, pixels: int = 0) -> Opened:
+        """A model, warmed up where its pictures have one size, and its pack.
+
+        Args:
+            pixels: of its pictures, where a model of free size is to see more than its own; plans
+                are built for that many. Only what the first call says counts.
+
+        Raises:
+            PackError: no pack has this name.
+            EngineError: the model cannot run on the engine, and is not to run elsewhere.
+        """
+        with self._lock:
+            known = self._opened.get(name)
+            mine = self._opened.setdefault(name, Future())
+        if known is not None:
+            return known.result()
+        try:
+            pack = self.packs.find(name)
+            opened = self._kept(pack, pixels), pack
+        except BaseException as error:
+            with self._lock:
+                del self._opened[name]  # the next caller tries again
+            mine.set_exception(error)
             raise
-        log.warning("%s; running it on the processor instead", error)
-    return open_engine(find(name), "auto", EngineOptions(engine_threads(config), cache=cache))
+        mine.set_result(opened)
+        return opened
 
-
-def _on_gpu(config: Config, name: str) -> Engine:
-    """A registered model on TensorRT, which computes INT8 in its own way: the twins that are for
-    processors are replaced by what they were made from."""
-    # Building needs what running does not.
-    from pipeline.models.building import Wanted, open_built
-
-    engine = config.engine
-    if engine.precision == "bf16":
-        raise ConfigError("engine.precision bf16: TensorRT plans are f32, f16 or int8")
-    wanted = Wanted(
-        find(find(name).in_float),
-        engine.precision,
-        Batch.parse(engine.batch),
-        pixels=config.person.pixels,
-    )
-    return open_built(wanted, Plans(plans_folder(engine.plans)), log.info)
-
-
-def open_detector(config: Config, stack: ExitStack, pace: Pace | None = None) -> DetectStage:
-    """The configured person detector; ``stack`` closes its engine."""
-    engine = stack.enter_context(open_model(config, config.person.model))
-    return DetectStage(engine, find(config.person.model), config.person, pace, config.zones)
-
-
-def open_parser(config: Config, stack: ExitStack) -> GarmentParser:
-    """The configured garment parser, warmed up; ``stack`` closes its engine."""
-    colour_table()
-
-    def model(name: str) -> Engine:
-        engine = stack.enter_context(open_model(config, name))
-        warm_up(engine, find(name).size)
+    def _kept(self, pack: Pack, pixels: int) -> Engine:
+        """A pack's engine, warmed up and remembered."""
+        threads = self._threads
+        engine = self._engine(pack, pixels, threads)
+        try:
+            if pack.size[0] and not pack.multiple:
+                warm_up(engine, pack.size)
+            while not self._remembered(engine, threads, pack):
+                threads = self._threads  # cameras came or went meanwhile
+                engine.threads(threads)
+        except BaseException:
+            engine.__exit__()
+            raise
         return engine
 
-    refiner = None
-    if config.garments.types:
-        refiner = TypeRefiner(model(TYPES), find(TYPES), config.garments.background)
-    name = config.garments.model
-    return GarmentParser(model(name), find(name), refiner)
+    def _remembered(self, engine: Engine, threads: int, pack: Pack) -> bool:
+        """Remember an engine for closing, if it has as many threads as it should have now."""
+        with self._lock:
+            if self._closed:
+                raise EngineError(f"model '{pack.name}': opened after the run had ended")
+            if threads == self._threads:
+                self._engines.append(engine)
+            return threads == self._threads
 
+    def _engine(self, pack: Pack, pixels: int, threads: int) -> Engine:
+        settings = self._settings
+        cache = cache_folder() if settings.cache else None
+        if not runs_plans(settings.backend):
+            options = EngineOptions(threads, settings.precision, cache)
+            return open_engine(pack, settings.backend, options)
+        try:
+            return self._planned(pack, pixels)
+        except (EngineError, OSError) as error:
+            if not settings.fallback:
+                raise
+            log.warning("%s; running it on the processor instead", error)
+        return open_engine(pack, "auto", EngineOptions(threads, cache=cache))
 
-def open_embedder(config: Config, stack: ExitStack) -> Embedder:
-    """The configured model that embeds marks, warmed up; ``stack`` closes its engine."""
-    spec = find(config.logos.embedder)
-    engine = stack.enter_context(open_model(config, spec.name))
-    warm_up(engine, spec.size)
-    return Embedder(engine, spec)
+    def _planned(self, pack: Pack, pixels: int) -> Engine:
+        """The model on an engine that runs plans. Such engines compute INT8 in their own way: INT8
+        twins, which are for processors, are replaced by what they were made from."""
+        # Building needs what running does not.
+        from pipeline.models.building import PRECISIONS, PlanRequest, open_built
 
+        settings = self._settings
+        choose(settings.backend)
+        if settings.precision not in PRECISIONS:
+            raise ConfigError(
+                f"engine.precision {settings.precision}: plans are {', '.join(PRECISIONS)}"
+            )
+        request = PlanRequest(
+            self.packs.in_float(pack.name),
+            settings.precision,
+            Batch.parse(settings.batch),
+            engine=settings.backend,
+            pixels=pixels,
+        )
+        # The first build takes minutes: whoever waits is told.
+        return open_built(request, Plans(plans_folder(settings.plans)), log.warning)
 
-def open_logos(config: Config, stack: ExitStack) -> LogoReader:
-    """The configured logo models and the gallery; ``stack`` closes their engines.
+    def live_cameras(self, count: int) -> None:
+        """Give every engine the threads that suit a number of live cameras. Where that changes
+        anything it takes about as long as opening the models did; inference goes on meanwhile."""
+        with self._changing:
+            with self._lock:
+                threads = engine_threads(self._settings, count)
+                engines = [] if threads == self._threads else list(self._engines)
+                self._threads = threads
+            for engine in engines:
+                engine.threads(threads)
 
-    Raises:
-        GalleryError: the gallery cannot be used.
-        ConfigError: letters are to be read, and what reads them is not installed.
-    """
-    spec = find(config.logos.detector)
-    gallery = open_gallery(Path(config.logos.gallery), find(config.logos.embedder))
-    engine = stack.enter_context(open_model(config, spec.name))
-    warm_up(engine, spec.size)
-    embedder = open_embedder(config, stack)
-    lettering = Lettering() if config.logos.lettering else None
-    return LogoReader(engine, spec.size, embedder, gallery, config.logos.score, lettering)
+    def __enter__(self) -> Models:
+        return self
 
-
-def build_stages(
-    config: Config, stats: Stats, pace: Pace, stack: ExitStack
-) -> tuple[list[Stage], DetectStage]:
-    """The stages of a run, in order, and the detector among them; ``stack`` closes all engines."""
-    with ThreadPoolExecutor(1) as pool:  # models are opened side by side
-        parser = pool.submit(open_parser, config, stack) if config.garments.enabled else None
-        logos = pool.submit(open_logos, config, stack) if config.logos.gallery else None
-        detector = open_detector(config, stack, pace)
-        if live_cameras(config):
-            detector.warm_up()
-    track = TrackStage(config.track_policy)
-    where = track.where if config.person.parts and detector.canvases else None
-    schedule = ScheduleStage(config.skip_policy, stats, pace, config.zones, where)
-    stages: list[Stage] = [schedule, detector, track]
-    if parser is not None:
-        stages.append(GarmentStage(parser.result(), config.garments, config.vote_policy, pace))
-        if logos is not None:
-            names = parser.result().labels
-            stages.append(LogoStage(logos.result(), names, config.logos, pace))
-    stages.append(EventStage(stats))
-    return stages, detector
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._closed = True
+            while self._engines:
+                self._engines.pop().__exit__(*error)

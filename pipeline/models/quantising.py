@@ -1,4 +1,4 @@
-"""INT8 graphs for TensorRT: as many layers as can be without the model becoming another."""
+"""INT8 graphs for TensorRT: as many layers as possible while the outputs still match."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines import open_engine
+from engines import Pack, PackError, open_engine
 from engines.files import replace_file
+from engines.packs import verify
 from engines.quantize import Loss, convolutions, layer_losses, quantize
-from engines.zoo import ModelSpec, verify
 from pipeline.models import parity
-from pipeline.models.parity import Parity, pictures
+from pipeline.models.parity import Parity
+from pipeline.models.samples import pictures, sample
 
 #: Pictures ranges are taken from, others the outcome is compared on, and those on which the loss of
 #: each layer is measured.
 CALIBRATED, COMPARED, MEASURED = 48, 16, 3
-#: Convolutions at the beginning that stay in float: the first of these with which the model is
-#: still the same. What they lose, everything after them loses.
+#: Convolutions at the beginning that stay in float: the first of these numbers with which the
+#: outputs still match. What they lose, everything after them loses.
 LEFT_IN_FLOAT = (0, 3, 6, 12, 24)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What INT8 changes: the loss of each tensor in dB, worst first, how many convolutions of how
-    many stayed in float, and what becomes of the results."""
+    """What INT8 changes.
+
+    Attributes:
+        layers: loss of each tensor in dB, worst first.
+        in_float: convolutions that stayed in float, of ``convolutions`` in all.
+        parity: how alike the outputs are.
+    """
 
     layers: list[Loss]
     in_float: int
@@ -32,30 +38,36 @@ class Quantised:
     parity: Parity
 
 
-def quantised(spec: ModelSpec, images: Path, out: Path, measure: bool = False) -> Quantised:
+def quantised(pack: Pack, images: Path, out: Path, measure: bool = False) -> Quantised:
     """Quantise a model as TensorRT wants it, and write it. Ranges come from some of the pictures,
     the comparison from others. The loss of each layer is only measured if asked for.
 
     Raises:
-        ModelFileError: the model's file is damaged.
+        ModelFileError: a file of the pack is damaged.
+        PackError: the model has several inputs.
         SourceRefusedError: no picture can be read.
         OSError: it cannot be written.
     """
-    shown = pictures(spec, images, CALIBRATED + COMPARED)
+    if len(pack.inputs) != 1:
+        raise PackError(f"model '{pack.name}': only a model of one input can be quantised")
+    shown = pictures(pack, images, CALIBRATED + COMPARED)
     held = shown[:: CALIBRATED // COMPARED + 1]
     ranges = [p for i, p in enumerate(shown) if i % (CALIBRATED // COMPARED + 1)] or held
-    names = convolutions(verify(spec))
+    inputs = [sample(pack.inputs[0], picture) for picture in ranges]
+    names = convolutions(verify(pack))
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder) / "int8.onnx"
         for count in LEFT_IN_FLOAT:
             exact = names[:count]
-            quantize(spec.path, small, (p[None] for p in ranges), exact=exact, symmetric=True)
-            with open_engine(spec, "onnxruntime") as one, open_engine(small, "onnxruntime") as two:
-                found = parity.run(spec, one, two, held)
+            quantize(pack.path, small, inputs, exact=exact, symmetric=True)
+            with open_engine(pack, "onnxruntime") as one, open_engine(small, "onnxruntime") as two:
+                found = parity.run(pack, one, two, held)
             if not found.failures("int8"):
                 break
         losses = []
         if measure:
-            losses = layer_losses(spec.path, small, [p[None] for p in held[:MEASURED]])
+            losses = layer_losses(
+                pack.path, small, [sample(pack.inputs[0], p) for p in held[:MEASURED]]
+            )
         replace_file(out, small.read_bytes())
     return Quantised(losses, min(count, len(names)), len(names), found)

@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from engines.base import Engine
-from engines.boxes import nms
-from engines.zoo import ModelSpec
-from pipeline.flow.pace import Pace
+from engines.boxes import box_reader, nms
+from engines.packs import Pack
 from pipeline.people.regions import Size, canvases_for
 from pipeline.people.zones import Zones
 from pipeline.picture.crop import appearance
-from pipeline.picture.yuv import PAD, Window
-from pipeline.settings.schema import PersonConfig
-from pipeline.tagging.parsing import DETECTION_DECODERS
-from pipeline.types import Detection, Frame, TaggedFrame
+from pipeline.picture.yuv import PAD
+from pipeline.protocols import Budget
+from pipeline.settings.section import PerSource, Seconds, Section, Share, model_of, per_run
+from pipeline.types import Detection, Frame, TaggedFrame, Window
 
 #: Width and height of the canvases that parts are laid on, as shares of the model's own input.
 CANVASES = ((0.5, 0.55), (0.8, 0.67), (1.0, 0.78), (1.0, 1.0))
-#: How much larger than the whole picture a tile is looked at.
-TILE_SCALE = 2.0
+#: How much larger than the whole picture a far area is looked at.
+FAR_SCALE = 2.0
 #: Distance in canvas pixels to an edge that cuts through the picture, from which somebody is whole.
 CUT = 1.5
 
 _Found = npt.NDArray[np.float32]
+
+
+class PersonSettings(Section):
+    """Person detection."""
+
+    model: str = model_of("person-detection", "person-store-int8")
+    score: Share = Field(0.42, description="score from which a detection founds a track")
+    keep_score: Share = Field(0.2, description="score that keeps a person already followed")
+    iou: Share = per_run(0.5, description="overlap above which two boxes are one person")
+    pixels: int = per_run(
+        0, ge=0, le=4_000_000, description="pixels a detector of free input size sees; 0: its own"
+    )
+    interval_s: float = Field(0.2, ge=0, le=60, description="shortest time between detections")
+    refresh_s: Seconds = Field(
+        4.0, description="longest time between looks at the whole picture, if nothing moves longer"
+    )
+    parts: bool = Field(True, description="between those, only what changed is searched")
+    photo_share: Share = Field(
+        0.5, description="on still pictures: people under this share of the tallest are passers-by"
+    )
+
+    @property
+    def least(self) -> float:
+        """Score below which a detection is of no use."""
+        return min(self.score, self.keep_score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +69,13 @@ def _stepped(length: float, multiple: int) -> int:
     return max(round(length / multiple), 1) * multiple
 
 
-def _part(frame: int, window: Window, scale: float, tiles: Sequence[Window], room: Size) -> _Part:
-    """A window at the scale of the whole picture; at a larger one in a tile, if there is room."""
+def _part(frame: int, window: Window, scale: float, far: Sequence[Window], room: Size) -> _Part:
+    """A window at the scale of the whole picture; larger in a far area, if there is room."""
     x0, y0, x1, y1 = window
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    if any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in tiles):
+    if any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in far):
         most = min(room[0] / (x1 - x0), room[1] / (y1 - y0))
-        scale = max(min(TILE_SCALE * scale, most), scale)
+        scale = max(min(FAR_SCALE * scale, most), scale)
     width, height = round((x1 - x0) * scale), round((y1 - y0) * scale)
     return _Part(frame, window, (max(width, 1), max(height, 1)))
 
@@ -62,51 +87,63 @@ class DetectStage:
 
     def __init__(
         self,
-        engine: Engine,
-        spec: ModelSpec,
-        settings: PersonConfig,
-        pace: Pace | None = None,
-        zones: Mapping[str, Zones] | None = None,
+        model: tuple[Engine, Pack],
+        settings: PerSource[PersonSettings],
+        budget: Budget,
+        zones: PerSource[Zones],
     ) -> None:
-        self.engine = engine
-        self._spec = spec
-        self._decode = DETECTION_DECODERS[spec.decoder]
+        self.engine, self._pack = model
+        self._read = box_reader(self._pack)
         self._settings = settings
-        self._pace = pace or Pace()
-        self._zones = zones or {}
-        self._met: set[Size] = set()
-        width, height = spec.input_size(*spec.size, settings.pixels)
+        self._budget = budget
+        self._zones = zones
+        self._pixels = settings.of("").pixels
+        width, height = self._pack.input_size(*self._pack.size, self._pixels)
         #: Sizes of the canvases for parts, smallest first; a model of fixed size has none.
         self.canvases: tuple[Size, ...] = tuple(
-            (_stepped(x * width, spec.multiple), _stepped(y * height, spec.multiple))
+            (_stepped(x * width, self._pack.multiple), _stepped(y * height, self._pack.multiple))
             for x, y in CANVASES
-            if spec.multiple
+            if self._pack.multiple
         )
-        self._usable = self.canvases
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
         began = time.perf_counter()
         found = self.detect([batch[i].frame for i in due], [batch[i].windows for i in due])
-        self._pace.spent("detection", time.perf_counter() - began, len(due))
+        self._budget.spent("detection", time.perf_counter() - began, len(due))
         out = list(batch)
         for i, people in zip(due, found, strict=True):
             out[i] = replace(batch[i], detections=people)
         return out
 
-    def warm_up(self) -> None:
-        """Make the engine ready for whole pictures of the usual shape. Until it is ready for the
-        smaller canvases as well (``prepare``), all parts share the largest."""
-        width, height = self._spec.input_size(16, 9, self._settings.pixels)
-        self._infer(np.zeros((height, width, 3), np.uint8))
-        self._usable = self.canvases[-1:]
+    def forget(self, source: str) -> None:
+        """Nothing is kept from frame to frame."""
 
-    def prepare(self) -> None:
-        """Make the engine ready for the smaller canvases; may run beside everything else."""
-        for size in self.canvases[:-1]:
-            self.engine.prepare((1, size[1], size[0], 3))
-            self._met.add(size)
-            self._usable = tuple(c for c in self.canvases if c == size or c in self._usable)
+    def prepare(self, width: int, height: int) -> None:
+        """Make the engine ready for whole pictures of this size; any thread may ask."""
+        self.engine.prepare(self._shape(self._pack.input_size(width, height, self._pixels)))
+
+    def ready(self, width: int, height: int) -> bool:
+        """Whether whole pictures of this size can be searched without compiling first."""
+        size = self._pack.input_size(width, height, self._pixels)
+        return self.engine.ready(self._shape(size))
+
+    def prepare_canvases(self) -> None:
+        """Make the engine ready for parts; any thread may ask. Until then, the parts of live
+        cameras share the canvases that are ready."""
+        for size in reversed(self.canvases):
+            self.engine.prepare(self._shape(size))
+
+    def _shape(self, size: Size) -> tuple[int, ...]:
+        return 1, size[1], size[0], 3
+
+    def _usable(self, frames: Sequence[Frame]) -> tuple[Size, ...]:
+        """Canvases that parts of these frames may be laid on. Recordings wait for all of them, so
+        that their results do not depend on the machine."""
+        if not any(frame.live for frame in frames):
+            return self.canvases
+        ready = tuple(size for size in self.canvases if self.engine.ready(self._shape(size)))
+        return ready or self.canvases[-1:]
 
     def detect(
         self, frames: Sequence[Frame], windows: Sequence[tuple[Window, ...] | None] | None = None
@@ -117,7 +154,7 @@ class DetectStage:
         for part in whole:
             image = frames[part.frame].crop(part.window, part.size)
             found[part.frame] += self._run(frames, image, [(part, (0, 0))])
-        for canvas, corners in canvases_for([part.size for part in parts], self._usable):
+        for canvas, corners in canvases_for([part.size for part in parts], self._usable(frames)):
             image = np.full((canvas[1], canvas[0], 3), PAD, np.uint8)
             laid = [(parts[i], corner) for i, corner in corners.items()]
             for part, (x, y) in laid:
@@ -135,43 +172,48 @@ class DetectStage:
         room = self.canvases[-1] if self.canvases else (0, 0)
         for i, (frame, some) in enumerate(zip(frames, windows, strict=True)):
             width, height = frame.width, frame.height
-            size = self._spec.input_size(width, height, self._settings.pixels)
-            tiles = self._zones.get(frame.source, Zones()).windows(width, height)
-            cut = [_part(i, w, size[0] / width, tiles, room) for w in some or ()]
+            size = self._pack.input_size(width, height, self._pixels)
+            far = self._zones.of(frame.source).windows(width, height)
+            cut = [_part(i, w, size[0] / width, far, room) for w in some or ()]
             if some is None or any(p.size[0] > room[0] or p.size[1] > room[1] for p in cut):
                 whole.append(_Part(i, (0, 0, width, height), size))
-                cut = [_part(i, tile, size[0] / width, tiles, room) for tile in tiles]
+                cut = [_part(i, area, size[0] / width, far, room) for area in far]
             parts += cut
         return whole, parts
 
-    def _infer(self, image: npt.NDArray[np.uint8]) -> tuple[_Found, _Found]:
-        """Boxes (n, 4) in pixels of the image and their scores (n,)."""
+    def _infer(self, image: npt.NDArray[np.uint8], sources: Sequence[str]) -> tuple[_Found, _Found]:
+        """Boxes (n, 4) in pixels of the image and their scores (n,), above what any of its sources
+        asks for."""
         size = (image.shape[1], image.shape[0])
+        fresh = not self.engine.ready(self._shape(size))
         result = self.engine.infer({"images": image[None]})
-        if size not in self._met:  # some engines compile a model for each size they meet
-            self._met.add(size)
-            self._pace.excuse(time.monotonic())
-        settings = self._settings
-        threshold = min(settings.score, settings.keep_score)
+        if fresh:
+            self._budget.excuse(time.monotonic())
+        least = min(self._settings.of(source).least for source in sources)
+        iou = self._settings.of("").iou
         codes, scores = result["boxes"][0], result["scores"][0]
-        boxes, kept = self._decode(codes, scores, size, threshold, settings.iou)
+        boxes, kept = self._read(codes, scores, size, least, iou)
         return boxes * np.array([*size, *size], np.float32), kept
 
     def _run(
-        self, frames: Sequence[Frame], image: npt.NDArray[np.uint8],
+        self,
+        frames: Sequence[Frame],
+        image: npt.NDArray[np.uint8],
         laid: Sequence[tuple[_Part, tuple[int, int]]],
-    ) -> Iterator[_Found]:  # fmt: skip
+    ) -> Iterator[_Found]:
         """People (k, 5) in each part of an image: box in frame pixels and score. Those cut off by
         the edge of a part are left out: they are nobody new, or will be seen whole."""
-        boxes, scores = self._infer(image)
+        boxes, scores = self._infer(image, [frames[part.frame].source for part, _ in laid])
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         for part, (x, y) in laid:
             (width, height), (x0, y0, x1, y1) = part.size, part.window
             frame = frames[part.frame]
             low = np.array([x if x0 > 0 else -np.inf, y if y0 > 0 else -np.inf]) + CUT
-            high = np.array([x + width if x1 < frame.width else np.inf,
-                             y + height if y1 < frame.height else np.inf]) - CUT  # fmt: skip
-            here = (centres >= (x, y)).all(1) & (centres < (x + width, y + height)).all(1)
+            right = x + width if x1 < frame.width else np.inf
+            bottom = y + height if y1 < frame.height else np.inf
+            high = np.array([right, bottom]) - CUT
+            here = scores >= self._settings.of(frame.source).least
+            here &= (centres >= (x, y)).all(1) & (centres < (x + width, y + height)).all(1)
             here &= (boxes[:, :2] > low).all(1) & (boxes[:, 2:] < high).all(1)
             corner, end = np.array([x, y, x, y]), np.array([width, height, width, height])
             scale = np.array([(x1 - x0) / width, (y1 - y0) / height] * 2)
@@ -183,8 +225,8 @@ class DetectStage:
             return ()
         people = np.concatenate(found)
         if len(found) > 1:  # parts may overlap
-            people = people[nms(people[:, :4], people[:, 4], self._settings.iou)]
-        zones = self._zones.get(frame.source, Zones())
+            people = people[nms(people[:, :4], people[:, 4], self._settings.of("").iou)]
+        zones = self._zones.of(frame.source)
         return tuple(
             Detection((x0, y0, x1, y1), score, appearance=appearance(frame, (x0, y0, x1, y1)))
             for x0, y0, x1, y1, score in people.tolist()

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.picture.yuv import Window
-from pipeline.types import Box
+from pipeline.types import Box, Window
 
 Size = tuple[int, int]
 

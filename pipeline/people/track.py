@@ -14,11 +14,13 @@ from typing import cast
 import lap
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from engines.boxes import iou_matrix
+from pipeline.people.detect import PersonSettings
 from pipeline.people.regions import Whereabouts
-from pipeline.picture.yuv import Window
-from pipeline.tagging.parsing import iou_matrix
-from pipeline.types import Box, Detection
+from pipeline.settings.section import PerSource, Seconds, Section, Share
+from pipeline.types import Box, Detection, Window
 
 F64 = npt.NDArray[np.float64]
 
@@ -26,31 +28,22 @@ F64 = npt.NDArray[np.float64]
 SHOWN_S = 0.4
 #: Seconds for which a predicted box moves on.
 FORESIGHT_S = 1.0
-#: Seconds after which an error of prediction counts fully as one of speed (to 63 %), and how much
-#: the first one counts at least.
-SPEED_S, FIRST = 0.56, 0.5
-#: Share of somebody's box that must have been looked at for them to be missed.
+#: Seconds after which 63 % of an error of prediction counts as one of speed.
+SPEED_S = 0.56
+#: Least share of the first error that does.
+FIRST = 0.5
+#: A person counts as missed only if this share of the box was searched.
 SEEN = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class TrackPolicy:
-    """Association settings.
+class TrackSettings(Section):
+    """Following people from frame to frame."""
 
-    Attributes:
-        start_score: score a detection needs to found a track.
-        keep_score: score a detection needs to continue one.
-        iou: likeness of prediction and detection (overlap, or nearness) below which they never
-            match.
-        confirm_hits: detections before a track counts as a person.
-        lost_s: seconds without a detection, while being looked for, until a track ends.
-    """
-
-    start_score: float = 0.5
-    keep_score: float = 0.25
-    iou: float = 0.1
-    confirm_hits: int = 3
-    lost_s: float = 2.5
+    iou: Share = Field(
+        0.1, description="likeness of prediction and detection below which they never match"
+    )
+    confirm_hits: int = Field(3, ge=1, le=100, description="detections that make a person")
+    lost_s: Seconds = Field(2.5, description="time out of sight after which a person has left")
 
 
 @dataclass(slots=True)
@@ -61,7 +54,6 @@ class Target:
     box: F64
     score: float
     pts: float
-    first_pts: float
     velocity: F64 = field(default_factory=lambda: np.zeros(4))
     hits: int = 1
     unseen_s: float = 0.0
@@ -157,8 +149,9 @@ def resemblance_matrix(targets: Sequence[Target], detections: Sequence[Detection
 class Tracker:
     """Tracks of one camera. Call ``update`` with detections, ``advance`` without."""
 
-    def __init__(self, policy: TrackPolicy) -> None:
-        self.policy = policy
+    def __init__(self, settings: TrackSettings, person: PersonSettings) -> None:
+        self._settings = settings
+        self._person = person
         self._targets: list[Target] = []
         self._next_id = 1
         self._looked_at: float | None = None
@@ -176,10 +169,8 @@ class Tracker:
         """
         elapsed = 0.0 if self._looked_at is None else max(pts - self._looked_at, 0.0)
         self._looked_at = pts
-        strong = [d for d in detections if d.score >= self.policy.start_score]
-        weak = [
-            d for d in detections if self.policy.keep_score <= d.score < self.policy.start_score
-        ]
+        strong = [d for d in detections if d.score >= self._person.score]
+        weak = [d for d in detections if self._person.keep_score <= d.score < self._person.score]
         waiting, fresh = self._match(self._targets, strong, pts)
         waiting, _ = self._match(waiting, weak, pts)
         missed = []
@@ -195,9 +186,9 @@ class Tracker:
         for detection in fresh:
             box = np.array(detection.box, np.float64)
             looks = np.array(detection.appearance) if detection.appearance else None
-            self._targets.append(Target(0, box, detection.score, pts, pts, appearance=looks))
+            self._targets.append(Target(0, box, detection.score, pts, appearance=looks))
         for target in self._targets:
-            if target.id == 0 and target.hits >= self.policy.confirm_hits:
+            if target.id == 0 and target.hits >= self._settings.confirm_hits:
                 target.id, self._next_id = self._next_id, self._next_id + 1
         return ended
 
@@ -236,7 +227,7 @@ class Tracker:
         likeness = np.maximum(
             iou_matrix(predicted, boxes), nearness_matrix(predicted, boxes, unseen)
         ) * resemblance_matrix(targets, detections)
-        pairs = assign(1.0 - likeness, 1.0 - self.policy.iou)
+        pairs = assign(1.0 - likeness, 1.0 - self._settings.iou)
         for row, column in pairs:
             targets[row].correct(detections[column], pts)
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
@@ -247,6 +238,28 @@ class Tracker:
 
     def _retire(self, waiting: list[Target]) -> list[int]:
         """Drop unconfirmed targets at once and confirmed ones after ``lost_s``."""
-        gone = [t for t in waiting if not t.id or t.unseen_s > self.policy.lost_s]
+        gone = [t for t in waiting if not t.id or t.unseen_s > self._settings.lost_s]
         self._targets = [t for t in self._targets if not any(t is g for g in gone)]
         return [t.id for t in gone if t.id]
+
+
+class Trackers:
+    """The trackers of all cameras: written by tracking, read by the schedule of the next round."""
+
+    def __init__(self, track: PerSource[TrackSettings], person: PerSource[PersonSettings]) -> None:
+        self._track = track
+        self._person = person
+        self._by_source: dict[str, Tracker] = {}
+
+    def of(self, source: str) -> Tracker:
+        """A camera's tracker, made when first asked for."""
+        if source not in self._by_source:
+            self._by_source[source] = Tracker(self._track.of(source), self._person.of(source))
+        return self._by_source[source]
+
+    def where(self, source: str, pts: float) -> list[Whereabouts]:
+        """A camera's people at a time in stream seconds."""
+        return self.of(source).where(pts)
+
+    def forget(self, source: str) -> None:
+        self._by_source.pop(source, None)

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
 
-from pipeline.picture.yuv import Window
-from pipeline.types import Box
+from pipeline.settings.section import Section, Share
+from pipeline.types import Box, Window
 
+#: A polygon: corners (x, y) as shares of the picture's width and height, from its top left.
+Polygon = Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3, max_length=64)]
 #: Left, top, right and bottom as shares of the picture's width and height.
-Rectangle = tuple[float, float, float, float]
-#: Corners (x, y) as shares of the picture's width and height, from its top left.
-Polygon = tuple[tuple[float, float], ...]
+Rectangle = tuple[Share, Share, Share, Share]
+#: Least and largest side of a far area, as shares of the picture's.
+SMALLEST = 0.02
+LARGEST = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Zones:
-    """A camera's areas. Without any, everything counts; what is excluded never does. ``tiles`` are
-    looked at at a larger scale than the rest."""
+class Zones(Section):
+    """A camera's areas. Without any, everything counts; what is excluded never does."""
 
-    include: tuple[Polygon, ...] = ()
-    exclude: tuple[Polygon, ...] = ()
-    tiles: tuple[Rectangle, ...] = ()
+    include: tuple[Polygon, ...] = Field((), description="areas people count in; none: everywhere")
+    exclude: tuple[Polygon, ...] = Field(
+        (), description="areas in which neither people nor motion count"
+    )
+    far: tuple[Rectangle, ...] = Field(
+        (), max_length=16, description="areas with people far away, searched at twice the scale"
+    )
+
+    @model_validator(mode="after")
+    def _sides(self) -> Zones:
+        for x0, y0, x1, y1 in self.far:
+            if not (SMALLEST <= x1 - x0 <= LARGEST and SMALLEST <= y1 - y0 <= LARGEST):
+                raise ValueError(
+                    f"far area [{x0}, {y0}, {x1}, {y1}] must be [left, top, right, bottom] and at "
+                    "most half as wide and half as high as the picture; use several"
+                )
+        return self
 
     def counts(self, box: Box, width: int, height: int) -> bool:
         """Whether somebody with this box (frame pixels) stands in an area that counts: the middle
@@ -35,10 +51,10 @@ class Zones:
         return not self.include or any(_inside(polygon, at) for polygon in self.include)
 
     def windows(self, width: int, height: int) -> list[Window]:
-        """The tiles in frame pixels."""
+        """The far areas in frame pixels."""
         return [
             (int(x0 * width), int(y0 * height), round(x1 * width), round(y1 * height))
-            for x0, y0, x1, y1 in self.tiles
+            for x0, y0, x1, y1 in self.far
         ]
 
     def left_out(self, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
@@ -53,7 +69,7 @@ class Zones:
         return mask.astype(bool)
 
 
-def _inside(polygon: Polygon, at: tuple[float, float]) -> bool:
+def _inside(polygon: tuple[tuple[float, float], ...], at: tuple[float, float]) -> bool:
     """Whether a point lies in a polygon or on its edge."""
     corners = np.array(polygon, np.float32)
     return cv2.pointPolygonTest(corners, at, False) >= 0

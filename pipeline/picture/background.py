@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.picture.yuv import PAD, Rgb
+from pipeline.picture.yuv import PAD
+from pipeline.types import Rgb
 
 Background = Literal["keep", "blur", "dim", "remove"]
 

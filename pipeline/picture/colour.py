@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.picture.yuv import Rgb
+from pipeline.types import Rgb
 
 NAMES = (
     "black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink",

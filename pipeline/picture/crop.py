@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from pipeline.picture.nv12 import Nv12Planes, cut
-from pipeline.picture.yuv import Rgb, Window, inside
-from pipeline.types import Box, Frame
+from pipeline.picture.yuv import inside
+from pipeline.types import Box, Frame, Rgb, Window
 
 #: Margin around a person on each side, as a share of the box.
 MARGIN = 0.10

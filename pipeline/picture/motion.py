@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.picture.yuv import Picture
+from pipeline.types import Picture
 
 Grid = npt.NDArray[np.uint8]
 

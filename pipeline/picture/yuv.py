@@ -10,51 +10,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Plane = npt.NDArray[np.uint8]
-Rgb = npt.NDArray[np.uint8]
-#: Integer window x0, y0, x1, y1 in frame pixels; may reach beyond the picture.
-Window = tuple[int, int, int, int]
-
-#: Part of a picture, xyxy in its pixels, fractions allowed.
-Band = tuple[float, float, float, float]
+from pipeline.types import Band, Plane, Rgb, Window
 
 #: RGB value of everything outside of the picture.
 PAD = 127
 #: Luma weights (red, blue) of ITU-R BT.601 and BT.709.
 _WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
-
-
-class Picture(Protocol):
-    """One decoded picture, wherever it lies."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
-
-    @property
-    def y(self) -> Plane:
-        """All of the luma (H, W) uint8; rows may be strided."""
-        ...
-
-    def rgb(self, window: Window | None = None, size: tuple[int, int] | None = None) -> Rgb:
-        """As ``to_rgb``."""
-        ...
-
-    def points(self, window: Window, step: int) -> Plane:
-        """Luma (h, w) uint8 of every ``step``th pixel of a window inside of the picture."""
-        ...
-
-    def means(self, bands: Sequence[Band]) -> list[tuple[float, float, float]]:
-        """Mean Y, U and V of parts of the picture; U and V of grey pictures are 128."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

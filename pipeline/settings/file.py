@@ -7,18 +7,62 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
+from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import Config, is_per_run, merged, schema
+from pipeline.settings.section import Section
 
 _ENV = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 #: A configuration larger than this is a mistake (bytes).
 _MOST_BYTES = 1_000_000
+#: Settings that have another name since version 0.1.
+MOVED = MappingProxyType(
+    {
+        "vote": "garments.vote",
+        "garments.photo_share": "person.photo_share",
+        **{
+            f"garments.{name}": f"looks.{name}"
+            for name in ("min_height_px", "refresh_s", "settle_s", "settle_looks", "better")
+        },
+        **{
+            f"logos.{name}": f"logos.vote.{name}"
+            for name in ("appear", "vanish", "looks", "memory")
+        },
+        "pace.most_stretch": "pace.most_slowdown",
+        "tiles": "far",
+    }
+)
 Path_ = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what a configuration never needs and an attacker might: aliases, by which a few
+    bytes expand to gigabytes, and keys that stand twice, of which all but one would be lost."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(
+                problem=f"aliases such as *{event.anchor} are not supported; write it out",
+                problem_mark=event.start_mark,
+            )
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if str(key.value) in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"'{key.value}' stands twice here; join both",
+                        problem_mark=key.start_mark,
+                    )
+                seen.add(str(key.value))
+        return node
 
 
 def _lines(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, int]:
@@ -59,18 +103,43 @@ def _substitute(value: Any, where: str, env: Mapping[str, str]) -> Any:
     return _ENV.sub(fill, value)
 
 
-def _valid_keys(path: Path_) -> list[str]:
-    """Keys allowed at the place ``path`` points to."""
-    model: Any = Config
+def _section_at(path: Path_) -> Any:
+    """The settings class at a path, ``None`` where there is none."""
+    model: Any = schema()
     for part in path:
         if isinstance(part, int):
             continue
-        annotation = model.model_fields[part].annotation
-        inner = [a for a in get_args(annotation) if isinstance(a, type)]
-        model = inner[0] if inner else annotation
-        if not hasattr(model, "model_fields"):
-            return []
-    return list(model.model_fields)
+        field = getattr(model, "model_fields", {}).get(part)
+        model = _section_in(field.annotation) if field else None
+    return model
+
+
+def _section_in(annotation: Any) -> Any:
+    """The settings class inside of a type: of ``X``, ``X | None``, ``tuple[X, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    found = (_section_in(inner) for inner in get_args(annotation))
+    return next((section for section in found if section is not None), None)
+
+
+def _unknown_key(path: Path_) -> str:
+    """What to do about a key that is not known."""
+    *parents, key = path
+    own = [str(part) for part in path if not isinstance(part, int)]
+    names = own[1:] if own[0] == "cameras" else own
+    dotted = ".".join(names)
+    if dotted in MOVED:
+        return f"is called '{MOVED[dotted]}' now"
+    if own[0] == "cameras":
+        section = _section_at(tuple(names[:-1]))
+        field = getattr(section, "model_fields", {}).get(names[-1]) if names[:-1] else None
+        if field is not None and is_per_run(field):
+            return f"is the same for all cameras; set it under '{'.'.join(names[:-1])}:'"
+    valid = list(getattr(_section_at(tuple(parents)), "model_fields", {}))
+    near = difflib.get_close_matches(str(key), valid, n=1, cutoff=0.5)
+    return "unknown key; " + (
+        f"did you mean '{near[0]}'?" if near else f"valid: {', '.join(valid)}"
+    )
 
 
 def _explain(error: Any, file: str, lines: Mapping[Path_, int]) -> str:
@@ -83,23 +152,33 @@ def _explain(error: Any, file: str, lines: Mapping[Path_, int]) -> str:
     key = ".".join(str(part) for part in path)
     text = redact(str(error["msg"]).removeprefix("Value error, "))
     if error["type"] == "extra_forbidden":
-        valid = _valid_keys(path[:-1])
-        near = difflib.get_close_matches(str(path[-1]), valid, n=1, cutoff=0.5)
-        text = "unknown key; " + (
-            f"did you mean '{near[0]}'?" if near else f"valid: {', '.join(valid)}"
-        )
+        text = _unknown_key(path)
     return f"{file}{line}: {key + ': ' if key else ''}{text}"
 
 
-def parse(text: str, file: str, env: Mapping[str, str] | None = None) -> Config:
+def parse(
+    text: str,
+    file: str,
+    env: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    packs: Packs | None = None,
+) -> Config:
     """Config of a YAML text; ``file`` names it in errors.
+
+    ``changes`` are sections, or ``cameras``, laid over those of the text before environment
+    variables are asked for: a camera of the file that is not used needs no password.
 
     Raises:
         ConfigError: one line per mistake.
     """
     try:
-        data = yaml.safe_load(text)
-        lines = _lines(yaml.compose(text, Loader=yaml.SafeLoader))
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            data = {} if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+        lines = _lines(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -111,8 +190,8 @@ def parse(text: str, file: str, env: Mapping[str, str] | None = None) -> Config:
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: expected keys such as 'cameras:', got {type(data).__name__}")
     try:
-        filled = _substitute(data, "", os.environ if env is None else env)
-        return Config.model_validate(filled)
+        filled = _substitute(merged(data, changes or {}), "", os.environ if env is None else env)
+        return schema().model_validate(filled, context={"packs": packs})
     except ValidationError as error:
         mistakes = [_explain(e, file, lines) for e in error.errors(include_url=False)]
         raise ConfigError("\n".join(mistakes)) from None
@@ -120,8 +199,10 @@ def parse(text: str, file: str, env: Mapping[str, str] | None = None) -> Config:
         raise ConfigError(f"{file}: {error}") from None
 
 
-def load(path: Path) -> Config:
-    """Config of a YAML file.
+def load(
+    path: Path, changes: Mapping[str, Any] | None = None, packs: Packs | None = None
+) -> Config:
+    """Config of a YAML file; ``changes`` as in ``parse``.
 
     Raises:
         ConfigError: the file cannot be read or has mistakes.
@@ -131,7 +212,7 @@ def load(path: Path) -> Config:
             raw = file.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
             raise ConfigError(f"{path}: larger than {_MOST_BYTES} bytes; not a configuration")
-        return parse(raw.decode("utf-8"), str(path))
+        return parse(raw.decode("utf-8"), str(path), changes=changes, packs=packs)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except OSError as error:

@@ -15,14 +15,22 @@ Bgr = npt.NDArray[np.uint8]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Distinct box colours (BGR), by track id.
 _PALETTE = (
-    (66, 133, 244), (83, 168, 52), (244, 133, 66), (171, 71, 188), (0, 172, 193), (53, 67, 234),
-    (112, 130, 56), (158, 158, 0), (99, 30, 233), (0, 124, 245),
-)  # fmt: skip
+    (66, 133, 244),
+    (83, 168, 52),
+    (244, 133, 66),
+    (171, 71, 188),
+    (0, 172, 193),
+    (53, 67, 234),
+    (112, 130, 56),
+    (158, 158, 0),
+    (99, 30, 233),
+    (0, 124, 245),
+)
 
 
 def tag_text(tag: Tag) -> str:
     """A tag in words: ``navy jeans``; a category by the first of its names; ``Acme on top``."""
-    on = dict(tag.attributes).get("on") if tag.kind == "logo" else None
+    on = dict(tag.attributes).get("on")
     if on is not None:
         return f"{tag.label} on {on.split(',')[0]}"
     name = tag.label.split(",")[0] if tag.level == "category" else tag.label
@@ -110,11 +118,16 @@ def draw_box(image: Bgr, box: Box, colour: tuple[int, int, int], predicted: bool
 
 
 def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) -> None:
-    """Outline people and write their tags beside them, in place, lower (nearer) people on top;
-    ``loose`` tags belong to nobody."""
+    """Outline people and write their tags beside them, in place, lower (nearer) people on top.
+
+    ``outlined`` tags have a box of their own, and so have ``loose`` ones, which belong to nobody.
+    """
     ordered = sorted(tracks, key=lambda track: track.box[3])
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
+        for tag in track.tags:
+            if tag.outlined:
+                draw_box(image, tag.box, colour_of(track.id), track.predicted)
     labels = [
         (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
         for track in ordered

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.sinks.files import explained, make_folder
+from pipeline.files import explained, make_folder
+from pipeline.settings.section import PerSource
 from pipeline.sinks.records import event_record, frame_record
+from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.types import TaggedFrame
+
+
+class EventsSettings(SinkSettings):
+    """events.jsonl: what changed."""
+
+    enabled: bool = True
+
+
+class FramesSettings(SinkSettings):
+    """frames.jsonl: one record per analysed frame."""
+
+    enabled: bool = False
 
 
 class JsonLines:
@@ -38,12 +53,25 @@ class JsonLines:
 
 
 class _LineSink:
-    """Life cycle both line sinks share."""
+    """What both line sinks share."""
 
     name = ""
 
-    def __init__(self, folder: Path, live: bool) -> None:
-        self._lines = JsonLines(folder / f"{self.name}.jsonl", append=live)
+    def __init__(self, settings: PerSource[Any], place: Place) -> None:
+        self._settings = settings
+        self._live = place.live
+        self._lines = JsonLines(place.folder / f"{self.name}.jsonl", append=place.live)
+
+    def write(self, tagged: TaggedFrame) -> None:
+        if self._settings.of(tagged.frame.source).wanted(self._live):
+            for record in self._records(tagged):
+                self._lines.write(record)
+
+    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
+        raise NotImplementedError
+
+    def forget(self, source: str) -> None:
+        """Nothing is kept for a source: every line is in the file already."""
 
     def __enter__(self) -> Any:
         self._lines.open()
@@ -58,9 +86,8 @@ class EventSink(_LineSink):
 
     name = "events"
 
-    def write(self, tagged: TaggedFrame) -> None:
-        for event in tagged.events:
-            self._lines.write(event_record(event))
+    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
+        return map(event_record, tagged.events)
 
 
 class FrameSink(_LineSink):
@@ -68,5 +95,5 @@ class FrameSink(_LineSink):
 
     name = "frames"
 
-    def write(self, tagged: TaggedFrame) -> None:
-        self._lines.write(frame_record(tagged))
+    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
+        return [frame_record(tagged)]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from pipeline.files import make_folder, replace_file
 from pipeline.picture.crop import clip_box, person_window
+from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, snapshot, tag_text
-from pipeline.sinks.files import make_folder, replace_file
+from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.types import Frame, TaggedFrame, Track
+
+
+class SnapshotsSettings(SinkSettings):
+    """The best picture of every person."""
+
+    enabled: bool = True
 
 
 @dataclass(slots=True)
@@ -25,12 +32,16 @@ class SnapshotSink:
 
     name = "snapshots"
 
-    def __init__(self, folder: Path, live: bool) -> None:
-        self._folder = folder / "snapshots"
+    def __init__(self, settings: PerSource[SnapshotsSettings], place: Place) -> None:
+        self._settings = settings
+        self._live = place.live
+        self._folder = place.folder / "snapshots"
         self._shots: dict[tuple[str, int], _Shot] = {}
 
     def write(self, tagged: TaggedFrame) -> None:
         frame = tagged.frame
+        if not self._settings.of(frame.source).wanted(self._live):
+            return
         for track in tagged.tracks:
             key = (frame.source, track.id)
             if track.best:
@@ -42,6 +53,9 @@ class SnapshotSink:
                 self._save(frame.source, track, shot)
         for track_id in tagged.ended:
             self._shots.pop((frame.source, track_id), None)
+
+    def forget(self, source: str) -> None:
+        self._shots = {key: shot for key, shot in self._shots.items() if key[0] != source}
 
     def _save(self, source: str, track: Track, shot: _Shot) -> None:
         path = self._folder / source / f"person-{track.id:04d}.jpg"

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import cv2
 import numpy as np
 
 from pipeline.errors import SinkError
+from pipeline.files import explained, make_folder
+from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, annotated
-from pipeline.sinks.files import explained, make_folder
+from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.types import TaggedFrame
 
 #: Ticks per second of the written timestamps.
 _CLOCK = 90_000
+#: Ticks between the last picture of one connection and the first of the next.
+_PAUSE = _CLOCK // 25
 #: Encoders in order of preference, with their options. No B-frames: a fragmented file cannot say
 #: that its times are shifted by them.
 ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -25,6 +31,24 @@ ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("libopenh264", {}),
     ("mpeg4", {"q:v": "4"}),
 )
+
+
+class VideoSettings(SinkSettings):
+    """Annotated MP4 of every camera; auto: recordings only."""
+
+    enabled: bool | Literal["auto"] = "auto"
+
+
+@contextmanager
+def _encoding(path: Path) -> Iterator[None]:
+    """Turn whatever FFmpeg complains about into a SinkError."""
+    with explained(path):
+        try:
+            yield
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise SinkError(f"{path}: cannot be encoded: {error}; set video: false") from None
 
 
 def _encoder() -> tuple[str, dict[str, str]]:
@@ -41,7 +65,7 @@ class _Writer:
         self.path = path
         self.size = (max(width & ~1, 2), max(height & ~1, 2))
         name, options = _encoder()
-        with explained(path):
+        with _encoding(path):
             self._file: Any = av.open(
                 str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}
             )
@@ -50,22 +74,27 @@ class _Writer:
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _CLOCK)
         self._last = -1
+        self._shift = 0
         self._broken = False
 
     def write(self, image: Bgr, pts: float) -> None:
         if (image.shape[1], image.shape[0]) != self.size:
             image = np.asarray(cv2.resize(image, self.size), np.uint8)
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-        frame.pts = self._last = max(round(pts * _CLOCK), self._last + 1)
+        at = round(pts * _CLOCK) + self._shift
+        if at < self._last - _CLOCK:  # connected anew, and the camera's time with it
+            self._shift += self._last + _PAUSE - at
+            at = self._last + _PAUSE
+        frame.pts = self._last = max(at, self._last + 1)
         frame.time_base = Fraction(1, _CLOCK)
         self._mux(frame)
 
     def _mux(self, frame: Any) -> None:
-        with explained(self.path):
+        with _encoding(self.path):
             try:
                 for packet in self._stream.encode(frame):
                     self._file.mux(packet)
-            except OSError:
+            except (av.FFmpegError, OSError):
                 self._broken = True
                 raise
 
@@ -74,7 +103,7 @@ class _Writer:
         if not self._broken:
             self._mux(None)
         if not self._broken:
-            with explained(self.path):
+            with _encoding(self.path):
                 self._file.close()
 
 
@@ -83,18 +112,26 @@ class VideoSink:
 
     name = "video"
 
-    def __init__(self, folder: Path, live: bool) -> None:
-        self._folder = folder
-        self._live = live
+    def __init__(self, settings: PerSource[VideoSettings], place: Place) -> None:
+        self._settings = settings
+        self._folder = place.folder
+        self._live = place.live
         self._writers: dict[str, _Writer] = {}
 
     def write(self, tagged: TaggedFrame) -> None:
         frame = tagged.frame
+        if not self._settings.of(frame.source).wanted(self._live):
+            return
         if frame.source not in self._writers:
             began = time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(frame.utc)) if self._live else ""
             path = self._folder / f"{frame.source}{began}.mp4"
             self._writers[frame.source] = _Writer(path, frame.width, frame.height)
         self._writers[frame.source].write(annotated(tagged), frame.pts)
+
+    def forget(self, source: str) -> None:
+        writer = self._writers.pop(source, None)
+        if writer is not None:
+            writer.close()
 
     def __enter__(self) -> VideoSink:
         make_folder(self._folder)

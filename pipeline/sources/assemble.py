@@ -54,16 +54,42 @@ def _is_slice(codec: str, nal: bytes) -> bool:
 
 
 class Assembler:
-    """Joins the payloads of one stream, H.264 or HEVC, to packets of one picture each."""
+    """Joins the payloads of one stream, H.264 or HEVC, to packets of one picture each.
+
+    A picture in the making::
+
+                 a slice begins             a fragment as long as the longest
+          EMPTY ----------------> IN SLICE ----+
+            ^                      |   ^  ^    |
+            |            a shorter |   |  +----+
+            |             fragment v   | another slice begins
+            +------------------ BETWEEN SLICES
+              picture is whole
+
+    IN SLICE is ``_open``. Small slices, in one payload, lead to BETWEEN SLICES at once.
+
+    When a picture is whole::
+
+        LATE (``_early`` is 0)                      EARLY
+        the next one begins      ---------------->  as many slices came as usual
+                      ^           5 pictures had      |
+                      |           equally many        |
+                      +-------------------------------+
+                        a picture went on after it was given out; from then on, always LATE
+    """
 
     def __init__(self, codec: str) -> None:
         self._codec = codec
         self._parts: list[bytes] = []
         self._last: Any = None
+        #: Slices of this picture so far, and whether it is a key frame.
         self._slices = 0
         self._key = False
         self._open = False
-        self._fragment = self._piece = 0
+        #: Bytes of the longest whole fragment so far, and of the last piece.
+        self._fragment = 0
+        self._piece = 0
+        #: Slices of the first pictures, and of every picture once that is known (0: LATE).
         self._counts: list[int] = []
         self._early = 0
 
@@ -87,7 +113,7 @@ class Assembler:
             yield self._whole()
 
     def _strays(self, packet: Any) -> bool:
-        """Whether what a fragment goes on from is gone, or was taken to be complete."""
+        """Whether the payload that a fragment continues is lost, or was given out already."""
         if not self._parts:
             if self._early:
                 self._doubt()
@@ -108,7 +134,7 @@ class Assembler:
         self._open = kind.slices == 1 and self._piece >= self._fragment
 
     def _doubt(self) -> None:
-        """A picture was taken to be complete and was not: from now on, the next is awaited."""
+        """A picture was given out before it was complete: from now on, wait for the next one."""
         self._early, self._counts = 0, [0] * _ALIKE
 
     def _whole(self) -> Any:

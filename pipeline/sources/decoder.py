@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from pipeline.flow.pace import Decoding
+from pipeline.types import Decoding
 
 #: After a loss, pictures of a camera are left out until a key frame, for this long at most: some
 #: cameras send none and refresh their picture in stripes.
@@ -27,8 +27,9 @@ class Decoder:
 
     def __init__(self, context: Any, live: bool) -> None:
         self.corrupt = 0
-        # A GPU decodes all of it as fast.
-        self._may_be_quick = context.name in _QUICK and not context.is_hwaccel
+        # A GPU decodes all of it as fast. Older PyAV has no hardware decoding.
+        on_gpu = getattr(context, "is_hwaccel", False)
+        self._may_be_quick = context.name in _QUICK and not on_gpu
         self._first = self._context = context
         self._live = live
         self._quick = False
@@ -57,7 +58,7 @@ class Decoder:
         if packet.is_keyframe:
             self._gap = None
             if decoding != "key" and self._quick != (decoding == "quick"):
-                self._renew()
+                self._replace_decoder(quick=decoding == "quick")
             return False
         if decoding != "key" and self._gap is None:
             return False
@@ -68,14 +69,14 @@ class Decoder:
         self._lose()
         return False
 
-    def _renew(self) -> None:
-        """Begin anew, at a key frame, as quick as the last one was not."""
-        self._quick = not self._quick
+    def _replace_decoder(self, quick: bool) -> None:
+        """Go on with a new decoder, quick or not, which can begin at a key frame only."""
+        self._quick = quick
         if self._may_be_quick:
             self._context = av.CodecContext.create(self._first.name, "r")
             self._context.extradata = self._first.extradata
             self._context.thread_count = 1
-            self._context.options = dict(_QUICKLY if self._quick else ())
+            self._context.options = dict(_QUICKLY if quick else ())
 
     def _lose(self) -> None:
         self.corrupt += 1

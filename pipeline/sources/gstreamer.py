@@ -8,39 +8,42 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import numpy as np
 
 from pipeline.errors import SourceError, SourceRefusedError, redact
-from pipeline.flow.pace import Decoding
-from pipeline.picture.yuv import Plane, Planes
-from pipeline.settings.schema import CameraConfig
+from pipeline.picture.yuv import Planes
+from pipeline.sources.base import BaseSource
+from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import StreamClock
-from pipeline.sources.location import is_live, scheme_of
-from pipeline.types import Frame
+from pipeline.types import Frame, Plane
 
-#: Scheme -> what reads it, up to the decoded picture; the first element is called ``src``.
-_READERS = {
-    "rtsp": "rtspsrc name=src src. ! application/x-rtp,media=video ! decodebin",
-    "file": "filesrc name=src ! decodebin",
-    "v4l2": "v4l2src name=src ! decodebin",
-    "csi": "nvarguscamerasrc name=src ! video/x-raw(memory:NVMM),width={width},height={height},"
-    "framerate={fps}/1",
-}
-_READERS["rtsps"] = _READERS["rtsp"]
+#: Elements up to the decoded picture, by kind; the first one is called ``src``.
+_READERS: Mapping[str, str] = MappingProxyType(
+    {
+        "rtsp": "rtspsrc name=src src. ! application/x-rtp,media=video ! decodebin",
+        "file": "filesrc name=src ! decodebin",
+        "v4l2": "v4l2src name=src ! decodebin",
+        "csi": "nvarguscamerasrc name=src ! video/x-raw(memory:NVMM),width={width},"
+        "height={height},framerate={fps}/1",
+    }
+)
 #: Element that brings pictures out of a Jetson's own memory, and what does so elsewhere.
 _CONVERTERS = ("nvvidconv", "videoconvert")
 #: What a CSI camera is asked for unless its address says so: csi://0?width=1280&height=720&fps=30
-_CSI = {"width": 1920, "height": 1080, "fps": 30}
-#: Time a recording may take to open or to give its next picture.
-_FILE_TIMEOUT_S = 20.0
+_CSI: Mapping[str, int] = MappingProxyType({"width": 1920, "height": 1080, "fps": 30})
 _JITTER_MS = 100
 #: GStreamer's resource errors that trying again will not help: no such file, no permission.
-_NOT_FOUND, _NOT_AUTHORIZED = 3, 15
+_NOT_FOUND = 3
+_NOT_AUTHORIZED = 15
+#: GStreamer's numbers of RTSP transports.
+_TRANSPORTS: Mapping[str, int] = MappingProxyType({"tcp": 4, "udp": 1})
+#: Seconds between two frames of a stream without times.
+_FRAME_S = 1 / 25
 
 
 def _library() -> tuple[Any, Any]:
@@ -65,26 +68,24 @@ def _library() -> tuple[Any, Any]:
     return Gst, GstVideo
 
 
-class GStreamerSource:
-    """A camera or recording read by GStreamer; pictures arrive as I420 in ordinary memory."""
+class GStreamerSource(BaseSource):
+    """A camera or recording read by GStreamer; pictures arrive as I420 in ordinary memory.
 
-    def __init__(self, camera: CameraConfig) -> None:
-        self.id = camera.name
-        self.live = is_live(camera.url)
-        self.length_s: float | None = None
-        self.corrupt = 0
-        self.decoding: Decoding = "all"
-        self.turn: AbstractContextManager[object] = nullcontext()
-        self._camera = camera
-        self._wait = camera.timeout_s if self.live else _FILE_TIMEOUT_S
+    Args:
+        reader: elements up to the decoded picture.
+        properties: of the first element. Addresses are set like this, never parsed.
+    """
+
+    def __init__(
+        self, camera: CameraSettings, *, live: bool, reader: str, properties: Mapping[str, Any]
+    ) -> None:
+        super().__init__(camera, live)
+        self._reader = reader
+        self._properties = properties
         self._pipeline: Any = None
         self._first: Any = None
         self._clock = StreamClock()
         self._pts = -1.0
-
-    @property
-    def _where(self) -> str:
-        return redact(self._camera.url)
 
     def __enter__(self) -> GStreamerSource:
         self._gst, self._video = _library()
@@ -95,7 +96,9 @@ class GStreamerSource:
         try:
             self._first = self._pulled()
             if self._first is None:
-                raise SourceRefusedError(f"{self._where}: no picture in it could be decoded")
+                raise SourceRefusedError(f"{self.where}: no picture in it could be decoded")
+            info = self._video.VideoInfo.new_from_caps(self._first.get_caps())
+            self.size = (info.width, info.height)
             if not self.live:
                 known, length = self._pipeline.query_duration(self._gst.Format.TIME)
                 self.length_s = length / self._gst.SECOND if known and length > 0 else None
@@ -105,55 +108,21 @@ class GStreamerSource:
         return self
 
     def _built(self) -> Any:
-        """The pipeline, its source set up; addresses are set as properties, never parsed."""
-        scheme, gst = scheme_of(self._camera.url), self._gst
-        if scheme not in _READERS:
-            raise SourceRefusedError(
-                f"{self._where}: reader gstreamer reads {', '.join(_READERS)}; use reader: ffmpeg"
-            )
-        settings = _CSI | self._asked() if scheme == "csi" else {}
+        gst = self._gst
         convert = next((n for n in _CONVERTERS if gst.ElementFactory.find(n)), _CONVERTERS[-1])
         keep = "max-buffers=2 drop=true" if self.live else "max-buffers=4"
         text = (
-            f"{_READERS[scheme].format(**settings)} ! {convert} ! video/x-raw,format=I420 ! "
+            f"{self._reader} ! {convert} ! video/x-raw,format=I420 ! "
             f"appsink name=pictures sync=false {keep}"
         )
         try:
             pipeline = gst.parse_launch(text)
         except Exception as error:  # GLib.Error, which needs gi to be named
-            raise SourceRefusedError(f"{self._where}: GStreamer: {error}") from None
+            raise SourceRefusedError(f"{self.where}: GStreamer: {error}") from None
         source = pipeline.get_by_name("src")
-        for name, value in self._properties(scheme).items():
+        for name, value in self._properties.items():
             source.set_property(name, value)
         return pipeline
-
-    def _asked(self) -> dict[str, int]:
-        """What the address of a CSI camera asks for."""
-        pairs = dict(parse_qsl(urlsplit(self._camera.url).query))
-        whole = all(re.fullmatch(r"[1-9]\d{0,3}", value) for value in pairs.values())
-        if not whole or set(pairs) - set(_CSI):
-            raise SourceRefusedError(
-                f"{self._where}: write csi://0?width=1920&height=1080&fps=30, in whole numbers"
-            )
-        return {name: int(value) for name, value in pairs.items()}
-
-    def _properties(self, scheme: str) -> dict[str, Any]:
-        if scheme == "csi":
-            sensor = urlsplit(self._camera.url).netloc
-            if not sensor.isdigit():
-                raise SourceRefusedError(
-                    f"{self._where}: csi:// needs the sensor's number: csi://0"
-                )
-            return {"sensor-id": int(sensor)}
-        if scheme == "v4l2":
-            return {"device": self._camera.url}
-        if scheme == "file":
-            return {"location": self._camera.url}
-        wait = int(self._wait * 1_000_000)
-        return {
-            "location": self._camera.url, "latency": _JITTER_MS, "tcp-timeout": wait,
-            "timeout": wait, "protocols": 4 if self._camera.transport == "tcp" else 1,
-        }  # fmt: skip
 
     def _pulled(self) -> Any:
         """The next sample; ``None`` at the end of a recording.
@@ -162,7 +131,7 @@ class GStreamerSource:
             SourceError: GStreamer failed, or nothing came in time.
         """
         step = int(0.1 * self._gst.SECOND)
-        until = time.monotonic() + self._wait
+        until = time.monotonic() + self.wait_s
         while time.monotonic() < until:
             sample = self._sink.emit("try-pull-sample", step)
             if sample is not None:
@@ -170,9 +139,9 @@ class GStreamerSource:
             self._raise_failure()
             if self._sink.get_property("eos"):
                 if self.live:
-                    raise SourceError(f"{self._where}: the stream ended")
+                    raise SourceError(f"{self.where}: the stream ended")
                 return None
-        raise SourceError(f"{self._where}: no data in time; is the camera sending?")
+        raise SourceError(f"{self.where}: no data in time; is the camera sending?")
 
     def _raise_failure(self) -> None:
         message = self._bus.pop_filtered(self._gst.MessageType.ERROR)
@@ -184,7 +153,7 @@ class GStreamerSource:
             or error.matches(self._gst.ResourceError.quark(), _NOT_AUTHORIZED)
         )
         kind = SourceRefusedError if final else SourceError
-        raise kind(f"{self._where}: GStreamer: {redact(error.message)}")
+        raise kind(f"{self.where}: GStreamer: {redact(error.message)}")
 
     def __iter__(self) -> Iterator[Frame]:
         sample, index = self._first, 0
@@ -199,7 +168,7 @@ class GStreamerSource:
         buffer, planes = sample.get_buffer(), self._planes(sample)
         stamp = buffer.pts / self._gst.SECOND if buffer.pts != self._gst.CLOCK_TIME_NONE else -1.0
         # Where the stream carries no time, or one that stands still, it goes on by a frame.
-        self._pts = stamp if stamp > self._pts else self._pts + 1 / 25
+        self._pts = stamp if stamp > self._pts else self._pts + _FRAME_S
         if not self.live:
             return Frame(self.id, index, self._pts, now, time.time(), planes)
         taken = self._clock.captured_at(self._pts, now, True)
@@ -211,7 +180,7 @@ class GStreamerSource:
         buffer = sample.get_buffer()
         good, mapped = buffer.map(self._gst.MapFlags.READ)
         if not good:
-            raise SourceError(f"{self._where}: GStreamer gave a picture that cannot be read")
+            raise SourceError(f"{self.where}: GStreamer gave a picture that cannot be read")
         try:
             data = np.frombuffer(mapped.data, np.uint8)
             y, u, v = (_plane(data, info, i) for i in range(3))
@@ -235,3 +204,49 @@ def _plane(data: Plane, info: Any, index: int) -> Plane:
     rows = data[start : start + stride * height].reshape(height, stride)
     plane: Plane = rows[:, :width].copy()
     return plane
+
+
+def rtsp_source(camera: CameraSettings) -> GStreamerSource:
+    """An RTSP camera."""
+    wait = int(camera.timeout_s * 1_000_000)
+    properties = {
+        "location": camera.address,
+        "latency": _JITTER_MS,
+        "tcp-timeout": wait,
+        "timeout": wait,
+        "protocols": _TRANSPORTS[camera.transport],
+    }
+    return GStreamerSource(camera, live=True, reader=_READERS["rtsp"], properties=properties)
+
+
+def file_source(camera: CameraSettings) -> GStreamerSource:
+    """A recording."""
+    properties = {"location": camera.url}
+    return GStreamerSource(camera, live=False, reader=_READERS["file"], properties=properties)
+
+
+def v4l2_source(camera: CameraSettings) -> GStreamerSource:
+    """A webcam or capture device under Linux."""
+    properties = {"device": camera.url}
+    return GStreamerSource(camera, live=True, reader=_READERS["v4l2"], properties=properties)
+
+
+def csi_source(camera: CameraSettings) -> GStreamerSource:
+    """A CSI camera of a Jetson: csi://0?width=1280&height=720&fps=30.
+
+    Raises:
+        SourceRefusedError: the address is not written like that.
+    """
+    where = redact(camera.url)
+    sensor, _, query = camera.url.split("://", 1)[1].partition("?")
+    asked = dict(parse_qsl(query))
+    whole = all(re.fullmatch(r"[1-9]\d{0,3}", value, re.ASCII) for value in asked.values())
+    if not whole or set(asked) - set(_CSI):
+        raise SourceRefusedError(
+            f"{where}: write csi://0?width=1920&height=1080&fps=30, in whole numbers"
+        )
+    if not re.fullmatch(r"\d{1,3}", sensor.rstrip("/"), re.ASCII):
+        raise SourceRefusedError(f"{where}: csi:// needs the sensor's number: csi://0")
+    reader = _READERS["csi"].format(**{**_CSI, **asked})
+    properties = {"sensor-id": int(sensor.rstrip("/"))}
+    return GStreamerSource(camera, live=True, reader=reader, properties=properties)

@@ -1,4 +1,4 @@
-"""What a path or URL names, judged by its looks alone."""
+"""What a path or URL names, as far as it can be told without opening it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SourceRefusedError
-from pipeline.sources.image import IMAGE_SUFFIXES
+from pipeline.picture.still import IMAGE_SUFFIXES
 
 RECORDING_SUFFIXES = frozenset(
     {
@@ -19,26 +19,23 @@ RECORDING_SUFFIXES = frozenset(
 MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 
 
-def scheme_of(location: str) -> str:
-    """Key into ``SOURCES`` for a path or URL."""
-    match = re.match(r"([A-Za-z][\w+.-]*)://", location)
-    if match:
-        return match.group(1).lower()
-    if re.fullmatch(r"/dev/video\d+", location):
-        return "v4l2"
-    return "image" if Path(location).suffix.lower() in IMAGE_SUFFIXES else "file"
+def is_picture(location: str) -> bool:
+    """Whether a path names a still picture."""
+    return Path(location).suffix.lower() in IMAGE_SUFFIXES
 
 
-def is_live(location: str) -> bool:
-    """Whether this is a camera by its looks. Over HTTP only opening tells for sure."""
-    scheme = scheme_of(location)
-    if scheme in ("http", "https"):
-        try:
-            path = urlsplit(location).path
-        except ValueError:
-            return False
-        return PurePosixPath(path).suffix.lower() not in RECORDING_SUFFIXES
-    return scheme not in ("file", "image")
+def is_capture_device(location: str) -> bool:
+    """Whether a path names a webcam or capture device under Linux."""
+    return re.fullmatch(r"/dev/video\d+", location) is not None
+
+
+def is_live_over_http(location: str) -> bool:
+    """Whether a URL seems to be a camera's; only opening it tells for sure."""
+    try:
+        path = urlsplit(location).path
+    except ValueError:
+        return False
+    return PurePosixPath(path).suffix.lower() not in RECORDING_SUFFIXES
 
 
 def expand(location: str) -> list[str]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import atexit
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import av
-from av.codec.hwaccel import HWAccel
 
 from engines.base import EngineUnavailableError
-from engines.trt.cuda import PyCuda
-from engines.trt.regions import Nv12, Regions
 from pipeline.picture.nv12 import Nv12Planes
+
+if TYPE_CHECKING:
+    from engines.trt.regions import Regions
 
 log = logging.getLogger("threadline.sources")
 
@@ -26,13 +28,16 @@ log = logging.getLogger("threadline.sources")
 ON_GPU = "cuda"
 #: FFmpeg's words for decoding in the CUDA context that is current, which PyCUDA's is: with one of
 #: its own, or the device's primary one under other flags, one could not read the other's pictures.
-_CONTEXT: dict[str, object] = {"primary_ctx": "0", "current_ctx": "1"}
+_CONTEXT: Mapping[str, str] = MappingProxyType({"primary_ctx": "0", "current_ctx": "1"})
 
 
 @lru_cache(maxsize=1)
 def reader() -> Regions | None:
-    """What reads pictures on the GPU, one for all cameras; ``None`` where that cannot be, which is
-    said once."""
+    """What reads pictures on the GPU, one for all cameras; ``None``, with one warning, where that
+    cannot be."""
+    from engines.trt.cuda import PyCuda
+    from engines.trt.regions import Regions
+
     try:
         cuda = PyCuda()
         try:
@@ -50,7 +55,19 @@ def reader() -> Regions | None:
 
 
 def _accelerator() -> Any:
-    return HWAccel(ON_GPU, options=_CONTEXT, is_hw_owned=True)
+    try:
+        from av.codec.hwaccel import HWAccel
+
+        return HWAccel(ON_GPU, options=dict(_CONTEXT), is_hw_owned=True)
+    except (ImportError, TypeError):
+        raise EngineUnavailableError(
+            f"PyAV {av.__version__} cannot keep pictures on a GPU; install av>=18"
+        ) from None
+
+
+def on_gpu() -> Nvdec:
+    """Decoding on the GPU where that can be, else on the processor."""
+    return Nvdec(reader())
 
 
 class Nvdec:
@@ -72,8 +89,10 @@ class Nvdec:
         """A decoded picture whose format is ``ON_GPU``.
 
         Raises:
-            ValueError: it is no NV12, which is what 8 bit pictures of common cameras are.
+            ValueError: it is not NV12, the format of common cameras' 8 bit pictures.
         """
+        from engines.trt.regions import Nv12
+
         assert self._regions is not None
         if picture.sw_format.name != "nv12":
             raise ValueError(f"{picture.sw_format.name} pictures on the GPU; set reader: ffmpeg")

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
-import numpy as np
 
 from pipeline.errors import SourceError, SourceRefusedError, redact
-from pipeline.flow.pace import Decoding
-from pipeline.picture.yuv import Picture, Plane, Planes, rotate
-from pipeline.settings.schema import CameraConfig
 from pipeline.sources.assemble import CODECS, Assembler
+from pipeline.sources.base import BaseSource
+from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import StreamClock
 from pipeline.sources.decoder import Decoder
-from pipeline.sources.location import is_live, scheme_of
-from pipeline.sources.nvdec import ON_GPU, Nvdec, reader
-from pipeline.types import Frame
+from pipeline.sources.location import is_live_over_http
+from pipeline.sources.nvdec import Nvdec, on_gpu
+from pipeline.sources.planes import to_planes, turns_of
+from pipeline.types import Frame, Picture
 
-#: Pixel formats that are used as they are; all others are first turned into yuv420p.
-_USABLE = frozenset(
-    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray", ON_GPU}
-)
-_JPEG_RANGE = 2
-_BT709, _UNSPECIFIED = 1, 2
 #: Frame rate assumed where a stream names none.
 _FALLBACK_RATE = Fraction(25)
-#: Time a recording may take to open or to give its next packet.
-_FILE_TIMEOUT_S = 20.0
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
 #: FFmpeg's word for payloads as they come.
 _UNPARSED = "noparse"
+#: Reader -> where it decodes, if not on the processor.
+_DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu})
 
 #: FFmpeg error class -> (explanation, whether trying again may help).
 _REASONS: tuple[tuple[str, str, bool], ...] = (
@@ -70,59 +64,41 @@ def _explain(error: Exception, live: bool, remote: bool) -> tuple[str, bool]:
     return text, True
 
 
-def _plane(plane: Any, width: int, height: int) -> Plane:
-    """View of a decoder's plane, without its row padding."""
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return rows[:height, :width]
+class StreamSource(BaseSource):
+    """Anything FFmpeg demuxes. Decodes the first video stream, one thread if it is live.
 
-
-def to_planes(frame: Any, nvdec: Nvdec | None = None) -> Picture:
-    """The picture of a decoded PyAV frame, sharing its memory unless its format has to change."""
-    if frame.format.name not in _USABLE:
-        frame = frame.reformat(format="yuv420p")
-    name = frame.format.name
-    full = "j4" in name or int(frame.color_range) == _JPEG_RANGE
-    space = int(frame.colorspace)
-    hd = space == _BT709 or (space == _UNSPECIFIED and frame.height >= 720)
-    matrix = "bt709" if hd else "bt601"
-    turns = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
-    if nvdec is not None and name == ON_GPU:
-        there = nvdec.planes(frame, matrix, full)
-        return rotate(there.host(), turns) if turns else there
-    y = _plane(frame.planes[0], frame.width, frame.height)
-    if name == "gray":
-        planes = Planes(y, full_range=full)
-    else:
-        u, v = (_plane(p, p.width, p.height) for p in frame.planes[1:3])
-        planes = Planes(y, u, v, matrix, full)
-    return rotate(planes, turns) if turns else planes
-
-
-class StreamSource:
-    """Anything FFmpeg demuxes. Decodes the first video stream, one thread if it is live."""
+    Args:
+        live: a camera; with ``by_length``, only as long as what is opened tells no length.
+        options: FFmpeg's, for opening.
+        form: FFmpeg's name of the format; by content if ``None``.
+        address: what FFmpeg opens; the camera's address if ``None``.
+    """
 
     def __init__(
-        self, camera: CameraConfig, *, live: bool, options: dict[str, str], form: str | None = None
+        self,
+        camera: CameraSettings,
+        *,
+        live: bool,
+        options: Mapping[str, str],
+        form: str | None = None,
+        address: str | None = None,
+        by_length: bool = False,
     ) -> None:
-        self.id = camera.name
-        self.live = live
-        self.length_s: float | None = None
-        self.corrupt = 0
-        self.decoding: Decoding = "all"
-        self._camera = camera
-        self._options = options
+        super().__init__(camera, live)
+        self._options = dict(options)
         self._format = form
+        self._address = address or camera.address
+        self._by_length = by_length
         self._container: Any = None
+        self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
         self._at = 0.0
         self._clock = StreamClock()
         self._assembler: Assembler | None = None
-        self.turn: AbstractContextManager[object] = nullcontext()
         self._nvdec = Nvdec()
 
     def __enter__(self) -> StreamSource:
-        if self._camera.reader == "nvdec":
-            self._nvdec = Nvdec(reader())
+        self._nvdec = _DECODERS.get(self.camera.reader, Nvdec)()
         self._open(self._options)
         try:
             if _UNPARSED in self._options.get("fflags", "") and not self._assembles():
@@ -130,18 +106,19 @@ class StreamSource:
                 self._open(self._options | {"fflags": "nobuffer"})
             self._set_up()
         except BaseException:
-            self._container.close()
+            self.__exit__()
             raise
         return self
 
     def _open(self, options: dict[str, str]) -> None:
-        wait = self._camera.timeout_s if self.live else _FILE_TIMEOUT_S
+        wait = (self.wait_s, self.wait_s)
+        there = self._nvdec.accelerator
+        more = {} if there is None else {"hwaccel": there}  # older PyAV does not know it
         try:
             with self._nvdec.current():
                 self._container = av.open(
-                    self._camera.url, options=options, format=self._format, timeout=(wait, wait),
-                    hwaccel=self._nvdec.accelerator,
-                )  # fmt: skip
+                    self._address, options=options, format=self._format, timeout=wait, **more
+                )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._failure(error) from None
 
@@ -154,34 +131,52 @@ class StreamSource:
 
     def _set_up(self) -> None:
         if not self._container.streams.video:
-            raise SourceRefusedError(f"{self._where}: no video in it (audio only?)")
+            raise SourceRefusedError(f"{self.where}: no video in it (audio only?)")
         stream = self._container.streams.video[0]
-        if stream.codec_context is None:
-            raise SourceRefusedError(f"{self._where}: no decoder for its codec")
-        if scheme_of(self._camera.url) in ("http", "https"):
+        context = stream.codec_context
+        if context is None:
+            raise SourceRefusedError(f"{self.where}: no decoder for its codec")
+        if self._by_length:
             self.live = not self._container.duration
         if self.live:
-            stream.codec_context.thread_count = 1  # frame threads would delay every frame
+            context.thread_count = 1  # frame threads would delay every frame
         else:
             stream.thread_type = "AUTO"
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
-        self._decoder = Decoder(stream.codec_context, self.live)
+        self._decoder = Decoder(context, self.live)
         self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
         self._start = stream.start_time
+        self._decoded = self._decode()
+        if self.live:
+            self.size = (context.width, context.height) if context.width else None
+        else:
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Decode a recording's first picture: it alone tells whether phones turned theirs."""
+        first = next(self._decoded)
+        self._decoded = chain([first], self._decoded)
+        size = first[0].width, first[0].height
+        self.size = size[::-1] if turns_of(first[0]) % 2 else size
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
+        for index, (picture, waited) in enumerate(self._decoded):
+            yield self._frame(picture, index, time.monotonic(), waited)
+
+    def _decode(self) -> Iterator[tuple[Any, bool]]:
+        """Decoded pictures, and whether each had to be waited for."""
+        none = True
         for packet, waited in self._packets():
             pictures = self._decoder.decode(packet, self.decoding, self.turn)
             self.corrupt = self._decoder.corrupt
             for picture in pictures:
-                yield self._frame(picture, index, time.monotonic(), waited)
-                index += 1
+                none = False
+                yield picture, waited
         if self.live:
-            raise SourceError(f"{self._where}: the stream ended")
-        if index == 0:
-            raise SourceRefusedError(f"{self._where}: no picture in it could be decoded")
+            raise SourceError(f"{self.where}: the stream ended")
+        if none:
+            raise SourceRefusedError(f"{self.where}: no picture in it could be decoded")
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         """Packets, and whether each had to be waited for."""
@@ -213,11 +208,11 @@ class StreamSource:
         try:
             return to_planes(picture, self._nvdec)
         except ValueError as error:
-            raise SourceRefusedError(f"{self._where}: {error}") from None
+            raise SourceRefusedError(f"{self.where}: {error}") from None
 
     def _camera_utc(self, picture: Any) -> float | None:
         """Seconds since the epoch by the camera's clock, once it has told (RTCP sender report)."""
-        began = self._container.start_time_realtime
+        began = getattr(self._container, "start_time_realtime", None)  # not in PyAV before 18
         if not began or picture.pts is None or not picture.time_base:
             return None
         return float(began / 1e6 + picture.pts * picture.time_base)
@@ -240,38 +235,39 @@ class StreamSource:
         self._at = now
         return self._pts
 
-    @property
-    def _where(self) -> str:
-        return redact(self._camera.url)
-
     def _failure(self, error: Exception) -> SourceError:
-        reason, again = _explain(error, self.live, "://" in self._camera.url)
+        reason, again = _explain(error, self.live, "://" in self.camera.url)
         kind = SourceError if again and self.live else SourceRefusedError
-        return kind(f"{self._where}: {reason}")
+        return kind(f"{self.where}: {reason}")
 
     def __exit__(self, *error: object) -> None:
+        self._decoded = iter(())
         if self._container is not None:
             self._container.close()
             self._container = None
 
 
-def _check_host(camera: CameraConfig) -> None:
+def _check_host(camera: CameraSettings) -> None:
     """Raise SourceRefusedError for a URL no server can have."""
     try:
-        parts = urlsplit(camera.url)
+        parts = urlsplit(camera.address)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host:
-        raise SourceRefusedError(f"{redact(camera.url)}: not a valid URL; check host and port")
+        raise SourceRefusedError(
+            f"{redact(camera.url)}: not a valid URL; check host and port, and give a password with "
+            "special characters as password:"
+        )
 
 
-def file_source(camera: CameraConfig) -> StreamSource:
-    """A recording."""
-    return StreamSource(camera, live=False, options={})
+def file_source(camera: CameraSettings) -> StreamSource:
+    """A recording. Its path is a path, whatever FFmpeg would read into it: ``concat:a|b``."""
+    address = camera.address if "://" in camera.url else f"file:{camera.url}"
+    return StreamSource(camera, live=False, options={}, address=address)
 
 
-def rtsp_source(camera: CameraConfig) -> StreamSource:
+def rtsp_source(camera: CameraSettings) -> StreamSource:
     """An RTSP camera, over TCP unless the configuration says UDP."""
     _check_host(camera)
     options = {
@@ -283,13 +279,14 @@ def rtsp_source(camera: CameraConfig) -> StreamSource:
     return StreamSource(camera, live=True, options=options)
 
 
-def http_source(camera: CameraConfig) -> StreamSource:
+def http_source(camera: CameraSettings) -> StreamSource:
     """A recording, an HLS stream or an MJPEG camera over HTTP; what has a length is a recording."""
     _check_host(camera)
     options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
-    return StreamSource(camera, live=is_live(camera.url), options=options)
+    live = is_live_over_http(camera.url)
+    return StreamSource(camera, live=live, options=options, by_length=True)
 
 
-def v4l2_source(camera: CameraConfig) -> StreamSource:
+def v4l2_source(camera: CameraSettings) -> StreamSource:
     """A webcam or capture device under Linux."""
     return StreamSource(camera, live=True, options={}, form="v4l2")

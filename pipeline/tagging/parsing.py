@@ -1,54 +1,106 @@
-"""Model outputs to boxes and tags. Pure functions over arrays."""
+"""A person's garments, cell by cell: what a parsing model returns, and where its cells lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.anchors import CENTRE, SIZE, ssd_anchors
-from engines.boxes import nms, overlaps
-from pipeline.picture.yuv import Window, inside
-from pipeline.types import Box, Parsing
+from pipeline.picture.yuv import inside
+from pipeline.types import Box, Window
 
-F32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 
-def iou_matrix(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Intersection over union of every box in ``a`` (n, 4) with every box in ``b`` (m, 4)."""
-    return overlaps(a, b)[0]
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsing:
+    """Garment labels inside of one person's window.
 
-
-def ssd_detections(
-    boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
-) -> tuple[F32, F32]:
-    """Decode one picture's SSD output.
-
-    Args:
-        boxes: encoded boxes (n, 4) as y, x, height, width offsets.
-        scores: (n,) in 0 to 1.
-        size: width and height of the model's input.
-
-    Returns:
-        boxes (k, 4) xyxy in shares of the picture (0 to 1), and their scores (k,), best first.
+    Attributes:
+        window: where in the frame the crop was taken, xyxy in frame pixels.
+        labels: label index per cell (h, w) uint8; 0 is background.
+        scores: score of the winning label per cell (h, w) float32.
+        categories: Fashionpedia category of each label, ``None`` where it has none.
     """
-    keep = np.flatnonzero(scores >= threshold)
-    code, anchor, kept = boxes[keep], ssd_anchors(*size)[keep], scores[keep]
-    centre = anchor[:, :2] + code[:, [1, 0]] / CENTRE * anchor[:, 2:]
-    half = np.exp(np.clip(code[:, [3, 2]] / SIZE, -10, 10)) * anchor[:, 2:] / 2
-    xyxy = np.clip(np.concatenate([centre - half, centre + half], axis=1), 0, 1)
-    chosen = nms(xyxy.astype(np.float32), kept, iou)
-    return xyxy[chosen].astype(np.float32), np.array(kept[chosen])
+
+    window: Window
+    labels: npt.NDArray[np.uint8]
+    scores: npt.NDArray[np.float32]
+    categories: tuple[str | None, ...] = ()
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        """Cells per frame pixel, across and down."""
+        height, width = self.labels.shape
+        x0, y0, x1, y1 = self.window
+        return width / max(x1 - x0, 1), height / max(y1 - y0, 1)
+
+    def box(self, mask: Mask) -> Box:
+        """Box in frame pixels around the cells set in a mask (h, w); at least one must be."""
+        rows, columns = around(mask, 0)
+        height, width = mask.shape
+        x0, y0, x1, y1 = self.window
+        sx, sy = (x1 - x0) / width, (y1 - y0) / height
+        return (
+            float(x0 + columns.start * sx),
+            float(y0 + rows.start * sy),
+            float(x0 + columns.stop * sx),
+            float(y0 + rows.stop * sy),
+        )
+
+    def category_under(self, box: Box) -> str | None:
+        """Category of the garment most of a box (frame pixels) lies on; ``None`` if none."""
+        sx, sy = self._scale
+        x0, y0 = self.window[:2]
+        columns = slice(max(int((box[0] - x0) * sx), 0), max(int(np.ceil((box[2] - x0) * sx)), 0))
+        rows = slice(max(int((box[1] - y0) * sy), 0), max(int(np.ceil((box[3] - y0) * sy)), 0))
+        cells = self.labels[rows, columns]
+        if not cells.size:
+            return None
+        counts: dict[str | None, int] = {}
+        for index, count in zip(*np.unique(cells, return_counts=True), strict=True):
+            name = self.categories[int(index)]
+            counts[name] = counts.get(name, 0) + int(count)
+        return max(counts, key=lambda name: counts[name])
+
+    def person_through(self, window: Window, side: int = 64) -> Mask:
+        """Where another window shows the person, as cells (side, side)."""
+        height, width = self.labels.shape
+        sx, sy = self._scale
+        x0, y0 = self.window[:2]
+        steps = (np.arange(side) + 0.5) / side
+        columns = (steps * (window[2] - window[0]) + window[0] - x0) * sx
+        rows = (steps * (window[3] - window[1]) + window[1] - y0) * sy
+        within_x = (columns >= 0) & (columns < width)
+        within_y = (rows >= 0) & (rows < height)
+        i = np.clip(rows, 0, height - 1).astype(int)
+        j = np.clip(columns, 0, width - 1).astype(int)
+        return np.asarray((self.labels[np.ix_(i, j)] > 0) & within_y[:, None] & within_x[None])
+
+    def paste(self, canvas: npt.NDArray[np.uint8]) -> None:
+        """Write the garment labels, not the background, into a mask (H, W) of the whole picture, in
+        place."""
+        x0, y0, x1, y1 = inside(self.window, canvas.shape[1], canvas.shape[0])
+        if x0 >= x1 or y0 >= y1:
+            return
+        sx, sy = self._scale
+        wx0, wy0 = self.window[:2]
+        # Pixel centre x + 0.5 of the picture lies in cell (x + 0.5 - wx0) * sx, rounded down.
+        across, down = (x0 + 0.5 - wx0) * sx - 0.5, (y0 + 0.5 - wy0) * sy - 0.5
+        part = cv2.warpAffine(
+            self.labels,
+            np.array([[sx, 0, across], [0, sy, down]]),
+            (x1 - x0, y1 - y0),
+            flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        np.copyto(canvas[y0:y1, x0:x1], part.astype(np.uint8), where=part > 0)
 
 
-Decoder = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
-#: Detector families by ``ModelSpec.decoder``.
-DETECTION_DECODERS: dict[str, Decoder] = {"ssd": ssd_detections}
-
-
-def cells_of(labels: npt.NDArray[np.uint8], members: Sequence[int]) -> npt.NDArray[np.bool_]:
+def cells_of(labels: npt.NDArray[np.uint8], members: Sequence[int]) -> Mask:
     """Where labels (h, w) are one of ``members``."""
     if len(members) == 1:
         return np.asarray(labels == members[0])
@@ -57,8 +109,8 @@ def cells_of(labels: npt.NDArray[np.uint8], members: Sequence[int]) -> npt.NDArr
     return table[labels]
 
 
-def around(mask: npt.NDArray[np.bool_], margin: int = 1) -> tuple[slice, slice]:
-    """Rows and columns of a mask (h, w) around what is set in it, of which there is one cell."""
+def around(mask: Mask, margin: int = 1) -> tuple[slice, slice]:
+    """Rows and columns of a mask (h, w) around its set cells; at least one must be."""
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return (
         slice(max(int(ys[0]) - margin, 0), int(ys[-1]) + 1 + margin),
@@ -66,45 +118,12 @@ def around(mask: npt.NDArray[np.bool_], margin: int = 1) -> tuple[slice, slice]:
     )
 
 
-def large_pieces(mask: npt.NDArray[np.bool_], least: float = 0.25) -> npt.NDArray[np.bool_]:
+def large_pieces(mask: Mask, least: float = 0.25) -> Mask:
     """A mask (h, w) without connected pieces smaller than ``least`` of its largest: strays."""
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     if count <= 2:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
     keep = np.concatenate([[False], areas >= least * areas.max()])
-    found: npt.NDArray[np.bool_] = keep[pieces]
+    found: Mask = keep[pieces]
     return found
-
-
-def mask_box(window: Window, mask: npt.NDArray[np.bool_]) -> Box:
-    """Box in frame pixels around the cells (h, w) set in a window's mask, of which there is one."""
-    rows, columns = around(mask, 0)
-    height, width = mask.shape
-    x0, y0, x1, y1 = window
-    sx, sy = (x1 - x0) / width, (y1 - y0) / height
-    return (
-        float(x0 + columns.start * sx),
-        float(y0 + rows.start * sy),
-        float(x0 + columns.stop * sx),
-        float(y0 + rows.stop * sy),
-    )
-
-
-def paste_labels(canvas: npt.NDArray[np.uint8], parsing: Parsing) -> None:
-    """Write a parsing's garment labels (not its background) into a whole-picture mask, in place."""
-    x0, y0, x1, y1 = inside(parsing.window, canvas.shape[1], canvas.shape[0])
-    if x0 >= x1 or y0 >= y1:
-        return
-    height, width = parsing.labels.shape
-    wx0, wy0, wx1, wy1 = parsing.window
-    sx, sy = width / (wx1 - wx0), height / (wy1 - wy0)
-    # Pixel centre x + 0.5 of the picture lies in cell (x + 0.5 - wx0) * sx, rounded down.
-    matrix = np.array([[sx, 0, (x0 + 0.5 - wx0) * sx - 0.5], [0, sy, (y0 + 0.5 - wy0) * sy - 0.5]])
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
-    border = cv2.BORDER_REPLICATE
-    part = cv2.warpAffine(
-        parsing.labels, matrix, (x1 - x0, y1 - y0), flags=flags, borderMode=border
-    )
-    target = canvas[y0:y1, x0:x1]
-    np.copyto(target, part.astype(np.uint8), where=part > 0)

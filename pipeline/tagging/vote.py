@@ -1,9 +1,9 @@
-"""Many looks at one person, one answer: evidence fused over a track's crops.
+"""Many looks at one subject, one answer: evidence fused over its crops.
 
-Each crop brings, per garment category, how likely it is worn and how likely each of its labels is.
-A category is shown while its mean, weighted by how well each crop showed the person, stays above a
-threshold (with hysteresis). Its finest label is said only when that is likely enough itself;
-otherwise the category's own name is, which is less but right more often.
+Each crop brings, per category, how likely it is and how likely each of its labels is. A category is
+reported while its mean, weighted by how well each crop showed the subject, stays above a threshold
+(with hysteresis). Its likeliest label is reported only when that is likely enough itself; otherwise
+the category is: less exact, but right more often.
 """
 
 from __future__ import annotations
@@ -11,29 +11,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pydantic import Field, model_validator
+
+from pipeline.settings.section import Section, Share
 from pipeline.types import Tag
 
 
-@dataclass(frozen=True, slots=True)
-class VotePolicy:
-    """When a tag is believed.
+class VoteSettings(Section):
+    """When a tag is believed: fusing the crops of a subject."""
 
-    Attributes:
-        appear: fused probability at which a category appears.
-        vanish: fused probability under which a shown one vanishes.
-        fine: fused probability a label needs to be said instead of its category.
-        looks: crops needed before anything is said.
-        memory: weight (0 to 1) the past keeps when an equally good crop arrives.
-    """
+    appear: Share = Field(0.4, description="fused probability at which a tag appears")
+    vanish: Share = Field(0.25, description="fused probability below which it vanishes")
+    fine: Share = Field(
+        0.35, description="probability a label needs; below it, its category is reported"
+    )
+    looks: int = Field(2, ge=1, le=100, description="crops needed before anything is reported")
+    hurry: bool = Field(True, description="under pressure, one crop of a live camera is enough")
+    memory: Share = Field(0.9, description="weight of the past against an equally good new crop")
 
-    appear: float = 0.4
-    vanish: float = 0.25
-    fine: float = 0.35
-    looks: int = 2
-    memory: float = 0.9
+    @model_validator(mode="after")
+    def _ordered(self) -> VoteSettings:
+        if self.vanish > self.appear:
+            raise ValueError("vanish must not exceed appear")
+        return self
 
 
-#: What a label that is being said has over others, so that two near equals do not alternate.
+#: Head start of the label reported last, so that two near equals do not alternate.
 STAY = 0.05
 
 
@@ -44,14 +47,14 @@ def slot_of(tag: Tag) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class _Slot:
-    """Evidence for one category of one person: weighted means over crops."""
+    """Evidence for one category of one subject: weighted means over crops."""
 
     whole: float = 0.0
     labels: dict[str, float] = field(default_factory=dict)
     colours: dict[tuple[str, ...], float] = field(default_factory=dict)
     attributes: dict[tuple[str, str], float] = field(default_factory=dict)
     latest: dict[str, Tag] = field(default_factory=dict)
-    said: str | None = None
+    reported: str | None = None
     shown: bool = False
 
     def decay(self, keep: float) -> None:
@@ -71,17 +74,17 @@ class _Slot:
             self.attributes[pair] = self.attributes.get(pair, 0.0) + share * tag.score
         self.latest[tag.label if tag.level == "fine" else ""] = tag
 
-    def result(self, policy: VotePolicy) -> Tag | None:
+    def result(self, settings: VoteSettings) -> Tag | None:
         """The tag to show, if any; remembers what is shown."""
-        self.shown = self.whole >= (policy.vanish if self.shown else policy.appear)
+        self.shown = self.whole >= (settings.vanish if self.shown else settings.appear)
         if not self.shown:
-            self.said = None
+            self.reported = None
             return None
-        labels = {n: s + STAY * (n == self.said) for n, s in self.labels.items()}
+        labels = {n: s + STAY * (n == self.reported) for n, s in self.labels.items()}
         best = max(labels, key=lambda name: labels[name], default="")
-        if not best or (labels[best] < policy.fine and "" in self.latest):
+        if not best or (labels[best] < settings.fine and "" in self.latest):
             best = ""
-        self.said = best
+        self.reported = best
         score = self.labels[best] if best else self.whole
         colours = max(self.colours, key=lambda names: self.colours[names], default=())
         # Later, heavier pairs overwrite lighter ones of the same name.
@@ -94,13 +97,13 @@ class _Slot:
         )
 
 
-class TrackVote:
-    """The vote of one track."""
+class Vote:
+    """The vote over one subject."""
 
-    def __init__(self, policy: VotePolicy) -> None:
-        self.policy = policy
+    def __init__(self, settings: VoteSettings) -> None:
+        self.settings = settings
         self.looks = 0
-        self._speaks = False
+        self._reports = False
         self._weight = 0.0
         self._best = 0.0
         self._slots: dict[tuple[str, str], _Slot] = {}
@@ -109,7 +112,7 @@ class TrackVote:
         """Count one crop's evidence with a weight of its ``quality`` (above 0, any unit)."""
         self.looks += 1
         self._best = max(self._best, quality)
-        memory = min(self.policy.memory, 0.999)
+        memory = min(self.settings.memory, 0.999)
         past = min(self._weight, memory / (1 - memory) * self._best)
         self._weight = past + quality
         keep = past / self._weight
@@ -120,9 +123,9 @@ class TrackVote:
 
     def result(self, hurry: bool = False) -> tuple[Tag, ...]:
         """Tags believed now, best first; remembers which are shown. In a ``hurry`` one crop is
-        enough to say something."""
-        self._speaks |= self.looks >= (1 if hurry else self.policy.looks)
-        if not self._speaks:
+        enough."""
+        self._reports |= self.looks >= (1 if hurry else self.settings.looks)
+        if not self._reports:
             return ()
-        found = (slot.result(self.policy) for slot in self._slots.values())
+        found = (slot.result(self.settings) for slot in self._slots.values())
         return tuple(sorted((tag for tag in found if tag), key=lambda tag: -tag.score))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import types
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +20,18 @@ from engines import (
     EngineUnavailableError,
     ModelFileError,
     available,
+    backends,
+    choose,
+    names,
     open_engine,
+    ov,
     precisions,
+    runs_plans,
     warm_up,
+    why_not,
 )
 from engines.anchors import ssd_anchors
-from engines.zoo import MODELS, find
+from engines.packs import find, shipped
 
 ROOT = Path(__file__).parents[2]
 HERE = [name for name, version in available().items() if version]
@@ -33,37 +42,32 @@ def backend(request):
     return request.param
 
 
-@pytest.fixture(params=list(MODELS))
-def spec(request):
+@pytest.fixture(params=list(shipped().by_name))
+def pack(request):
     return find(request.param)
 
 
-def images(spec, batch, seed=0):
-    width, height = spec.size
+def images(pack, batch, seed=0):
+    width, height = pack.size
     rng = np.random.default_rng(seed)
     return {"images": rng.integers(0, 256, (batch, height, width, 3), np.uint8)}
 
 
-def test_contract_of_inputs_and_outputs(spec, backend):
-    with open_engine(spec, backend) as engine:
-        [only] = engine.inputs
-        assert (only.name, only.dtype) == ("images", np.uint8)
-        width, height = (None, None) if spec.multiple else spec.size
-        assert only.shape == (None, height, width, 3)
+def test_contract_of_inputs_and_outputs(pack, backend):
+    with open_engine(pack, backend) as engine:
+        assert engine.inputs == tuple(tensor.spec for tensor in pack.inputs)
         assert engine.backend == backend
         assert engine.precision == "f32"
-        for output in engine.outputs:
-            assert output.name in spec.outputs
-        result = engine.infer(images(spec, 2))
-        assert set(result) == {output.name for output in engine.outputs}
-        for output in engine.outputs:
+        result = engine.infer(images(pack, 2))
+        assert list(result) == [tensor.name for tensor in pack.outputs]
+        for output, tensor in zip(engine.outputs, pack.outputs, strict=True):
             assert result[output.name].shape[0] == 2
-            assert result[output.name].dtype == output.dtype
+            assert result[output.name].dtype == output.dtype == np.dtype(tensor.dtype)
 
 
-def test_batches_give_what_single_pictures_give(spec, backend):
-    batch = images(spec, 3)["images"]
-    with open_engine(spec, backend) as engine:
+def test_batches_give_what_single_pictures_give(pack, backend):
+    batch = images(pack, 3)["images"]
+    with open_engine(pack, backend) as engine:
         together = {k: v.copy() for k, v in engine.infer({"images": batch}).items()}
         for i in range(3):
             alone = engine.infer({"images": batch[i : i + 1]})
@@ -74,19 +78,105 @@ def test_batches_give_what_single_pictures_give(spec, backend):
                     assert np.abs(value[0] - together[name][i]).max() < 1e-3
 
 
-def test_an_input_can_be_prepared_for_and_a_wrong_one_is_refused(spec, backend):
-    width, height = spec.size
-    with open_engine(spec, backend) as engine:
+def test_an_input_can_be_prepared_for_and_a_wrong_one_is_refused(pack, backend):
+    width, height = pack.size
+    with open_engine(pack, backend) as engine:
         engine.prepare((1, height, width, 3))
-        assert len(engine.infer(images(spec, 1))) == len(engine.outputs)
+        assert engine.ready((1, height, width, 3))
+        assert len(engine.infer(images(pack, 1))) == len(engine.outputs)
         with pytest.raises(EngineInputError, match="expected"):
             engine.prepare((1, height, width))
+        assert not engine.ready((1, height, width))
+        assert not engine.ready((1, height, width, 4))
 
 
-def test_what_was_compiled_is_kept_and_damage_to_it_does_no_harm(spec, backend, tmp_path):
+def test_what_was_run_or_prepared_is_ready_for_any_batch(backend):
+    with open_engine(find("person-store-int8"), backend) as engine:
+        engine.infer({"images": np.zeros((1, 96, 128, 3), np.uint8)})
+        engine.prepare((3, 128, 96, 3))
+        for shape in ((1, 96, 128, 3), (5, 96, 128, 3), (1, 128, 96, 3)):
+            assert engine.ready(shape)
+
+
+def test_threads_can_be_changed_while_it_runs(backend):
+    """Results stay the same, what was compiled stays ready, arrays stay readable."""
+    pack = find("person-store-int8")
+    pictures = [
+        np.random.default_rng(i).integers(0, 256, (1, *shape, 3), np.uint8)
+        for i, shape in enumerate(((96, 128), (128, 96), (128, 128)))
+    ]
+    with open_engine(pack, backend, EngineOptions(threads=2)) as engine:
+        right = [engine.infer({"images": p})["scores"].copy() for p in pictures]
+        held = engine.infer({"images": pictures[0]})["scores"]
+        engine.threads(1)
+        assert all(engine.ready(p.shape) for p in pictures)
+        assert np.array_equal(held, right[0]), "outputs live until the next call"
+        done, failures = threading.Event(), []
+
+        def change():
+            try:
+                for count in (2, 1, 0):
+                    engine.threads(count)
+            except Exception as error:
+                failures.append(error)
+            done.set()
+
+        other = threading.Thread(target=change)
+        other.start()
+        rounds = 0
+        while not done.is_set() or rounds < 2:
+            for picture, scores in zip(pictures, right, strict=True):
+                assert np.abs(engine.infer({"images": picture})["scores"] - scores).max() < 1e-4
+            rounds += 1
+        other.join()
+        assert not failures
+        assert all(engine.ready(p.shape) for p in pictures)
+    engine.threads(1)  # closed: nothing happens
+
+
+def test_shapes_met_while_threads_change_are_kept(monkeypatch):
+    """OpenVINO compiles for both numbers of threads at the same time here."""
+    if "openvino" not in HERE:
+        pytest.skip("openvino is not installed")
+    with open_engine(find("person-store-int8"), "openvino") as engine:
+        engine.prepare((1, 96, 128, 3))
+        compile_it, met = engine._compiled, []
+
+        def meanwhile(shapes, settings):
+            if not met:
+                met.append(shapes)
+                engine.prepare((1, 128, 96, 3))
+            return compile_it(shapes, settings)
+
+        monkeypatch.setattr(engine, "_compiled", meanwhile)
+        engine.threads(1)
+        assert engine._settings["INFERENCE_NUM_THREADS"] == 1
+        assert engine.ready((1, 96, 128, 3))
+        assert engine.ready((1, 128, 96, 3))
+        threads = [
+            request.get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+            for request in engine._requests.values()
+        ]
+        assert threads == [1, 1]
+
+
+def test_the_shape_unused_longest_makes_room(monkeypatch):
+    if "openvino" not in HERE:
+        pytest.skip("openvino is not installed")
+    monkeypatch.setattr(ov, "MOST_SIZES", 3)
+    a, b, c, d = ((1, side, 128, 3) for side in (96, 128, 160, 192))
+    with open_engine(find("person-store-int8"), "openvino") as engine:
+        for shape in (a, b, c):
+            engine.prepare(shape)
+        engine.infer({"images": np.zeros(a, np.uint8)})
+        engine.prepare(d)
+        assert [engine.ready(shape) for shape in (a, b, c, d)] == [True, False, True, True]
+
+
+def test_what_was_compiled_is_kept_and_damage_to_it_does_no_harm(pack, backend, tmp_path):
     def scores():
-        with open_engine(spec, backend, EngineOptions(cache=tmp_path)) as engine:
-            return engine.infer(images(spec, 1))[spec.outputs.split()[0]].copy()
+        with open_engine(pack, backend, EngineOptions(cache=tmp_path)) as engine:
+            return engine.infer(images(pack, 1))[pack.outputs[0].name].copy()
 
     first = scores()
     kept = list(tmp_path.iterdir())
@@ -98,22 +188,22 @@ def test_what_was_compiled_is_kept_and_damage_to_it_does_no_harm(spec, backend, 
     assert np.array_equal(scores(), first)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(spec, backend):
-    with open_engine(spec, backend, EngineOptions(cache=Path("/proc/nowhere"))) as engine:
-        assert len(engine.infer(images(spec, 1))) == len(engine.outputs)
+def test_a_cache_that_cannot_be_written_is_done_without(pack, backend):
+    with open_engine(pack, backend, EngineOptions(cache=Path("/proc/nowhere"))) as engine:
+        assert len(engine.infer(images(pack, 1))) == len(engine.outputs)
 
 
-def test_all_backends_agree(spec):
+def test_all_backends_agree(pack):
     if len(HERE) < 2:
         pytest.skip("only one engine is installed")
     results = []
     for name in HERE:
-        with open_engine(spec, name, EngineOptions(threads=1)) as engine:
-            results.append({k: v.copy() for k, v in engine.infer(images(spec, 2)).items()})
+        with open_engine(pack, name, EngineOptions(threads=1)) as engine:
+            results.append({k: v.copy() for k, v in engine.infer(images(pack, 2)).items()})
     for name, value in results[0].items():
         if value.dtype.kind == "i":
             assert (value == results[1][name]).mean() > 0.995
-        elif spec.name.endswith("-int8"):  # rounding differs by a step here and there
+        elif pack.twin_of:  # rounding differs by a step here and there
             assert np.abs(value - results[1][name]).mean() < 0.2
         else:
             assert np.abs(value - results[1][name]).max() < 1e-2
@@ -128,31 +218,30 @@ def test_all_backends_agree(spec):
         (lambda x: {}, "takes"),
     ],
 )
-def test_wrong_inputs_are_refused_before_they_run(spec, backend, change, word):
+def test_wrong_inputs_are_refused_before_they_run(pack, backend, change, word):
     with (
-        open_engine(spec, backend) as engine,
+        open_engine(pack, backend) as engine,
         pytest.raises(EngineInputError, match=word),
     ):
-        engine.infer(change(images(spec, 1)))
+        engine.infer(change(images(pack, 1)))
 
 
-def test_sizes_a_model_cannot_take_are_input_errors(spec, backend):
+def test_sizes_a_model_cannot_take_are_input_errors(pack, backend):
     batch = {"images": np.zeros((1, 2, 2, 3), np.uint8)}
-    with open_engine(spec, backend) as engine, pytest.raises(EngineInputError, match="images"):
+    with open_engine(pack, backend) as engine, pytest.raises(EngineInputError, match="images"):
         engine.infer(batch)
 
 
 def test_models_of_free_size_take_one_after_the_other(backend):
-    spec = find("person-store")
-    with open_engine(spec, backend) as engine:
+    with open_engine(find("person-store"), backend) as engine:
         for size in ((512, 288), (320, 448), (288, 512), (448, 320), (384, 384), (512, 288)):
             result = engine.infer({"images": np.zeros((1, size[1], size[0], 3), np.uint8)})
             assert 0 < result["boxes"].shape[1] <= len(ssd_anchors(*size))
 
 
-def test_warm_up_runs_on_any_batch(spec, backend):
-    with open_engine(spec, backend) as engine:
-        warm_up(engine, spec.size, batch=3)
+def test_warm_up_runs_on_any_batch(pack, backend):
+    with open_engine(pack, backend) as engine:
+        warm_up(engine, pack.size, batch=3)
 
 
 def test_a_damaged_file_is_an_error_with_its_name(tmp_path, backend):
@@ -176,7 +265,7 @@ def test_precision_the_cpu_lacks_is_refused_not_replaced(backend):
 
 def test_an_engine_reports_nothing_to_its_maker(backend, tmp_path):
     """OpenVINO would leave a client id in the home folder and start a process that sends it."""
-    code = "from engines import *; from engines.zoo import find; open_engine(find(%r), %r)"
+    code = "from engines import *; from engines.packs import find; open_engine(find(%r), %r)"
     home = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
     subprocess.run(
         [sys.executable, "-c", code % ("person-store", backend)], env=home, cwd=ROOT, check=True
@@ -184,11 +273,90 @@ def test_an_engine_reports_nothing_to_its_maker(backend, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_every_module_offers_what_a_backend_offers(name):
+    module = backends.backend(name)
+    assert isinstance(module.AUTOMATIC, bool)
+    assert module.PLANS is runs_plans(name)
+    assert bool(module.version()) is not bool(module.why_not()), "it can run here, or says why not"
+    assert module.precisions()
+    assert why_not(name) == module.why_not()
+
+
+def test_the_tables_cannot_be_changed():
+    with pytest.raises(TypeError):
+        BACKENDS["openvino"] = "engines.ort"  # type: ignore[index]
+
+
 def test_unknown_and_missing_engines_say_what_to_do(monkeypatch):
     with pytest.raises(EngineUnavailableError, match="choose auto, openvino, onnxruntime"):
         open_engine(find("person-ssdlite"), "cuda")
-    monkeypatch.setitem(BACKENDS, "openvino", ("engines.ov", "OpenVinoEngine", "no-such-package"))
-    with pytest.raises(EngineUnavailableError, match="pip install no-such-package"):
+    monkeypatch.setattr(ov, "version", lambda: None)
+    with pytest.raises(EngineUnavailableError, match=r"'openvino' cannot run.*pip install openv"):
         open_engine(find("person-ssdlite"), "openvino")
+    assert available()["openvino"] is None
     with open_engine(find("person-ssdlite"), "auto") as engine:
         assert engine.backend == "onnxruntime"
+    for each in names():
+        monkeypatch.setattr(backends.backend(each), "why_not", lambda: "it is not here")
+    with pytest.raises(EngineUnavailableError, match="pip install openvino"):
+        choose("auto")
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    """Makes a module an engine of another distribution, by its entry point."""
+    entries = []
+    monkeypatch.setattr(metadata, "entry_points", lambda group: entries)
+
+    def add(name, **parts):
+        path = f"plugin_{name}"
+        entries.append(metadata.EntryPoint(name, path, backends.GROUP))
+        if parts:
+            module = types.ModuleType(path)
+            vars(module).update(parts)
+            monkeypatch.setitem(sys.modules, path, module)
+
+    return add
+
+
+WHOLE = {
+    "AUTOMATIC": True,
+    "PLANS": False,
+    "version": lambda: "7",
+    "why_not": lambda: "",
+    "precisions": lambda: ["f32"],
+    "open": lambda path, options: (path, options.threads),
+}
+
+
+def test_other_distributions_add_engines(plugin, monkeypatch):
+    plugin("npu", **WHOLE)
+    plugin("openvino", **WHOLE)
+    assert names() == (*BACKENDS, "npu")
+    assert available()["npu"] == "7"
+    assert choose("auto") == "openvino", "those of the table come first and cannot be replaced"
+    opened = open_engine(Path("x.onnx"), "npu", EngineOptions(threads=3))
+    assert opened == (Path("x.onnx"), 3)
+    for each in BACKENDS:
+        monkeypatch.setattr(backends.backend(each), "why_not", lambda: "it is not here")
+    assert choose("auto") == "npu"
+
+
+def test_a_broken_engine_of_another_distribution_is_a_line(plugin):
+    def fails():
+        raise RuntimeError("no\ndevice")
+
+    plugin("gone")
+    plugin("partial", version=lambda: "1")
+    plugin("failing", **{**WHOLE, "why_not": fails})
+    here = available()
+    assert here["openvino"] or here["onnxruntime"]
+    for name, words in (("gone", "plugin_gone"), ("partial", "lacks"), ("failing", "no device")):
+        assert here[name] is None
+        assert not runs_plans(name)
+        with pytest.raises(EngineUnavailableError, match=words) as caught:
+            open_engine(Path("x.onnx"), name)
+        assert str(caught.value).isprintable()
+        assert words in why_not(name)
+    assert choose("auto") in BACKENDS

@@ -5,30 +5,44 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from importlib import metadata
+from types import SimpleNamespace
 
 import av
+import jsonschema
 import pytest
 from support import make_frame
 
 from pipeline.errors import SinkError
-from pipeline.settings.schema import OutputConfig
-from pipeline.sinks import SINKS, open_sinks
+from pipeline.settings.section import Fixed
+from pipeline.sinks import SINKS, Place, SinkEntry, SinkSettings, open_sinks, output_settings
+from pipeline.sinks.table import sink_entries
 from pipeline.types import Event, Tag, TaggedFrame, Track
 
 BOX = (5.0, 5.0, 30.0, 40.0)
 TAG = Tag("garment", "jeans", "pants", 0.8, BOX, ("blue",), track_id=1, model="garments-lite0")
 
 
-def tagged(pts: float, size: tuple[int, int] = (64, 48)) -> TaggedFrame:
-    frame = make_frame(pts, size)
-    track = Track(1, BOX, 0.9, 0.0, best=True, tags=(TAG,))
-    event = Event("appeared", "cam", 1, frame.index, pts, frame.utc, TAG)
+def tagged(pts: float, size: tuple[int, int] = (64, 48), source: str = "cam") -> TaggedFrame:
+    frame = make_frame(pts, size, source=source)
+    track = Track(1, BOX, 0.9, best=True, tags=(TAG,))
+    event = Event("appeared", source, 1, frame.index, pts, frame.utc, TAG)
     return TaggedFrame(frame, tracks=(track,), events=(event,))
+
+
+def opened(name, folder, live=False, **by_source):
+    """A sink that is wanted, but of the cameras in ``by_source`` only where that is true."""
+    entry = SINKS[name]
+    others = {source: entry.settings(enabled=wanted) for source, wanted in by_source.items()}
+    return entry.make(Fixed(entry.settings(enabled=True), others), Place(folder, live))
 
 
 @pytest.fixture(params=list(SINKS))
 def make(request):
-    return SINKS[request.param]
+    def make(folder, live=False, **by_source):
+        return opened(request.param, folder, live, **by_source)
+
+    return make
 
 
 def written(folder):
@@ -36,7 +50,7 @@ def written(folder):
 
 
 def test_what_is_written_is_there_before_the_end(make, tmp_path):
-    with make(tmp_path / "deep" / "out", False) as sink:
+    with make(tmp_path / "deep" / "out") as sink:
         for i in range(3):
             sink.write(tagged(i * 0.1))
         if sink.name != "video":
@@ -46,13 +60,13 @@ def test_what_is_written_is_there_before_the_end(make, tmp_path):
 
 
 def test_frames_without_anything_on_them_are_fine(make, tmp_path):
-    with make(tmp_path, False) as sink:
+    with make(tmp_path) as sink:
         sink.write(TaggedFrame(make_frame()))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 9), (64, 48)])
 def test_odd_sizes_and_a_change_of_size(make, tmp_path, size):
-    with make(tmp_path, False) as sink:
+    with make(tmp_path) as sink:
         sink.write(tagged(0.0))
         sink.write(tagged(0.1, size))
 
@@ -60,7 +74,7 @@ def test_odd_sizes_and_a_change_of_size(make, tmp_path, size):
 def test_a_folder_that_cannot_be_made_is_a_sink_error(make, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
-    with pytest.raises(SinkError, match="--out"), make(blocker / "out", False) as sink:
+    with pytest.raises(SinkError, match="--out"), make(blocker / "out") as sink:
         sink.write(tagged(0.0))
 
 
@@ -71,7 +85,7 @@ def test_a_full_disk_is_a_sink_error(name, tmp_path):
     (tmp_path / file).symlink_to("/dev/full")
 
     def fill() -> None:
-        with SINKS[name](tmp_path, False) as sink:
+        with opened(name, tmp_path) as sink:
             for i in range(60):
                 sink.write(tagged(i * 0.1, (640, 480)))
 
@@ -81,13 +95,13 @@ def test_a_full_disk_is_a_sink_error(name, tmp_path):
 
 def test_live_runs_add_and_recordings_start_anew(tmp_path):
     for live, lines in ((False, 1), (False, 1), (True, 2), (True, 3)):
-        with SINKS["events"](tmp_path, live) as sink:
+        with opened("events", tmp_path, live) as sink:
             sink.write(tagged(0.0))
         assert len((tmp_path / "events.jsonl").read_text().splitlines()) == lines
 
 
 def test_events_follow_the_documented_shape(tmp_path):
-    with SINKS["events"](tmp_path, False) as sink:
+    with opened("events", tmp_path) as sink:
         sink.write(tagged(1.5))
     record = json.loads((tmp_path / "events.jsonl").read_text())
     assert set(record) == {
@@ -101,7 +115,7 @@ def test_events_follow_the_documented_shape(tmp_path):
 
 
 def test_video_keeps_time_and_size(tmp_path):
-    with SINKS["video"](tmp_path, False) as sink:
+    with opened("video", tmp_path) as sink:
         for pts in (0.0, 0.1, 0.5, 0.5, 0.4, 2.0):
             sink.write(tagged(pts))
     with av.open(str(tmp_path / "cam.mp4")) as container:
@@ -112,7 +126,7 @@ def test_video_keeps_time_and_size(tmp_path):
 
 
 def test_snapshots_follow_the_tags(tmp_path):
-    with SINKS["snapshots"](tmp_path, False) as sink:
+    with opened("snapshots", tmp_path) as sink:
         first = tagged(0.0)
         sink.write(first)
         path = tmp_path / "snapshots" / "cam" / "person-0001.jpg"
@@ -122,10 +136,171 @@ def test_snapshots_follow_the_tags(tmp_path):
         assert path.read_bytes() != before
 
 
-def test_configuration_chooses_the_sinks(tmp_path):
-    def names(outputs: OutputConfig, live: bool) -> set[str]:
-        return {sink.name for sink in open_sinks(tmp_path, outputs, live)}
+def test_video_goes_on_when_a_camera_was_connected_anew(tmp_path):
+    with opened("video", tmp_path) as sink:
+        for pts in (0.0, 5.0, 10.0, 0.0, 5.0):
+            sink.write(tagged(pts))
+    with av.open(str(tmp_path / "cam.mp4")) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == pytest.approx([0, 5, 10, 10.04, 15.04], abs=0.01)
 
-    assert names(OutputConfig(), live=True) == {"events", "snapshots"}
-    assert names(OutputConfig(), live=False) == {"events", "snapshots", "video"}
-    assert names(OutputConfig(video=True, frames=True), live=True) == set(SINKS)
+
+def test_a_forgotten_source_is_finished_and_the_others_go_on(make, tmp_path):
+    with make(tmp_path, a=True, b=True) as sink:
+        for source in ("a", "b"):
+            sink.write(tagged(0.0, source=source))
+        sink.forget("a")
+        sink.forget("a")
+        sink.forget("never seen")
+        if sink.name == "video":
+            with av.open(str(tmp_path / "a.mp4")) as container:
+                assert len(list(container.decode(video=0))) == 1
+        before = len(written(tmp_path))
+        sink.write(tagged(0.1, source="b"))
+        assert len(written(tmp_path)) >= before
+
+
+def test_snapshots_of_a_forgotten_source_are_not_continued(tmp_path):
+    with opened("snapshots", tmp_path) as sink:
+        first = tagged(0.0)
+        sink.write(first)
+        sink.forget("cam")
+        path = tmp_path / "snapshots" / "cam" / "person-0001.jpg"
+        path.unlink()
+        other = replace(first.tracks[0], best=False, tags=(replace(TAG, colours=("black",)),))
+        sink.write(replace(first, tracks=(other,)))
+        assert not path.exists(), "its best crop is gone"
+
+
+def test_a_video_that_cannot_be_finished_is_a_sink_error(tmp_path, monkeypatch):
+    with opened("video", tmp_path) as sink:
+        sink.write(tagged(0.0))
+
+        def fail(*given):
+            raise av.error.UnknownError(1, "no")
+
+        monkeypatch.setattr(sink._writers["cam"], "_stream", SimpleNamespace(encode=fail))
+        with pytest.raises(SinkError, match="video: false"):
+            sink.forget("cam")
+
+
+def test_nothing_is_written_of_a_camera_that_does_not_want_it(make, tmp_path):
+    with make(tmp_path, a=False) as sink:
+        sink.write(tagged(0.0, source="a"))
+    assert not written(tmp_path)
+
+
+def test_cameras_that_do_not_want_it_are_left_out(tmp_path):
+    with opened("events", tmp_path, a=False) as sink:
+        for source in ("a", "b", "a"):
+            sink.write(tagged(0.0, source=source))
+    [line] = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert json.loads(line)["camera"] == "b"
+
+
+def outputs(**given):
+    return output_settings().model_validate(given)
+
+
+def test_configuration_chooses_the_sinks(tmp_path):
+    def names(section, live: bool, **by_source) -> set[str]:
+        opened = open_sinks(tmp_path, Fixed(section, by_source), live, by_source)
+        return {sink.name for sink in opened}
+
+    assert names(outputs(), live=True) == {"events", "snapshots"}
+    assert names(outputs(), live=False) == {"events", "snapshots", "video"}
+    assert names(outputs(video=True, frames=True), live=True) == set(SINKS)
+    assert names(outputs(snapshots=False), live=True, a=outputs(video=True)) == {
+        "events", "snapshots", "video"
+    }  # fmt: skip
+    assert not list(tmp_path.iterdir()), "nothing is made before they are entered"
+
+
+@pytest.mark.parametrize("value", [True, False, "auto"])
+def test_a_bare_value_is_shorthand(value):
+    short, long = outputs(video=value), outputs(video={"enabled": value})
+    assert short == long
+    assert short.video.wanted(live=True) == (value is True)
+    assert short.video.wanted(live=False) == (value is not False)
+    schema = output_settings().model_json_schema()
+    for given in ({"video": value}, {"video": {"enabled": value}}, short.model_dump()):
+        jsonschema.validate(given, schema)
+        assert output_settings().model_validate(given).video == short.video
+
+
+@pytest.mark.parametrize(
+    "given", [{"events": "auto"}, {"video": "maybe"}, {"events": None}, {"events": {"on": 1}}]
+)
+def test_impossible_outputs_are_refused(given):
+    with pytest.raises(ValueError, match="OutputSettings"):
+        output_settings().model_validate(given)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(given, output_settings().model_json_schema())
+
+
+class Bell:
+    """A sink of somebody else's."""
+
+    name = "bell"
+
+    def __init__(self, settings, place):
+        self.tone = settings.of("a").tone
+
+    def write(self, tagged):
+        pass
+
+    def forget(self, source):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+
+class BellSettings(SinkSettings):
+    """A bell that rings."""
+
+    enabled: bool = False
+    tone: int = 440
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    """Sinks that other packages add: one that works, and all ways not to."""
+
+    def point(name, load):
+        return SimpleNamespace(name=name, value=f"bells:{name}", load=load)
+
+    def broken():
+        raise ImportError("no module named 'bells'")
+
+    def points(group):
+        assert group == "threadline.sinks"
+        return [
+            point("broken", broken), point("odd", lambda: 7),
+            point("bell", lambda: SinkEntry(BellSettings, Bell)),
+            point("events", lambda: SinkEntry(BellSettings, Bell)),
+        ]  # fmt: skip
+
+    monkeypatch.setattr(metadata, "entry_points", points)
+    for cached in (sink_entries, output_settings):
+        cached.cache_clear()
+    yield
+    monkeypatch.undo()
+    for cached in (sink_entries, output_settings):
+        cached.cache_clear()
+
+
+def test_other_packages_add_sinks(third_party, tmp_path, caplog):
+    assert list(sink_entries()) == [*SINKS, "bell"]
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "threadline.sinks 'broken' is not used",
+        "threadline.sinks 'odd' is not used",
+    ]
+    section = outputs(events=False, snapshots=False, bell={"enabled": True, "tone": 880})
+    [bell] = open_sinks(tmp_path, Fixed(section), live=True)
+    assert isinstance(bell, Bell)
+    assert bell.tone == 880
+    assert sink_entries()["events"] is SINKS["events"], "ours are not replaced"

@@ -10,6 +10,8 @@ import threading
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -18,8 +20,8 @@ import pytest
 from support import cut
 
 from pipeline.errors import SourceError, SourceRefusedError
-from pipeline.settings.schema import CameraConfig
-from pipeline.sources import open_source, scheme_of
+from pipeline.sources import SOURCES, Scheme, is_live, open_source, scheme_of, schemes
+from pipeline.sources.camera import CameraSettings
 
 KINDS = ["file", "image", "http", "hls", "mjpeg", "rtsp", "gstreamer file", "gstreamer rtsp"]
 
@@ -66,7 +68,7 @@ def camera(request, tmp_path):
     if reader:
         request.getfixturevalue("gstreamer")
     url = location(kind, request, tmp_path)
-    return CameraConfig(url=url, id="door", reader=reader or "ffmpeg")
+    return CameraSettings(url=url, id="door", reader=reader or "ffmpeg")
 
 
 def location(kind, request, tmp_path):
@@ -99,8 +101,8 @@ def test_frames_are_whole_ordered_and_timed(camera):
     assert all(a.captured_at <= b.captured_at for a, b in itertools.pairwise(frames))
     for frame in frames:
         assert frame.source == "door"
-        assert frame.luma.dtype == np.uint8
-        assert frame.luma.shape == (frame.height, frame.width)
+        assert frame.planes.y.dtype == np.uint8
+        assert frame.planes.y.shape == (frame.height, frame.width)
         assert frame.rgb((32, 24)).shape == (24, 32, 3)
         assert frame.utc > 1_700_000_000
 
@@ -110,10 +112,17 @@ def test_pixels_survive_the_next_frames(camera):
     with open_source(camera) as source:
         frames = iter(source)
         first = next(frames)
-        before = first.luma.copy()
+        before = first.planes.y.copy()
         for _ in zip(range(5), frames, strict=False):
             pass
-        assert (first.luma == before).all()
+        assert (first.planes.y == before).all()
+
+
+def test_the_size_is_known_before_the_frames(camera):
+    with open_source(camera) as source:
+        assert source.size is not None
+        frame = next(iter(source))
+        assert source.size == (frame.width, frame.height)
 
 
 def test_opening_again_works(camera):
@@ -129,7 +138,7 @@ def test_live_means_cameras(camera):
 
 
 def test_a_recording_gives_every_frame(clip):
-    with open_source(CameraConfig(url=str(clip))) as source:
+    with open_source(CameraSettings(url=str(clip))) as source:
         frames = [(frame.index, frame.pts) for frame in source]
         assert source.length_s == pytest.approx(40)
     assert len(frames) == 400
@@ -139,7 +148,7 @@ def test_a_recording_gives_every_frame(clip):
 
 
 def test_gstreamer_gives_the_pictures_that_ffmpeg_gives(clip, gstreamer):
-    readers = [CameraConfig(url=str(clip), reader=name) for name in ("ffmpeg", "gstreamer")]
+    readers = [CameraSettings(url=str(clip), reader=name) for name in ("ffmpeg", "gstreamer")]
     with open_source(readers[0]) as one, open_source(readers[1]) as two:
         assert two.length_s == pytest.approx(40)
         pairs = list(zip(one, two, strict=True))
@@ -159,13 +168,14 @@ def test_gstreamer_gives_the_pictures_that_ffmpeg_gives(clip, gstreamer):
         ("rtsp://user:secret@127.0.0.1:1/x", "rtsp://127.0.0.1:1/x", False),
         ("csi://0", "nvarguscamerasrc", True),
         ("csi://0?width=many", "whole numbers", True),
+        ("csi://door", "the sensor's number", True),
         ("http://127.0.0.1:1/a.mp4", "use reader: ffmpeg", True),
     ],
 )
-def test_what_gstreamer_cannot_read_is_said(gstreamer, url, words, final):
+def test_what_gstreamer_cannot_read_is_reported(gstreamer, url, words, final):
     with (
         pytest.raises(SourceError, match="(?i)" + re.escape(words)) as caught,
-        open_source(CameraConfig(url=url, reader="gstreamer")),
+        open_source(CameraSettings(url=url, reader="gstreamer")),
     ):
         pass
     assert isinstance(caught.value, SourceRefusedError) == final
@@ -174,7 +184,7 @@ def test_what_gstreamer_cannot_read_is_said(gstreamer, url, words, final):
 
 def test_a_gstreamer_camera_that_falls_silent_is_noticed(gstreamer, rtsp):
     server = rtsp()
-    camera = CameraConfig(url=server.url(), reader="gstreamer", timeout_s=1.0)
+    camera = CameraSettings(url=server.url(), reader="gstreamer", timeout_s=1.0)
     with open_source(camera) as source:
         frames = iter(source)
         next(frames)
@@ -189,9 +199,109 @@ def test_a_gstreamer_camera_that_falls_silent_is_noticed(gstreamer, rtsp):
 
 def test_without_gstreamer_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "gi", None)
-    camera = CameraConfig(url="rtsp://127.0.0.1:1/x", reader="gstreamer")
+    camera = CameraSettings(url="rtsp://127.0.0.1:1/x", reader="gstreamer")
     with (
         pytest.raises(SourceRefusedError, match=r"python3-gi.*reader: ffmpeg"),
         open_source(camera),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme", "live"),
+    [
+        ("a.mp4", "file", False), ("/x/a.JPG", "image", False), ("/dev/video0", "v4l2", True),
+        ("/dev/video", "file", False), ("concat:a.mp4|b.mp4", "file", False),
+        ("RTSP://h/x", "rtsp", True), ("rtsps://h/x", "rtsps", True), ("csi://0", "csi", True),
+        ("http://h/a.mp4?x=1", "http", False), ("https://h/cam", "https", True),
+        ("http://h/live.m3u8", "http", True), ("http://[", "http", False),
+        ("ftp://h/x", "ftp", True),
+    ],
+)  # fmt: skip
+def test_kinds_of_locations(url, scheme, live):
+    assert scheme_of(url) == scheme
+    assert is_live(url) == live
+
+
+def test_unknown_kinds_are_refused_and_the_known_named():
+    with pytest.raises(SourceRefusedError, match=r"h/x: cannot read 'ftp://'; .*rtsp, rtsps"):
+        open_source(CameraSettings(url="ftp://user:secret@h/x"))
+
+
+def test_a_path_is_nothing_but_a_path(clip, tmp_path):
+    """FFmpeg would read another URL into it."""
+    for url in (f"concat:{clip}|{clip}", f"subfile,,start,0,end,0,,:{clip}", f"async:file:{clip}"):
+        source = open_source(CameraSettings(url=url))
+        with pytest.raises(SourceRefusedError, match="check the path"), source:
+            pass
+
+
+def test_older_pyav_has_no_camera_clock(rtsp):
+    """PyAV before 18 lacks what tells of RTCP sender reports; frames come all the same."""
+    with open_source(CameraSettings(url=rtsp().url())) as source:
+        container = source._container
+
+        class Older:
+            def __getattr__(self, name):
+                if name == "start_time_realtime":
+                    raise AttributeError(name)
+                return getattr(container, name)
+
+        source._container = Older()
+        assert next(iter(source)).camera_utc is None
+
+
+@pytest.mark.parametrize(("user", "password"), [("admin", "p@ss/w#r?d% :"), ("u", "ü€;&=+")])
+def test_any_password_opens_a_camera(rtsp, user, password):
+    server = rtsp(user=f"{user}:{password}")
+    camera = CameraSettings(url=server.url(), user=user, password=password)
+    with open_source(camera) as source:
+        assert next(iter(source)).width > 0
+    wrong = CameraSettings(url=server.url(), user=user, password="other")
+    with pytest.raises(SourceError) as caught, open_source(wrong):
+        pass
+    assert "other" not in str(caught.value)
+
+
+class Dice:
+    """A source of somebody else's."""
+
+    def __init__(self, camera):
+        self.id = camera.name
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    """Schemes that other packages add: one that works, and all ways not to."""
+
+    def point(name, load):
+        return SimpleNamespace(name=name, value=f"dice:{name}", load=load)
+
+    def broken():
+        raise RuntimeError("no dice")
+
+    def points(group):
+        assert group == "threadline.sources"
+        dice = Scheme(Dice, live=True, claims=lambda url: url.endswith(".dice"))
+        return [
+            point("broken", broken), point("odd", lambda: Dice), point("dice", lambda: dice),
+            point("file", lambda: dice),
+        ]  # fmt: skip
+
+    monkeypatch.setattr(metadata, "entry_points", points)
+    schemes.cache_clear()
+    yield
+    monkeypatch.undo()
+    schemes.cache_clear()
+
+
+def test_other_packages_add_schemes(third_party, caplog):
+    for url in ("dice://6", "six.dice"):
+        assert is_live(url)
+        assert isinstance(open_source(CameraSettings(url=url)), Dice)
+    assert [record.message for record in caplog.records] == [
+        "threadline.sources 'broken' is not used: dice:broken: no dice",
+        "threadline.sources 'odd' is not used: dice:odd is no Scheme",
+    ]
+    assert schemes()["file"] is SOURCES["file"], "ours are not replaced"
+    assert not is_live("a.mp4")

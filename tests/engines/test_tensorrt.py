@@ -234,6 +234,8 @@ def test_inputs_that_do_not_fit_are_refused_and_harm_nothing(trt, plan, cuda):
         with pytest.raises(EngineInputError, match="--batch"):
             engine.prepare((9, 4, 4, 3))
         engine.prepare((4, 4, 4, 3))
+        assert [engine.ready((n, 4, 4, 3)) for n in (1, 4, 9)] == [True, True, False]
+        engine.threads(2)  # computes on the GPU all the same
         assert len(engine.infer(pictures(2))["mean"]) == 2
 
 

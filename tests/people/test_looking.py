@@ -46,7 +46,7 @@ def test_sharp_pictures_are_better_than_blurred_and_cut_ones():
 
 def test_appearance_sees_clothes_and_not_the_scene():
     frame = make_frame(size=(200, 200), level=100)
-    y = frame.luma.copy()
+    y = frame.planes.y.copy()
     y[50:100, 80:120] = 20
     dark = Frame("a", 0, 0.0, 0.0, 0.0, Planes(y, frame.planes.u, frame.planes.v))
     box = (80.0, 35.0, 120.0, 165.0)

@@ -19,13 +19,12 @@ from support import CLIP, cut
 from engines.trt.gpu import driver
 from engines.trt.regions import Regions
 from pipeline.errors import SourceRefusedError
-from pipeline.flow.runner import Runner
 from pipeline.picture.crop import appearance, crops, person_window, quality, sharpness
 from pipeline.picture.motion import changed_cells, luma_grid
 from pipeline.picture.nv12 import Nv12Planes
 from pipeline.picture.yuv import Planes
-from pipeline.settings.schema import CameraConfig, Config
 from pipeline.sources import nvdec, open_source, stream
+from pipeline.sources.camera import CameraSettings
 from pipeline.types import Frame
 
 BOX = (300.0, 180.0, 360.0, 330.0)
@@ -33,7 +32,7 @@ BOX = (300.0, 180.0, 360.0, 330.0)
 
 @pytest.fixture(scope="module")
 def frame():
-    with open_source(CameraConfig(url=str(CLIP))) as source:
+    with open_source(CameraSettings(url=str(CLIP))) as source:
         return next(iter(source))
 
 
@@ -58,7 +57,7 @@ def test_points_are_the_same_bytes(kernels, frame, x, y, width, height, step):
 
 def test_luma_motion_and_sharpness_are_the_same(regions, frame):
     gpu = there(frame, regions)
-    assert (gpu.luma == frame.luma).all()
+    assert (gpu.planes.y == frame.planes.y).all()
     assert not changed_cells(luma_grid(frame.planes), luma_grid(gpu.planes)).any()
     for box in (BOX, (-50.0, -50.0, 100.0, 200.0), (700.0, 500.0, 900.0, 700.0)):
         assert sharpness(gpu, box) == sharpness(frame, box)
@@ -74,7 +73,7 @@ def test_clothes_look_the_same(regions, frame):
 
 def test_a_copy_in_ordinary_memory_is_the_picture(regions, frame):
     copy = on_gpu(frame.planes, regions).host()
-    assert (copy.y == frame.luma).all()
+    assert (copy.y == frame.planes.y).all()
     assert np.abs(copy.rgb().astype(int) - frame.rgb().astype(int)).mean() < 1.5
 
 
@@ -120,7 +119,7 @@ class Decoded:
 def decoding_there(monkeypatch, regions):
     """NVDEC played by the processor's decoder."""
     decode = stream.Decoder.decode
-    monkeypatch.setattr(stream, "reader", lambda: regions)
+    monkeypatch.setattr(nvdec, "reader", lambda: regions)
     monkeypatch.setattr(nvdec.Nvdec, "accelerator", None)
     monkeypatch.setattr(
         stream.Decoder, "decode", lambda *given: [Decoded(p) for p in decode(*given)]
@@ -129,10 +128,10 @@ def decoding_there(monkeypatch, regions):
 
 
 def test_a_source_leaves_its_pictures_there(decoding_there, frame):
-    with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+    with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
         first = next(iter(source))
     assert isinstance(first.planes, Nv12Planes)
-    assert (first.luma == frame.luma).all()
+    assert (first.planes.y == frame.planes.y).all()
     assert first.planes.matrix == frame.planes.matrix
     assert first.planes.full_range == frame.planes.full_range
 
@@ -143,7 +142,7 @@ def test_pictures_of_ten_bits_are_refused_with_the_remedy(decoding_there, monkey
         stream.Decoder, "decode", lambda *given: [Decoded(p, "p010le") for p in decode(*given)]
     )
     with (
-        open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source,
+        open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source,
         pytest.raises(SourceRefusedError, match=r"p010le.*reader: ffmpeg"),
     ):
         next(iter(source))
@@ -160,6 +159,9 @@ class Kept:
     def write(self, tagged):
         self.results.append(tagged)
 
+    def forget(self, source):
+        pass
+
     def __enter__(self):
         return self
 
@@ -169,10 +171,13 @@ class Kept:
 
 def people_of(reader, out):
     """What a whole run finds in the first seconds of the clip."""
+    from pipeline.flow.runner import Runner
+    from pipeline.settings.schema import Config
+
     clip = cut(out.with_suffix(".mp4"), 50)
     kept = Kept()
     config = Config(
-        cameras=(CameraConfig(url=str(clip), id="a", reader=reader),),
+        cameras=({"url": str(clip), "id": "a", "reader": reader},),
         outputs={"video": True, "snapshots": True},
     )  # type: ignore[arg-type]
     with Runner(config, out, [kept]) as runner:
@@ -201,15 +206,15 @@ def test_a_run_finds_the_same_people_in_the_same_clothes(decoding_there, monkeyp
     assert list((tmp_path / "gpu" / "snapshots").rglob("*.jpg"))
 
 
-def test_without_a_gpu_the_processor_decodes_and_it_is_said_once(caplog):
+def test_without_a_gpu_the_processor_decodes_and_it_is_reported_once(caplog):
     if driver() is not None:
         pytest.skip("there is an NVIDIA driver")
     nvdec.reader.cache_clear()
     for _ in range(2):
-        with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+        with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
             assert isinstance(next(iter(source)).planes, Planes)
-    [said] = caplog.records
-    assert "decoding on the processor" in said.message
+    [told] = caplog.records
+    assert "decoding on the processor" in told.message
 
 
 def test_a_gpu_whose_decoder_cannot_be_used_leaves_decoding_to_the_processor(
@@ -218,9 +223,9 @@ def test_a_gpu_whose_decoder_cannot_be_used_leaves_decoding_to_the_processor(
     if driver() is not None:
         pytest.skip("there is an NVIDIA driver")
     cuda = HostCuda(kernels)
-    monkeypatch.setattr(nvdec, "PyCuda", lambda: cuda)
+    monkeypatch.setattr("engines.trt.cuda.PyCuda", lambda: cuda)
     nvdec.reader.cache_clear()
-    with open_source(CameraConfig(url=str(CLIP), reader="nvdec")) as source:
+    with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
         assert isinstance(next(iter(source)).planes, Planes)
     nvdec.reader.cache_clear()
     assert "decoding on the processor" in caplog.text

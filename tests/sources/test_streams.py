@@ -12,8 +12,8 @@ import pytest
 from support import CLIP, cut
 
 from pipeline.errors import SourceError, SourceRefusedError
-from pipeline.settings.schema import CameraConfig
 from pipeline.sources import expand, open_source
+from pipeline.sources.camera import CameraSettings
 from pipeline.sources.stream import StreamSource
 
 
@@ -40,7 +40,7 @@ def picture(width, height, colour=(200, 60, 40)):
 
 
 def read(path):
-    with open_source(CameraConfig(url=str(path))) as source:
+    with open_source(CameraSettings(url=str(path))) as source:
         return list(source), source
 
 
@@ -150,8 +150,8 @@ def test_a_rotated_phone_video_stands_upright(tmp_path):
     at = content.index(identity, content.index(b"tkhd"))
     content[at : at + 36] = turned
     path.write_bytes(content)
-    frames, _ = read(path)
-    assert (frames[0].width, frames[0].height) == (48, 64)
+    frames, source = read(path)
+    assert (frames[0].width, frames[0].height) == source.size == (48, 64)
     rgb = frames[0].rgb()
     assert rgb[:, :20].mean() > 200, "the bright half was below and is now on the left"
     assert rgb[:, 28:].mean() < 60
@@ -201,14 +201,14 @@ def watched(source, hook=lambda seen: None):
 
 @pytest.mark.parametrize("at", [20, 27])
 def test_after_a_loss_a_camera_shows_nothing_until_a_key_frame(tmp_path, at):
-    camera = CameraConfig(url=str(garbled(tmp_path / "cut.mkv", at)))
+    camera = CameraSettings(url=str(garbled(tmp_path / "cut.mkv", at)))
     with StreamSource(camera, live=True, options={}) as source:
         assert watched(source) == [*range(at), *range(40, 60)]
         assert source.corrupt >= 1
 
 
 def test_only_key_frames_are_decoded_while_nothing_else_is_wanted(tmp_path):
-    camera = CameraConfig(url=str(cut(tmp_path / "a.mp4", 100)))
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 100)))
 
     def want(seen):
         source.decoding = "key" if 2 <= seen[-1] < 40 else "all"
@@ -220,28 +220,28 @@ def test_only_key_frames_are_decoded_while_nothing_else_is_wanted(tmp_path):
 
 def test_a_camera_that_sends_no_key_frames_is_not_waited_for_forever(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.sources.decoder._KEY_WAIT_S", 0.0)
-    camera = CameraConfig(url=str(cut(tmp_path / "a.mp4", 20)))
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 20)))
     with StreamSource(camera, live=True, options={}) as source:
         source.decoding = "key"
         assert len(watched(source)) >= 19
 
 
 def test_quick_decoding_begins_at_a_key_frame_and_shows_nearly_the_same(tmp_path):
-    camera = CameraConfig(url=str(cut(tmp_path / "a.mp4", 60)))
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 60)))
 
     def lumas(decoding):
         with StreamSource(camera, live=True, options={}) as source:
             source.decoding = decoding
             with contextlib.suppress(SourceError):
                 for frame in source:
-                    yield frame.luma.astype(np.float32)
+                    yield frame.planes.y.astype(np.float32)
 
     errors = [((a - b) ** 2).mean() for a, b in zip(lumas("all"), lumas("quick"), strict=True)]
     assert 0 < max(errors) < 20, "at least 35 dB at the end of two seconds"
 
 
 def test_quick_decoding_can_be_taken_back(tmp_path):
-    camera = CameraConfig(url=str(cut(tmp_path / "a.mp4", 100)))
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 100)))
 
     def want(seen):
         source.decoding = "quick" if seen[-1] < 50 else "all"

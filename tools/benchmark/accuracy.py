@@ -89,7 +89,7 @@ class Recorder(Listener):
     spans: dict[str, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
 
     def write(self, tagged: TaggedFrame) -> None:
-        number = painted(tagged.frame.luma)
+        number = painted(tagged.frame.planes.y)
         spans, passes = self.spans[tagged.frame.source], self.passes[tagged.frame.source]
         if not spans or number < spans[-1][1]:
             spans.append([number, number])

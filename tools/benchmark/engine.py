@@ -16,7 +16,7 @@ import numpy as np
 from benchmark.accuracy import DENSE, configured
 from benchmark.sinks import Listener
 from engines import EngineOptions, open_engine
-from engines.zoo import find
+from engines.packs import find
 from pipeline.flow.runner import Runner
 from pipeline.models.opening import open_detector
 from pipeline.settings.schema import Config

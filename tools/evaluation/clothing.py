@@ -8,19 +8,18 @@ import numpy as np
 from training.tag_figures import expected_calibration_error
 from training.type_data import load_types, square
 
-from engines import open_engine
-from engines.zoo import MODELS
+from engines import Packs, open_engine
 
 #: The largest classes, on which the figure is compared with others.
 LARGEST = 10
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Accuracy among the ten largest types, among all, and calibration."""
     train, held, names = load_types(args.data / "clothing", args.seed)
     photos = train + held if args.all else held
-    spec = MODELS[args.model or "garment-types-lite0"]
-    with open_engine(spec, args.engine) as engine:
+    pack = packs.find(args.model or "garment-types-lite0")
+    with open_engine(pack, args.engine) as engine:
         scores = np.concatenate(
             [engine.infer({"images": square(g.rgb)[None]})["scores"].copy() for g in photos]
         )

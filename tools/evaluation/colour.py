@@ -11,8 +11,8 @@ import numpy as np
 from training import garments
 from training.garment_data import Photo, crop_window, person_box, take_window
 
-from engines import open_engine
-from engines.zoo import MODELS, labels
+from engines import Packs, open_engine
+from engines.packs import labels
 from pipeline.picture.colour import SECOND, colour_map, colour_names
 from pipeline.settings.schema import GarmentConfig
 from pipeline.tagging.garments.attributes import attributes, body_of
@@ -22,16 +22,16 @@ from pipeline.tagging.parsing import cells_of, large_pieces
 LEAST_CELLS = 20
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """What is read from the parser's mask of each garment category against the true mask."""
     root = args.data / "street_fashion"
     train, held, names = garments.load_split(root, args.seed)
     photos: list[Photo] = train + held if args.all else held
     mapping = json.loads((root / "fashionpedia_map.json").read_text())
-    spec = MODELS[args.model or GarmentConfig().model]
-    known = labels(spec.name)
+    pack = packs.find(args.model or GarmentConfig().model)
+    known = labels(pack)
     tally: Counter[str] = Counter()
-    with open_engine(spec, args.engine) as engine:
+    with open_engine(pack, args.engine) as engine:
         for photo in photos:
             crop, mask = take_window(photo, crop_window(person_box(photo.mask)))
             found = engine.infer({"images": crop[None]})["labels"][0]

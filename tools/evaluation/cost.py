@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines import Engine, available, open_engine
+from engines import Engine, Pack, Packs, available, open_engine
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
-from engines.zoo import MODELS, ModelSpec
 from pipeline.people.detect import DetectStage
 from pipeline.picture.crop import person_window
 from pipeline.picture.yuv import Planes
@@ -57,9 +56,9 @@ def frame_1080p() -> Frame:
     return Frame("", 0, 0.0, 0.0, 0.0, Planes(y, u, v))
 
 
-def crop_and_run(frame: Frame, box: Box, engine: Engine, spec: ModelSpec) -> object:
+def crop_and_run(frame: Frame, box: Box, engine: Engine, pack: Pack) -> object:
     """One pass over a window of the frame."""
-    crop = frame.crop(person_window(box, spec.size), spec.size)
+    crop = frame.crop(person_window(box, pack.size), pack.size)
     return engine.infer({"images": crop[None]})
 
 
@@ -76,7 +75,7 @@ def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: value / unit for name, value in middle.items()}
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Ratios on every engine that is here, with cropping, resizing and decoding."""
     frame = frame_1080p()
     box = (800.0, 200.0, 1060.0, 900.0)
@@ -88,20 +87,20 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         for name in (name for name, version in available().items() if version):
             unit = open_engine(path, name)
             jobs: dict[str, Callable[[], object]] = {"Lite0": partial(unit.infer, {"images": crop})}
-            for spec in MODELS.values():
-                engine = open_engine(spec, name)
-                if spec.task == "person-detection":
-                    stage = DetectStage(engine, spec, PersonConfig())
-                    jobs[spec.name] = partial(stage.detect, [frame])
-                elif spec.task == "garment-parsing":
-                    parser = GarmentParser(engine, spec)
-                    jobs[spec.name] = partial(parser.parse, [(frame, box)])
-                elif spec.task == "logo-detection":
-                    jobs[spec.name] = partial(crop_and_run, frame, box, engine, spec)
-                elif spec.task == "logo-embedding":
+            for pack in packs:
+                engine = open_engine(pack, name)
+                if pack.task == "person-detection":
+                    stage = DetectStage(engine, pack, PersonConfig())
+                    jobs[pack.name] = partial(stage.detect, [frame])
+                elif pack.task == "garment-parsing":
+                    parser = GarmentParser(engine, pack)
+                    jobs[pack.name] = partial(parser.parse, [(frame, box)])
+                elif pack.task == "logo-detection":
+                    jobs[pack.name] = partial(crop_and_run, frame, box, engine, pack)
+                elif pack.task == "logo-embedding":
                     mark = (900.0, 400.0, 960.0, 460.0)
-                    jobs[f"{spec.name}, one mark"] = partial(
-                        crop_and_run, frame, mark, engine, spec
+                    jobs[f"{pack.name}, one mark"] = partial(
+                        crop_and_run, frame, mark, engine, pack
                     )
             for job, ratio in ratios(jobs).items():
                 figures[f"{name}: {job} / Lite0 224x224"] = ratio

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pipeline.people.skip import SkipPolicy
+from pipeline.people.stage import TrackStage
 from training.garment_data import Photo, degrade, person_box
 from training.garments import load_split
 
+from engines import Packs
 from evaluation.stills import still
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import open_detector, open_parser
 from pipeline.people.schedule import ScheduleStage
-from pipeline.people.skip import SkipPolicy
-from pipeline.people.stage import TrackStage
 from pipeline.picture.crop import quality
 from pipeline.settings.schema import CameraConfig, Config
 from pipeline.sources import open_source
@@ -144,13 +145,13 @@ def on_clip(
     return as_figures({f"{clip.name}: single looks": alone, f"{clip.name}: fused": fused})
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Category F1 and label changes from look to look, on photos seen as by a camera and on each
     clip."""
     config = Config()
-    if args.model:
-        garments = config.garments.model_copy(update={"model": args.model})
-        config = config.model_copy(update={"garments": garments})
+    model = packs.find(args.model or config.garments.model).name
+    garments = config.garments.model_copy(update={"model": model})
+    config = config.model_copy(update={"garments": garments})
     with ExitStack() as stack:
         parser = open_parser(config, stack)
         figures = on_walks(args, config, parser)

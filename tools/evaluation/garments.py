@@ -20,6 +20,8 @@ from training.garment_data import Image, Photo, person_box
 from training.people_data import coco_split
 from training.tag_figures import expected_calibration_error, micro_f1
 
+from engines import Pack, Packs
+from engines.packs import SHIPPED
 from evaluation import pictures
 from evaluation.stills import still
 from pipeline.cli.app import main as threadline
@@ -52,7 +54,7 @@ def far_camera(photo: Photo) -> Image:
 
 
 def tag_photos(
-    photos: list[Photo], view: Callable[[Photo], Image], engine: str, model: str
+    photos: list[Photo], view: Callable[[Photo], Image], engine: str, pack: Pack
 ) -> list[Said]:
     """Run the command itself, as a user would, on one view of each photo."""
     with tempfile.TemporaryDirectory() as folder:
@@ -63,8 +65,10 @@ def tag_photos(
             cv2.imwrite(str(files[-1]), view(photo))
         sys.argv = ["threadline", "tag", *map(str, files), "--out", str(out), "--masks"]
         settings = Path(folder) / "settings.yaml"
-        settings.write_text(f"garments: {{model: {model}}}\n")
+        settings.write_text(f"garments: {{model: {pack.name}}}\n")
         sys.argv += ["--engine", engine, "--config", str(settings)]
+        if pack.folder.parent != SHIPPED:
+            sys.argv += ["--packs", str(pack.folder.parent)]
         try:
             threadline()
         except SystemExit as done:
@@ -130,7 +134,7 @@ def bags_seen(args: argparse.Namespace, names: list[str], model: str) -> dict[st
     }
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Pixel accuracy, recall, tag F1, calibration error, and what a far camera costs."""
     root = args.data / "street_fashion"
     train, held, names = garments.load_split(root, args.seed)
@@ -141,15 +145,15 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     frequency = report.photos_per_label(seen, len(names))
     frequent = {n for n, count in zip(names, frequency, strict=True) if count >= 20}
 
-    model = args.model or GarmentConfig().model
-    said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine, model)
+    pack = packs.find(args.model or GarmentConfig().model)
+    said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine, pack)
     masks = {photo.id: one.mask for photo, one in zip(photos, said, strict=True)}
     counts = garments.confusion(photos, len(names), lambda photo: masks[photo.id])
     groups = report.photos_per_category(seen, categories)
     figures = report.figures(counts, names, categories, frequency, groups)
     fine, coarse = tag_pairs(photos, said, names, mapping)
     frequent_fine = [(a & frequent, b & frequent) for a, b in fine]
-    far = tag_photos(photos, far_camera, args.engine, model)
+    far = tag_photos(photos, far_camera, args.engine, pack)
     _, far_coarse = tag_pairs(photos, far, names, mapping)
     if args.pictures:
         args.pictures.mkdir(parents=True, exist_ok=True)
@@ -168,5 +172,5 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
         "expected calibration error of tags": calibration(photos, said, names, mapping),
         "far camera: tag micro-F1, Fashionpedia categories": micro_f1(far_coarse),
         "far camera: loss": micro_f1(coarse) - micro_f1(far_coarse),
-        **bags_seen(args, names, model),
+        **bags_seen(args, names, pack.name),
     }

@@ -20,7 +20,7 @@ from benchmark.sinks import Listener
 from training.garments import split_ids
 from training.logo_marks import DRAWN, Brand, load_brands, split_brands, without_twins
 
-from engines.zoo import find
+from engines import Packs
 from pipeline.flow.runner import Runner
 from pipeline.models.opening import open_detector, open_embedder, open_logos, open_parser
 from pipeline.photos import PhotoTagger
@@ -54,12 +54,12 @@ def brands_of(package: Path, seed: int) -> list[Brand]:
 
 
 @contextmanager
-def gallery_folder(package: Path, brands: Sequence[Brand]) -> Iterator[Path]:
+def gallery_folder(package: Path, brands: Sequence[Brand], packs: Packs) -> Iterator[Path]:
     """A gallery of their SVG files, made as the command makes it."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         config = Config()
         embed = open_embedder(config, stack)
-        gallery = open_gallery(Path(name), find(config.logos.embedder))
+        gallery = open_gallery(Path(name), packs.find(config.logos.embedder))
         icons = package / "icons"
         pictures = [
             read_picture(b.name, icons / f"{b.name}.svg", embed, embed.size[0]) for b in brands
@@ -186,10 +186,10 @@ def photos(args: argparse.Namespace, gallery: Path) -> dict[str, float]:
     return {"photos": len(paths), "brands said on photos": found}
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Clips with a truth beside them are judged; of others, and of photos, what is said counts."""
     figures: dict[str, float] = {}
-    with gallery_folder(args.icons, brands_of(args.icons, args.seed)) as folder:
+    with gallery_folder(args.icons, brands_of(args.icons, args.seed), packs) as folder:
         for clip in args.clips:
             pictures = args.pictures / clip.stem if args.pictures else None
             sink = watch(clip, folder, pictures, {"lettering": args.lettering})

@@ -26,8 +26,7 @@ from training.logo_marks import (
 from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
 
-from engines import Engine, open_engine
-from engines.zoo import ModelSpec, find
+from engines import Engine, Pack, Packs, open_engine
 from evaluation.logo_controls import controls
 from pipeline.settings.schema import LogoConfig
 from pipeline.tagging.logos.exemplars import VIEWS, views
@@ -64,7 +63,7 @@ def shown(brands: Sequence[Brand], side: int) -> npt.NDArray[np.uint8]:
 
 
 def gallery_of(
-    brands: Sequence[Brand], embed: Embed, side: int, spec: ModelSpec,
+    brands: Sequence[Brand], embed: Embed, side: int, spec: Pack,
     background: F32 | None = None,
 ) -> Gallery:  # fmt: skip
     """A gallery of one SVG a brand, each compared with a background as when it is added."""
@@ -130,7 +129,7 @@ def search_ms(embed: Embedder) -> float:
     return 1000 * float(np.median(took))
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Everything on brands, photos and cloths that no training saw. Validation brands are asked
     for unless ``--all`` asks for the test brands; both fill the gallery."""
     settings = LogoConfig()
@@ -140,7 +139,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     _, fabrics = load_fabrics(args.data, args.seed)
     figures: dict[str, float] = {"brands": len(brands), "asked for": min(len(asked), BRANDS)}
     with ExitStack() as stack:
-        spec = find(settings.embedder)
+        spec = packs.find(settings.embedder)
         embed = Embedder(stack.enter_context(open_engine(spec, args.engine)), spec)
         figures["search among 5,000 brands x 8, ms"] = search_ms(embed)
         figures.update(_recognised(embed, spec, brands, asked, fabrics))
@@ -149,12 +148,12 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
             seen = {brand.name for brand in load_brands(args.icons, DRAWN)}
             parts = split_others(args.marks, seen, args.seed)
             figures.update(_others(embed, spec, parts, fabrics))
-    figures.update(detection(args, asked, fabrics, settings))
+    figures.update(detection(args, asked, fabrics, packs))
     return figures
 
 
 def _recognised(
-    embed: Embedder, spec: ModelSpec, brands: Sequence[Brand], asked: Sequence[Brand],
+    embed: Embedder, spec: Pack, brands: Sequence[Brand], asked: Sequence[Brand],
     fabrics: list[Image],
 ) -> dict[str, float]:  # fmt: skip
     """Top-1 among all brands, and known against unknown: every other brand asked for is in the
@@ -193,7 +192,7 @@ def _as_shipped(
 
 
 def _others(
-    embed: Embed, spec: ModelSpec, parts: Sequence[list[Brand]], fabrics: list[Image]
+    embed: Embed, spec: Pack, parts: Sequence[list[Brand]], fabrics: list[Image]
 ) -> dict[str, float]:
     """Recognition of marks of another maker, many of several colours, that no training saw; those
     of the training fill the gallery."""
@@ -213,7 +212,7 @@ def _others(
 
 
 def _controls(
-    spec: ModelSpec, brands: Sequence[Brand], asked: Sequence[Brand], fabrics: list[Image]
+    spec: Pack, brands: Sequence[Brand], asked: Sequence[Brand], fabrics: list[Image]
 ) -> dict[str, float]:
     """The same crops by what was never trained for marks."""
     figures: dict[str, float] = {}
@@ -227,14 +226,15 @@ def _controls(
 
 
 def detection(
-    args: argparse.Namespace, brands: Sequence[Brand], fabrics: list[Image], settings: LogoConfig
+    args: argparse.Namespace, brands: Sequence[Brand], fabrics: list[Image], packs: Packs
 ) -> dict[str, float]:
     """AP50 on composed scenes, and the recall of small marks at the default score."""
+    settings = LogoConfig()
     root = args.data / "street_fashion"
     _, photos, names = load_split(root, args.seed)
     cloth = cloth_labels(root, names)
     figures: dict[str, float] = {}
-    with open_engine(find(settings.detector), args.engine) as engine:
+    with open_engine(packs.find(settings.detector), args.engine) as engine:
         for rough in (PLAIN, ROUGH):
             material = Material(photos, cloth, fabrics, brands, (rough, rough))
             found_ones = _detected(_scenes(material), engine, settings.score)

@@ -11,8 +11,7 @@ from training.garment_data import Image
 from training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
 from training.people_teacher import Find
 
-from engines import open_engine
-from engines.zoo import MODELS
+from engines import Packs, open_engine
 from evaluation.stills import still
 from pipeline.people.detect import DetectStage
 from pipeline.settings.schema import PersonConfig
@@ -49,16 +48,16 @@ def looked(find: Find, scenes: list[Scene]) -> Curve:
     return curve([Looked(*find(s.rgb), s.people, s.ignore) for s in scenes])
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
+def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Average precision and recall at precision 0.95, IoU 0.5."""
     settings = PersonConfig(score=0.02, keep_score=0.02)
-    spec = MODELS[args.model or settings.model]
+    pack = packs.find(args.model or settings.model)
     sets = {"COCO pictures": coco_scenes(args.data / "coco_train128", args.seed, args.all)}
     for clip in args.clips:
         sets[clip.name] = list(labelled_frames(HAND_LABELS / f"{clip.stem}.json", clip))
     figures: dict[str, float] = {}
-    with open_engine(spec, args.engine) as engine:
-        find = finder(DetectStage(engine, spec, settings))
+    with open_engine(pack, args.engine) as engine:
+        find = finder(DetectStage(engine, pack, settings))
         for name, scenes in sets.items():
             result = looked(find, scenes)
             recall, score = result.recall_at(0.95)

@@ -32,9 +32,9 @@ class Tags:
 
     def __init__(self) -> None:
         from engines import open_engine
-        from engines.zoo import find
+        from engines.boxes import ssd_detections
+        from engines.packs import find
         from pipeline.picture.crop import person_window
-        from pipeline.tagging.parsing import ssd_detections
 
         self._window, self._decode = person_window, ssd_detections
         self._detector, self._parser = (

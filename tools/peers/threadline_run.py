@@ -24,7 +24,7 @@ class Watch(Listener):
     def write(self, tagged):
         # With a slow model only pictures it saw count.
         if not slow or tagged.decision == "detect":
-            log.add(ids[tagged.frame.source], tagged.frame.luma)
+            log.add(ids[tagged.frame.source], tagged.frame.planes.y)
 
 
 def slowed(engine, seconds):

@@ -1,4 +1,4 @@
-"""What a parsing mask says besides labels: sleeve and garment length.
+"""What a parsing mask shows besides labels: sleeve and garment length.
 
 Both are read from where things lie on the body: no further model runs. Proportions of a standing
 adult are from Drillis and Contini, "Body Segment Parameters" (1966): the knee stands at 0.285 of
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engines.zoo import Label
-from pipeline.tagging.parsing import cells_of
+from engines.packs import Label
+from pipeline.tagging.parsing import Mask, cells_of
 
-Mask = npt.NDArray[np.bool_]
 #: Categories with sleeves.
-SLEEVED = frozenset({
-    "shirt, blouse", "top, t-shirt, sweatshirt", "sweater", "cardigan", "jacket", "coat", "dress",
-    "jumpsuit",
-})  # fmt: skip
+SLEEVED = frozenset(
+    {
+        *("shirt, blouse", "top, t-shirt, sweatshirt", "sweater", "cardigan", "jacket", "coat"),
+        *("dress", "jumpsuit"),
+    }
+)
 #: Categories whose hem falls somewhere between hip and floor.
 HEMMED = frozenset({"skirt", "dress", "coat"})
 #: Hem as a share of the body from the crown, and Fashionpedia's word for it.
 HEMS = ((0.54, "hip"), (0.66, "mini"), (0.78, "knee"), (0.90, "midi"), (2.0, "maxi"))
 #: Bare arm cells against garment cells beside the trunk, from which sleeves count as short.
 BARE = 0.12
-#: Cells fewer than these say nothing.
+#: Fewer cells than this tell nothing.
 LEAST_CELLS = 40
 
 
@@ -92,9 +93,9 @@ def sleeve(body: Body, garment: Mask) -> str | None:
 
 
 def attributes(body: Body, garment: Mask, category: str | None) -> tuple[tuple[str, str], ...]:
-    """Name and value of what can be said about a garment's cells (h, w)."""
-    said = (
+    """Name and value of what is known about a garment's cells (h, w)."""
+    known = (
         ("sleeve", sleeve(body, garment) if category in SLEEVED else None),
         ("length", hem(body, garment) if category in HEMMED else None),
     )
-    return tuple((name, value) for name, value in said if value)
+    return tuple((name, value) for name, value in known if value)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.zoo import ModelSpec
+from engines.packs import Pack
 from pipeline.errors import PipelineError
 from pipeline.tagging.logos.exemplars import VIEWS
 from pipeline.tagging.logos.lettering import agrees
@@ -199,7 +199,7 @@ class Gallery:
         return max(self.thresholds.likeness, background + self.thresholds.above)
 
 
-def open_gallery(folder: Path, model: ModelSpec, check: bool = True) -> Gallery:
+def open_gallery(folder: Path, model: Pack, check: bool = True) -> Gallery:
     """Read a gallery; an absent or empty folder is a gallery without brands.
 
     Raises:
@@ -232,12 +232,9 @@ def open_gallery(folder: Path, model: ModelSpec, check: bool = True) -> Gallery:
     return Gallery(folder, index, vectors, thresholds_of(model))
 
 
-def thresholds_of(model: ModelSpec) -> Thresholds:
-    """What was fitted for a model, kept beside it."""
-    path = model.path.with_name("thresholds.json")
-    if not path.exists():
-        return Thresholds()
-    return Thresholds(**json.loads(path.read_text(encoding="utf-8")))
+def thresholds_of(model: Pack) -> Thresholds:
+    """What was fitted for a model, as its pack has it."""
+    return Thresholds(**model.thresholds)
 
 
 def _none() -> F32:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engines.zoo import ModelSpec
+from engines.packs import Pack
 from pipeline.errors import SinkError
-from pipeline.sinks.files import make_folder, replace_file
+from pipeline.files import make_folder, replace_file
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import (
     F32,
@@ -30,8 +30,10 @@ from pipeline.tagging.logos.marks import MarkError, read_mark
 
 #: Embeds crops: RGB (n, side, side, 3) uint8 in, unit vectors (n, length) float32 out.
 Embed = Callable[[npt.NDArray[np.uint8]], F32]
-#: Likeness from which pictures of two brands are taken to be the same mark, and to look alike.
-SAME, ALIKE = 0.97, 0.80
+#: Likeness from which pictures of two brands are taken to be the same mark.
+SAME_MARK = 0.97
+#: Likeness from which two brands look alike.
+ALIKE = 0.80
 #: Likeness under which a brand's picture has little to do with its others.
 STRANGE = 0.35
 #: Endings of files that may hold a mark.
@@ -140,7 +142,7 @@ def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
 
 
 def rebuilt(
-    gallery: Gallery, embed: Embed, side: int, model: ModelSpec, background: F32 | None = None
+    gallery: Gallery, embed: Embed, side: int, model: Pack, background: F32 | None = None
 ) -> Gallery:
     """The gallery embedded anew from its own files, by another model, written to its folder.
 
@@ -170,7 +172,7 @@ def _twin(gallery: Gallery, picture: Picture) -> str | None:
     if not gallery.index.brands:
         return None
     brands, likeness = gallery.likeness(picture.vectors)
-    return gallery.names[brands[0, 0]] if float(np.median(likeness[:, 0])) >= SAME else None
+    return gallery.names[brands[0, 0]] if float(np.median(likeness[:, 0])) >= SAME_MARK else None
 
 
 def _written(

@@ -9,12 +9,14 @@ import unicodedata
 from difflib import SequenceMatcher
 
 from pipeline.errors import ConfigError
-from pipeline.picture.yuv import Rgb
+from pipeline.types import Rgb
 
-#: Probability from which a reading is taken for one, letters it must have at least.
-SURE, LETTERS = 0.6, 3
+#: Probability from which a reading is believed.
+SURE = 0.6
+#: Letters a reading must have.
+LETTERS = 3
 #: Share of letters in common from which a reading is a brand's name.
-SAME = 0.8
+ALIKE = 0.8
 
 
 def folded(text: str) -> str:
@@ -29,7 +31,7 @@ def agrees(text: str, name: str) -> bool:
     if len(read) < LETTERS:
         return False
     words = [folded(name), *(w for w in map(folded, name.split()) if len(w) > LETTERS)]
-    return any(SequenceMatcher(None, read, word).ratio() >= SAME for word in words if word)
+    return any(SequenceMatcher(None, read, word).ratio() >= ALIKE for word in words if word)
 
 
 class Lettering:
@@ -54,7 +56,7 @@ class Lettering:
         )
 
     def __call__(self, crop: Rgb) -> str:
-        """What a crop RGB (h, w, 3) says; empty if it cannot be read."""
+        """The text on a crop RGB (h, w, 3); empty if it cannot be read."""
         found = self._read(crop[:, :, ::-1], use_det=False, use_cls=False, use_rec=True)
         if not found.txts or min(found.scores) < SURE:
             return ""

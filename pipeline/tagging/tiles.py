@@ -1,8 +1,8 @@
-"""Brand marks that belong to nobody: on signs, shelves and bags set down.
+"""What lies around in a picture, on no person: signs, shelves, bags set down.
 
-A camera's picture is cut into tiles, one of which is looked at every so often, in turn. A mark seen
-at the same place again is said; one that is gone when its tile is looked at again, with nobody in
-front of it, is dropped.
+A camera's picture is cut into tiles, one of which is looked at every so often, in turn. Something
+seen at the same place again is reported; once it is gone when its tile is looked at again, with
+nobody in front of it, it is dropped.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
+from engines.boxes import iou_matrix
 from pipeline.picture.crop import middle_in
-from pipeline.picture.yuv import Window
-from pipeline.tagging.parsing import iou_matrix
-from pipeline.types import Box, Tag
+from pipeline.types import Box, Frame, Tag, Window
 
 #: Height of small tiles as a share of the picture's; large ones are as high as the picture.
 SMALL = 0.6
 #: Share of a tile that its neighbour shows as well.
 OVERLAP = 1 / 6
-#: Overlap from which two sightings of a brand are one mark.
-SAME = 0.3
-#: Looks at its tile in a row without a mark after which it is gone.
+#: Overlap from which two sightings of a label are one thing.
+SAME_PLACE = 0.3
+#: Looks at its tile in a row without it after which something is gone.
 MISSED = 3
 
 
@@ -46,18 +45,18 @@ def _starts(length: int, side: float) -> list[int]:
 
 @dataclass(slots=True)
 class _Place:
-    """A mark at its place, the tile that showed it, how often it was and was not there."""
+    """A tag at its place, the tile that showed it, how often it was and was not there."""
 
     tag: Tag
-    tile: Window
+    tile: Box
     seen: int = 1
     missed: int = 0
 
 
-class Standing:
-    """The marks of one camera that belong to nobody.
+class Rota:
+    """The tiles of one camera in turn, and what was seen on them.
 
-    ``tile_s`` are the seconds between two tiles, ``looks`` the sightings before a mark is said.
+    ``tile_s`` are the seconds between two tiles, ``looks`` the sightings before a tag is reported.
     """
 
     def __init__(self, tile_s: float, looks: int) -> None:
@@ -71,38 +70,37 @@ class Standing:
 
     @property
     def tags(self) -> tuple[Tag, ...]:
-        """The marks that are said."""
+        """The tags that are reported."""
         return tuple(place.tag for place in self._places if place.seen >= self._looks)
 
-    def due(
-        self, pts: float, size: tuple[int, int], shape: tuple[int, int], stretch: float = 1.0
-    ) -> Window | None:
-        """The tile to look at now, if it is time: for a picture of ``size`` and a detector's input
-        of ``shape``, both (width, height)."""
-        if size != self._size or pts < self._at:
+    def due(self, frame: Frame, shape: tuple[int, int], slowdown: float = 1.0) -> Window | None:
+        """The tile of a frame to look at now, if it is time; tiles have the proportions of
+        ``shape`` (width, height)."""
+        size = (frame.width, frame.height)
+        if size != self._size or frame.pts < self._at:  # another picture, or the stream began anew
             self._size, self._tiles, self._next = size, tiles(*size, shape), 0
             self._places.clear()
             self._at = -inf
-        if pts - self._at < self._tile_s * stretch:
+        if frame.pts - self._at < self._tile_s * slowdown:
             return None
-        self._at = pts
+        self._at = frame.pts
         self._next = (self._next + 1) % len(self._tiles)
         return self._tiles[self._next - 1]
 
-    def saw(self, tile: Window, tags: Sequence[Tag], people: Sequence[Box]) -> None:
-        """Take in what a tile shows; marks on ``people`` are theirs, places behind them unknown."""
+    def saw(self, tile: Box, tags: Sequence[Tag], people: Sequence[Box]) -> None:
+        """Take in what a tile shows; tags on ``people`` are theirs, places behind them unknown."""
         loose = [tag for tag in tags if not _covered(tag, people)]
         for tag in loose:
             self._add(tag, tile)
         for place in self._places:
             hidden = place.tile != tile or _covered(place.tag, people)
-            if not hidden and not any(same_mark(place.tag, tag) for tag in loose):
+            if not hidden and not any(same_thing(place.tag, tag) for tag in loose):
                 place.missed += 1
         self._places = [place for place in self._places if place.missed < MISSED]
 
-    def _add(self, tag: Tag, tile: Window) -> None:
+    def _add(self, tag: Tag, tile: Box) -> None:
         for place in self._places:
-            if same_mark(place.tag, tag):
+            if same_thing(place.tag, tag):
                 place.tag, place.tile, place.missed = tag, tile, 0
                 place.seen += 1
                 return
@@ -113,6 +111,6 @@ def _covered(tag: Tag, people: Sequence[Box]) -> bool:
     return any(middle_in(tag.box, box) for box in people)
 
 
-def same_mark(one: Tag, other: Tag) -> bool:
-    """Whether two sightings are one mark."""
-    return one.label == other.label and iou_matrix([one.box], [other.box])[0, 0] >= SAME
+def same_thing(one: Tag, other: Tag) -> bool:
+    """Whether two sightings are one thing."""
+    return one.label == other.label and iou_matrix([one.box], [other.box])[0, 0] >= SAME_PLACE

@@ -1,4 +1,4 @@
-"""Writing files with errors people understand."""
+"""Files written whole or not at all, with errors people understand."""
 
 from __future__ import annotations
 

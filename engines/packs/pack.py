@@ -1,0 +1,200 @@
+"""One pack: a folder with ``pack.toml``, the model and what belongs to it. Everything in the file
+is checked when it is read; the files themselves are checked by ``verify`` before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from engines.base import EngineError, ModelFileError, TensorSpec
+
+MODEL = "model.onnx"
+LABELS = "labels.json"
+
+
+class PackError(EngineError):
+    """A pack is unknown, broken, or does not fit its use; the message is one line."""
+
+
+def _empty() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One input or output, as ``pack.toml`` describes it.
+
+    Attributes:
+        dtype: NumPy's name of it.
+        shape: sizes; a name stands for a free dimension, ``"n"`` for the batch.
+        layout: of pictures, ``nhwc`` or ``nchw``; empty for anything else.
+        colour: order of a picture's channels, ``rgb`` or ``bgr``; empty for anything else.
+        meaning: what its numbers are, for people.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    layout: str = ""
+    colour: str = ""
+    meaning: str = ""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The same as engines describe it."""
+        shape = tuple(None if isinstance(n, str) else n for n in self.shape)
+        return TensorSpec(self.name, np.dtype(self.dtype), shape)
+
+    def __str__(self) -> str:
+        shape = ", ".join(str(n) for n in self.shape)
+        text = f"{self.name} {self.dtype} ({shape}) {self.layout} {self.colour}".rstrip()
+        return f"{text}: {self.meaning}" if self.meaning else text
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A model with everything needed to use it.
+
+    Attributes:
+        folder: where it is; its name is the pack's.
+        task: what it does, in a word that stages ask for; any word is allowed.
+        files: name of every file that belongs to it -> its SHA-256, 64 hexadecimal digits.
+        size: width and height of its pictures in pixels; (0, 0) if it takes none.
+        multiple: a model that takes any picture whose sides are multiples of this; 0 if ``size``
+            is fixed, else ``size`` is the one for 16:9 pictures.
+        twin_of: name of the model this is the INT8 twin of; empty if it is none.
+        pre: name of the contract of its inputs: what is cut from a frame.
+        post: name of the contract of its outputs: what reads them.
+        compare: how another engine's outputs are compared with this model's; empty: number by
+            number.
+        thresholds: name -> value fitted for this model.
+        figures: what was measured -> value.
+    """
+
+    folder: Path
+    name: str
+    task: str
+    licence: str
+    source: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    files: Mapping[str, str] = field(hash=False)
+    size: tuple[int, int] = (0, 0)
+    multiple: int = 0
+    twin_of: str = ""
+    pre: str = ""
+    post: str = ""
+    compare: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=_empty, hash=False)
+    figures: Mapping[str, float] = field(default_factory=_empty, hash=False)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / MODEL
+
+    @property
+    def card(self) -> Path:
+        return self.folder / "MODEL_CARD.md"
+
+    @property
+    def sha256(self) -> str:
+        """Of the model itself."""
+        return self.files[MODEL]
+
+    @property
+    def in_float(self) -> str:
+        """Name of the model this is the INT8 twin of, or its own."""
+        return self.twin_of or self.name
+
+    def input_size(self, width: int, height: int, pixels: int = 0) -> tuple[int, int]:
+        """Width and height of the input for a picture.
+
+        A model of free size keeps the picture's aspect ratio at about ``pixels`` pixels in all, or
+        at as many as ``size`` has.
+        """
+        if not self.multiple:
+            return self.size
+        return fitted_size(width, height, pixels or self.size[0] * self.size[1], self.multiple)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label and its Fashionpedia category (``None`` where the ontology has none)."""
+
+    name: str
+    category: str | None
+
+
+@lru_cache(maxsize=64)
+def fitted_size(width: int, height: int, pixels: int, multiple: int) -> tuple[int, int]:
+    """Sides that are multiples of ``multiple``, of nearly the aspect ratio of ``width`` x
+    ``height``, with at most 5 % more than ``pixels`` pixels (but no side shorter than 4
+    multiples)."""
+    least, most = 4, max(pixels // (4 * multiple**2), 5)
+    best, cost = (least, least), math.inf
+    for columns, rows in itertools.product(range(least, most + 1), repeat=2):
+        area = columns * rows * multiple**2
+        if area > 1.05 * pixels:
+            continue
+        bent = abs(math.log(columns * height / (rows * width)))
+        wasted = math.log(max(pixels / area, 1.0))
+        if bent + wasted / 2 < cost:
+            best, cost = (columns, rows), bent + wasted / 2
+    return best[0] * multiple, best[1] * multiple
+
+
+def verify(pack: Pack) -> Path:
+    """Path of the model file, once every file of the pack has the SHA-256 of ``pack.toml``.
+
+    Raises:
+        ModelFileError: one is missing, unreadable or different.
+    """
+    remedy = "install the pack again to restore it"
+    for name, expected in pack.files.items():
+        path = pack.folder / name
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelFileError(
+                f"model '{pack.name}': cannot read {path} ({error.strerror}); {remedy}"
+            ) from error
+        if digest != expected:
+            raise ModelFileError(
+                f"model '{pack.name}': {path} is damaged or was changed "
+                f"(sha256 {digest[:12]}, expected {expected[:12]}); {remedy}"
+            )
+    return pack.path
+
+
+@lru_cache(maxsize=32)
+def labels(pack: Pack) -> tuple[Label, ...]:
+    """Labels of a pack, in the order of its output indices.
+
+    Raises:
+        PackError: it has no list of labels, or one that cannot be read.
+    """
+    if LABELS not in pack.files:
+        raise PackError(f"pack '{pack.name}' has no {LABELS}")
+    path = pack.folder / LABELS
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        found = tuple(Label(row["label"], row["category"]) for row in rows)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PackError(f"pack '{pack.name}': {path} is no list of labels: {error!r}") from None
+    if not all(isinstance(x.name, str) and isinstance(x.category, str | None) for x in found):
+        raise PackError(f"pack '{pack.name}': {path}: labels and categories must be text")
+    return found
+
+
+def categories(pack: Pack) -> tuple[str, ...]:
+    """Categories of a pack, in the order of its ``categories`` output: alphabetical."""
+    return tuple(sorted({label.category for label in labels(pack) if label.category}))

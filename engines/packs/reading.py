@@ -1,0 +1,227 @@
+"""Reads ``pack.toml``. Whatever is wrong with one becomes a PackError of one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from engines.packs.pack import MODEL, Pack, PackError, Tensor
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "pack.toml"
+#: A pack.toml is a page; anything larger is something else.
+MOST_BYTES = 64 * 1024
+#: Names that are safe as files on every system.
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32")
+LAYOUTS = ("", "nhwc", "nchw")
+COLOURS = ("", "rgb", "bgr")
+MOST_SIDE = 16384
+MOST_NUMBER = 1e9
+MOST_TEXT = 400
+
+T = TypeVar("T")
+
+
+def read_pack(folder: Path) -> Pack:
+    """The pack in a folder.
+
+    Raises:
+        PackError: there is none, or it is broken; the message is one line with the reason.
+    """
+    try:
+        return _pack(folder, _toml(folder / FILE))
+    except (PackError, OSError) as error:
+        raise PackError(_line(f"{folder}: {error}")) from None
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file():
+            raise PackError(f"has no {FILE}")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise PackError(f"{FILE} is larger than {MOST_BYTES // 1024} KiB")
+        values: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
+        return values
+    except OSError as error:
+        raise PackError(f"{FILE} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise PackError(f"{FILE} is no TOML: {error}") from None
+
+
+def _line(text: str) -> str:
+    """Text as one printable line."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(plain.split())[:MOST_TEXT]
+
+
+class _Table:
+    """A TOML table whose keys are taken one by one; what is left at the end is unknown."""
+
+    def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
+        self._values = dict(values)
+        self._where = where
+
+    def take(self, key: str, check: Callable[[Any], T | None], kind: str, *default: T) -> T:
+        """The value of a key, or the default if there is one.
+
+        Raises:
+            PackError: the key is missing, or ``check`` returns ``None`` for its value.
+        """
+        if key not in self._values:
+            if default:
+                return default[0]
+            raise PackError(f"{FILE} lacks {self._where}{key}")
+        value = check(self._values.pop(key))
+        if value is None:
+            raise PackError(f"{self._where}{key} in {FILE} must be {kind}")
+        return value
+
+    def end(self) -> None:
+        """Raise PackError if a key is left."""
+        if self._values:
+            raise PackError(f"{FILE}: {self._where}{next(iter(self._values))!a} is unknown")
+
+
+def _pack(folder: Path, values: dict[str, Any]) -> Pack:
+    table = _Table(values)
+    name = table.take("name", _safe, "a name of letters, digits, '.', '_' and '-'")
+    if name != folder.name:
+        raise PackError(f"is called '{name}' in {FILE}; folder and name must be the same")
+    pack = Pack(
+        folder=folder,
+        name=name,
+        task=table.take("task", _safe, "a word"),
+        licence=table.take("licence", _filled, "text"),
+        source=table.take("source", _text, "text"),
+        inputs=table.take("inputs", _tensors("inputs"), "a list of tables"),
+        outputs=table.take("outputs", _tensors("outputs"), "a list of tables"),
+        files=table.take("files", _files, "a table of file name = SHA-256"),
+        size=table.take("size", _size, "[width, height] in pixels", (0, 0)),
+        multiple=table.take("multiple", _side, "a number of pixels", 0),
+        twin_of=table.take("twin_of", _safe, "the name of a pack", ""),
+        pre=table.take("pre", _text, "text", ""),
+        post=table.take("post", _text, "text", ""),
+        compare=table.take("compare", _text, "text", ""),
+        thresholds=table.take("thresholds", _numbers, "a table of numbers", MappingProxyType({})),
+        figures=table.take("figures", _numbers, "a table of numbers", MappingProxyType({})),
+    )
+    table.end()
+    _consistent(pack)
+    return pack
+
+
+def _consistent(pack: Pack) -> None:
+    """Raise PackError where parts of a pack contradict each other or a file is missing."""
+    if MODEL not in pack.files:
+        raise PackError(f"[files] in {FILE} lacks {MODEL}")
+    for name in pack.files:
+        if not (pack.folder / name).is_file():
+            raise PackError(f"{name} is missing")
+    if pack.multiple and not all(n and n % pack.multiple == 0 for n in pack.size):
+        raise PackError(f"size in {FILE} must be multiples of {pack.multiple}")
+    for tensor in pack.inputs:
+        if tensor.layout:
+            sides = [tensor.shape[tensor.layout.index(side)] for side in "wh"]
+            if not pack.size[0] or any(
+                isinstance(n, int) and n != m for n, m in zip(sides, pack.size, strict=True)
+            ):
+                raise PackError(f"size in {FILE} must be that of the pictures in '{tensor.name}'")
+    if pack.twin_of == pack.name:
+        raise PackError(f"twin_of in {FILE} must name another pack")
+
+
+def _text(value: Any) -> str | None:
+    """Text of one line."""
+    return value if isinstance(value, str) and value.isprintable() else None
+
+
+def _filled(value: Any) -> str | None:
+    return _text(value) or None
+
+
+def _safe(value: Any) -> str | None:
+    return value if isinstance(value, str) and SAFE_NAME.fullmatch(value) else None
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str | None]:
+    return lambda value: value if isinstance(value, str) and value in choices else None
+
+
+def _side(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value <= MOST_SIDE else None
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    width, height = map(_side, value)
+    return (width, height) if width and height else None
+
+
+def _files(value: Any) -> Mapping[str, str] | None:
+    """File names that stay in the folder, each with a SHA-256."""
+    if not isinstance(value, dict):
+        return None
+    for name, digest in value.items():
+        if not SAFE_NAME.fullmatch(name):
+            raise PackError(f"[files] in {FILE}: {name!a} is no name of a file in its folder")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise PackError(f"[files] in {FILE}: {name} needs a SHA-256 of 64 hexadecimal digits")
+    return MappingProxyType(dict(value))
+
+
+def _numbers(value: Any) -> Mapping[str, float] | None:
+    if not isinstance(value, dict):
+        return None
+    for name, n in value.items():
+        if not _text(name) or type(n) not in (int, float) or not abs(n) <= MOST_NUMBER:
+            return None
+    return MappingProxyType({name: float(n) for name, n in value.items()})
+
+
+def _shape(value: Any) -> tuple[int | str, ...] | None:
+    """Positive sizes, and names of free dimensions."""
+    if not isinstance(value, list) or not value:
+        return None
+    good = all(_safe(n) or (type(n) is int and 0 < n <= 2**31) for n in value)
+    return tuple(value) if good else None
+
+
+def _tensors(where: str) -> Callable[[Any], tuple[Tensor, ...] | None]:
+    def read(rows: Any) -> tuple[Tensor, ...] | None:
+        if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
+            return None
+        found = tuple(_tensor(_Table(row, f"{where}.")) for row in rows)
+        if len({tensor.name for tensor in found}) < len(found):
+            raise PackError(f"{where} in {FILE}: two have the same name")
+        return found
+
+    return read
+
+
+def _tensor(table: _Table) -> Tensor:
+    tensor = Tensor(
+        name=table.take("name", _filled, "text"),
+        dtype=table.take("dtype", _one_of(DTYPES), f"one of {', '.join(DTYPES)}"),
+        shape=table.take("shape", _shape, "a list of sizes and names of free dimensions"),
+        layout=table.take("layout", _one_of(LAYOUTS), "nhwc or nchw", ""),
+        colour=table.take("colour", _one_of(COLOURS), "rgb or bgr", ""),
+        meaning=table.take("meaning", _text, "text", ""),
+    )
+    table.end()
+    if tensor.layout and (len(tensor.shape) != 4 or not tensor.colour):
+        raise PackError(f"{tensor.name} in {FILE}: pictures have four dimensions and a colour")
+    if tensor.layout and tensor.shape[tensor.layout.index("c")] != 3:
+        raise PackError(f"{tensor.name} in {FILE}: pictures have three channels")
+    return tensor

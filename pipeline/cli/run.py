@@ -1,0 +1,117 @@
+"""``threadline run``: cameras and recordings, until they end or Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from engines.packs import Packs, open_packs
+from pipeline.cli import settings as options
+from pipeline.cli.errors import errors, explained, start_logging
+from pipeline.cli.options import (
+    ConfigOption,
+    EngineOption,
+    GalleryOption,
+    OutOption,
+    PacksOption,
+    QuietOption,
+)
+from pipeline.cli.screen import Screen, summary
+from pipeline.errors import ConfigError
+from pipeline.files import make_folder, replace_file
+from pipeline.flow.runner import Runner
+from pipeline.settings.schema import Config
+from pipeline.sources import is_live
+
+#: Signals this close together are one: `timeout` and shells signal process and group.
+_ONE_SIGNAL_S = 0.2
+
+
+def run(
+    sources: Annotated[list[str] | None, typer.Argument(help="Cameras, files or folders.")] = None,
+    out: OutOption = Path("out"),
+    config_file: ConfigOption = None,
+    engine: EngineOption = None,
+    stats: Annotated[Path | None, typer.Option(help="Write the final counters here.")] = None,
+    frames: Annotated[bool, typer.Option("--frames", help="Also write frames.jsonl.")] = False,
+    video: Annotated[
+        bool | None, typer.Option("--video/--no-video", help="Annotated MP4 (default: files).")
+    ] = None,
+    gallery: GalleryOption = None,
+    packs: PacksOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Tag people's clothes and logos on cameras and recordings until they end or Ctrl-C."""
+    start_logging()
+    with explained():
+        registry = open_packs(packs)
+        changes = options.changes(engine, gallery)
+        outputs: dict[str, Any] = {"frames": True} if frames else {}
+        if video is not None:
+            outputs["video"] = video
+        if outputs:
+            changes["outputs"] = outputs
+        if sources:
+            changes["cameras"] = options.cameras(sources)
+        settings = options.read_settings(config_file, registry, changes)
+        if not settings.cameras:
+            raise ConfigError("no camera given; name one, or list cameras: in the --config file")
+        code = _run(settings, registry, out, stats, quiet)
+    raise typer.Exit(code)
+
+
+def _run(settings: Config, packs: Packs, out: Path, stats: Path | None, quiet: bool) -> int:
+    with ExitStack() as stack:
+        runner = Runner(settings, out, packs=packs)
+        _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
+        stack.enter_context(runner)
+        try:
+            with Screen(runner.stats, errors, quiet) as screen:
+                runner.start()
+                while not runner.finished.wait(0.25) and not runner.interrupted:
+                    screen.update()
+                runner.wait()
+        finally:
+            if stats is not None:
+                make_folder(stats.parent)
+                replace_file(stats, json.dumps(runner.stats.as_json(), indent=1).encode())
+        if not quiet:
+            summary(runner.stats, out, runner.running_on, Console())
+        return _exit_code(runner)
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    """First Ctrl-C or SIGTERM: finish and close. Second: end at once."""
+    first = 0.0
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal first
+        now = time.monotonic()
+        if not runner.interrupted:
+            runner.interrupted, first = True, now
+            runner.stop()
+        elif now - first > _ONE_SIGNAL_S:
+            os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _exit_code(runner: Runner) -> int:
+    """0 if all went well; 1 if a camera or recording failed; 130 if a recording was cut short."""
+    cameras = list(runner.stats.cameras.values())
+    if any(camera.state == "failed" for camera in cameras):
+        return 1
+    recordings = [c for c in runner.config.cameras if not is_live(c.url)]
+    unfinished = any(runner.stats.cameras[c.name].state != "done" for c in recordings)
+    if runner.interrupted and unfinished:
+        return 130
+    return 1 if any(camera.decoded == 0 for camera in cameras) else 0

@@ -1,0 +1,63 @@
+"""From options to settings: the file, and what the command line changes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engines.packs import Packs
+from pipeline.errors import ConfigError, SourceRefusedError, source_name
+from pipeline.settings.file import load, parse
+from pipeline.settings.schema import Config
+from pipeline.sources import expand
+
+
+def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -> Config:
+    """The settings of a file, or the defaults, with the command line's changes on top.
+
+    Raises:
+        ConfigError: a mistake in the file or on the command line.
+    """
+    if path is not None:
+        return load(path, changes, packs)
+    return parse("", "command line", changes=changes, packs=packs)
+
+
+def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str, Any]:
+    """Sections that ``--engine`` and ``--gallery`` change.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    found: dict[str, Any] = {}
+    if engine is not None:
+        found["engine"] = {"backend": engine}
+    if gallery is not None:
+        if not gallery.is_dir():
+            raise ConfigError(f"{gallery}: no gallery; make it with: threadline gallery add")
+        found["logos"] = {"gallery": str(gallery)}
+    return found
+
+
+def cameras(sources: list[str]) -> list[dict[str, str]]:
+    """Settings of the cameras named on the command line, each with a name of its own.
+
+    Raises:
+        SourceRefusedError: a name is no text, or a folder holds nothing readable.
+    """
+    urls = [url for source in sources for url in (expand(source) if source else [source])]
+    for url in urls:
+        if not url or url.encode(errors="ignore").decode() != url:
+            raise SourceRefusedError(f"{url!a}: empty, or not UTF-8; rename it")
+    names: set[str] = set()
+    return [{"url": url, "id": unique(source_name(url)[:56], names)} for url in urls]
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """The name, or with the first number behind it that makes it new; remembers it."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    taken.add(free)
+    return free

@@ -1,0 +1,207 @@
+"""The cameras of a run: added, removed and replaced while it lasts, from any thread.
+
+Each has a capture thread, a slot in the inbox, counters and settings of its own. Whatever stages
+and sinks keep for a camera they let go of on their own threads, once its slot is gone: no frame of
+it can follow. The other cameras notice nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from engines.packs import Packs
+from pipeline.errors import ConfigError, redact
+from pipeline.flow.capture import Capture
+from pipeline.flow.inbox import Inbox
+from pipeline.flow.pace import Pace
+from pipeline.flow.stats import Stats
+from pipeline.flow.worker import Worker
+from pipeline.models.opening import cores
+from pipeline.settings.live import LiveSettings
+from pipeline.settings.schema import Camera, Config, schema
+from pipeline.sources import is_live
+from pipeline.types import Frame
+
+#: Recordings read at the same time; further ones wait their turn.
+FILES_AT_ONCE = 4
+
+
+class _Turns:
+    """What bounds how many cameras are read at a time."""
+
+    def __init__(self) -> None:
+        self.admit: AbstractContextManager[object] = threading.BoundedSemaphore(FILES_AT_ONCE)
+        # More decoders than cores, but for one, would only take turns with the models.
+        self.decode: AbstractContextManager[object] = threading.BoundedSemaphore(cores() + 1)
+
+
+@dataclass(slots=True)
+class _Running:
+    camera: Camera
+    worker: Worker
+    stop: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all cameras of a run share."""
+
+    settings: LiveSettings
+    inbox: Inbox[Frame]
+    stats: Stats
+    pace: Pace
+
+
+class Cameras:
+    """The cameras of one run.
+
+    ``announce`` is told the size of a camera's pictures before its frames, ``ended`` of every
+    capture thread that ends, and ``changed`` is called when cameras came or went.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        packs: Packs,
+        shared: Shared,
+        announce: Callable[[tuple[int, int], bool], None],
+        ended: Callable[[Worker], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._packs = packs
+        self._shared = shared
+        self._announce = announce
+        self._ended = ended
+        self._changed = changed
+        self._turns = _Turns()
+        self._lock = threading.RLock()
+        self._running: dict[str, _Running] = {}
+        self._leaving: set[Worker] = set()
+        self._gone: list[str] = []
+        self._stopped = False
+
+    @property
+    def live(self) -> int:
+        """How many live cameras there are."""
+        with self._lock:
+            return sum(is_live(running.camera.url) for running in self._running.values())
+
+    def names(self) -> list[str]:
+        """The names of all cameras, in the order in which they were added."""
+        with self._lock:
+            return list(self._running)
+
+    def add(self, camera: Camera | Mapping[str, Any]) -> str:
+        """Start one more camera; its name.
+
+        Raises:
+            ConfigError: a setting is wrong, its name is taken, or the run is ending.
+        """
+        wanted = self._checked(camera)
+        with self._lock:
+            if wanted.name in self._running:
+                raise ConfigError(f"a camera called '{wanted.name}' is there already; replace it")
+            self._start(wanted)
+        self._changed()
+        return wanted.name
+
+    def remove(self, name: str) -> None:
+        """Stop a camera and let go of everything kept for it.
+
+        Raises:
+            ConfigError: there is no such camera.
+        """
+        with self._lock:
+            if name not in self._running:
+                raise ConfigError(f"no camera is called '{name}'; there are: {self._list()}")
+            self._stop(name)
+        self._changed()
+
+    def replace(self, camera: Camera | Mapping[str, Any]) -> str:
+        """Stop the camera of this name and start this one in its place, with other settings or
+        another address; its name.
+
+        Raises:
+            ConfigError: a setting is wrong, there is no such camera, or the run is ending.
+        """
+        wanted = self._checked(camera)
+        with self._lock:
+            if wanted.name not in self._running:
+                raise ConfigError(f"no camera is called '{wanted.name}'; there are: {self._list()}")
+            self._stop(wanted.name)
+            self._start(wanted)
+        self._changed()
+        return wanted.name
+
+    def stop(self) -> None:
+        """Have all of them end."""
+        with self._lock:
+            self._stopped = True
+            for running in self._running.values():
+                running.stop.set()
+
+    def workers(self) -> list[Worker]:
+        """Threads that still read, those of removed cameras included."""
+        with self._lock:
+            own = [running.worker for running in self._running.values()]
+            return [worker for worker in (*own, *self._leaving) if worker.is_alive()]
+
+    def gone(self) -> list[str]:
+        """Names of cameras removed since this was last asked."""
+        with self._lock:
+            names, self._gone = self._gone, []
+            return names
+
+    def _checked(self, camera: Camera | Mapping[str, Any]) -> Camera:
+        kind: Any = schema().model_fields["cameras"].annotation
+        try:
+            wanted: Camera = camera if isinstance(camera, Camera) else kind.__args__[0](**camera)
+            self._config.check(wanted, self._packs)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(map(str, first["loc"]))
+            text = str(first["msg"]).removeprefix("Value error, ")
+            raise ConfigError(redact(f"{key}: {text}" if key else text)) from None
+        except ValueError as error:
+            raise ConfigError(redact(str(error))) from None
+        return wanted
+
+    def _list(self) -> str:
+        return ", ".join(self._running) or "none"
+
+    def _start(self, camera: Camera) -> None:
+        if self._stopped:
+            raise ConfigError("the run is ending; no camera can be added")
+        shared, name = self._shared, camera.name
+        shared.settings.add(camera)
+        slot = shared.inbox.add(name, replace=is_live(camera.url))
+        stop = threading.Event()
+        capture = Capture(
+            camera, slot, shared.stats.camera(name), shared.pace, self._turns, self._announce, stop
+        )
+        worker = Worker(f"capture {name}", capture.run, self._left)
+        self._running[name] = _Running(camera, worker, stop)
+        worker.start()
+
+    def _stop(self, name: str) -> None:
+        running = self._running.pop(name)
+        running.stop.set()
+        if running.worker.is_alive():
+            self._leaving.add(running.worker)
+        self._shared.inbox.remove(name)
+        self._shared.settings.drop(name)
+        self._shared.stats.remove(name)
+        self._gone.append(name)
+        self._shared.inbox.poke()
+
+    def _left(self, worker: Worker) -> None:
+        with self._lock:
+            self._leaving.discard(worker)
+        self._ended(worker)

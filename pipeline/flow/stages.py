@@ -1,0 +1,64 @@
+"""Opens the configured models and puts the stages of a run together, in their order."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+from pipeline.events import EventStage
+from pipeline.flow.pace import Pace
+from pipeline.flow.stats import Stats
+from pipeline.models.opening import Models
+from pipeline.people.detect import DetectStage
+from pipeline.people.schedule import ScheduleStage
+from pipeline.people.track import Trackers
+from pipeline.people.tracking import TrackStage
+from pipeline.protocols import Budget, Stage
+from pipeline.settings.live import LiveSettings
+from pipeline.tagging import known_taggers
+from pipeline.tagging.looks import LookStage
+from pipeline.tagging.tagger import Tagger, TaggerSettings
+
+
+def open_detector(settings: LiveSettings, models: Models, budget: Budget) -> DetectStage:
+    """The configured person detector."""
+    person = settings.section("person")
+    base = person.of("")
+    opened = models.open(base.model, base.pixels)
+    return DetectStage(opened, person, budget, settings.zones)
+
+
+def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
+    """The taggers that any camera may use, in the order in which they look.
+
+    Raises:
+        EngineError, PipelineError: one cannot be opened.
+    """
+    return [
+        entry.open(settings.section(name), models)
+        for name, entry in known_taggers().items()
+        if cast(TaggerSettings, settings.section(name).of("")).wanted
+        or any(own.wanted for own in settings.overrides(name))
+    ]
+
+
+def open_stages(
+    settings: LiveSettings, models: Models, stats: Stats, pace: Pace, live: bool
+) -> tuple[list[Stage], DetectStage]:
+    """The stages of a run, and the detector among them. With ``live`` cameras it is ready for
+    their usual pictures at once."""
+    section = settings.section
+    with ThreadPoolExecutor(1) as pool:  # models are opened side by side
+        opening = pool.submit(open_taggers, settings, models)
+        detector = open_detector(settings, models, pace.budget)
+        if live:
+            detector.prepare(16, 9)
+        taggers = opening.result()
+    trackers = Trackers(section("track"), section("person"))
+    known = trackers if detector.canvases else None
+    steer = (pace.budget, pace.decoding)
+    schedule = ScheduleStage(section("person"), section("motion"), settings.zones, known, steer)
+    stages: list[Stage] = [schedule, detector, TrackStage(trackers)]
+    if taggers:
+        stages.append(LookStage(taggers, section("looks"), pace.budget, stats.timed))
+    return [*stages, EventStage()], detector

@@ -1,0 +1,50 @@
+"""Gives people identities that last from frame to frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.people.track import Trackers
+from pipeline.picture.crop import clip_box
+from pipeline.types import TaggedFrame, Track
+
+
+class TrackStage:
+    """Turns detections into tracks, camera by camera."""
+
+    name = "track"
+
+    def __init__(self, trackers: Trackers) -> None:
+        self._trackers = trackers
+        self._last: dict[str, tuple[float, int, int]] = {}
+
+    def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
+        return [self._follow(tagged) for tagged in batch]
+
+    def forget(self, source: str) -> None:
+        self._trackers.forget(source)
+        self._last.pop(source, None)
+
+    def _follow(self, tagged: TaggedFrame) -> TaggedFrame:
+        frame = tagged.frame
+        tracker = self._trackers.of(frame.source)
+        ended: list[int] = []
+        pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
+        if frame.pts < pts - 1.0 or (width, height) != (frame.width, frame.height):
+            ended += tracker.clear()
+        self._last[frame.source] = (frame.pts, frame.width, frame.height)
+        if tagged.decision == "detect":
+            ended += tracker.update(tagged.detections, frame.pts, tagged.windows)
+        elif tagged.decision == "predict":
+            tracker.advance()
+        still = tagged.decision == "still"
+        tracks = tuple(
+            Track(
+                t.id,
+                clip_box(t.as_box(t.pts if still else frame.pts), frame),
+                t.score,
+                predicted=t.predicted,
+            )
+            for t in tracker.confirmed()
+        )
+        return replace(tagged, tracks=tracks, ended=tuple(ended))

@@ -1,0 +1,80 @@
+"""The settings of one camera or recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import ConfigDict, Field, SecretStr, field_serializer, model_validator
+
+from pipeline.errors import redact, source_name
+from pipeline.settings.section import Seconds, Section
+
+#: A name in events, file names and folders: one that begins with a dot could leave its folder.
+_ID = r"^([\w-][\w.-]{0,63})?$"
+
+
+class CameraSettings(Section):
+    """One camera or recording.
+
+    Credentials are never shown: not by ``repr``, not by ``name``, not in JSON.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    url: str = Field(
+        min_length=1, description="RTSP, HTTP or HLS URL, file, /dev/videoN or csi://N"
+    )
+    id: str = Field("", pattern=_ID, description="name in events and file names")
+    user: SecretStr = Field(SecretStr(""), description="user name, where the URL has none")
+    password: SecretStr = Field(SecretStr(""), description="password; may hold any character")
+    transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
+    reader: Literal["ffmpeg", "gstreamer", "nvdec"] = Field(
+        "ffmpeg", description="what decodes; gstreamer on a Jetson, nvdec on an NVIDIA GPU"
+    )
+    timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
+
+    @model_validator(mode="after")
+    def _one_login(self) -> CameraSettings:
+        if self._login:
+            if "://" not in self.url:
+                raise ValueError("user and password need a URL such as rtsp://10.0.0.7/stream")
+            if "@" in _authority(self.url):
+                raise ValueError("the URL names a user already; remove user and password")
+        return self
+
+    @field_serializer("url", when_used="json")
+    def _shown(self, url: str) -> str:
+        return redact(url)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, redact(value) if name == "url" else value
+
+    @property
+    def name(self) -> str:
+        """``id``, or a name made of the location; free of credentials."""
+        return self.id or source_name(self.url)
+
+    @property
+    def address(self) -> str:
+        """The location with ``user`` and ``password`` quoted in: what opens it. Never shown."""
+        if not self._login:
+            return self.url
+        scheme, rest = self.url.split("://", 1)
+        return f"{scheme}://{self._login}@{rest}"
+
+    @property
+    def _login(self) -> str:
+        """``user:password`` as a URL holds it; empty if neither is given."""
+        user, password = (
+            quote(secret.get_secret_value(), safe="") for secret in (self.user, self.password)
+        )
+        return f"{user}:{password}" if password else user
+
+
+def _authority(url: str) -> str:
+    """Login, host and port of a URL."""
+    return re.split(r"[/?#]", url.split("://", 1)[1], maxsplit=1)[0]

@@ -1,0 +1,61 @@
+"""When a person is due for another look, by the rules that all taggers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from engines.boxes import iou_matrix
+from pipeline.settings.section import Seconds, Section
+from pipeline.tagging.tagger import Memory, Priority, Subject, Urgency
+
+#: Overlap with the box last looked at from which a person has not moved.
+STANDING = 0.85
+#: How much longer tags of people who have not moved stay fresh: the same picture says the same.
+PATIENCE = 4.0
+
+
+class LookSettings(Section):
+    """When people are looked at, by every tagger."""
+
+    min_height_px: int = Field(48, ge=8, le=10000, description="smaller people are not tagged")
+    refresh_s: Seconds = Field(
+        3.0, description="age at which tags are looked at again; later of people who stand still"
+    )
+    settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
+    settle_looks: int = Field(8, ge=1, le=1000, description="first looks at a person")
+    better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The common schedule for one camera in one round.
+
+    Attributes:
+        hurried: under pressure one look is enough to report something: twice as many people have
+            something reported that way, if a little less surely.
+    """
+
+    settings: LookSettings
+    slowdown: float = 1.0
+    hurried: bool = False
+
+    @property
+    def better(self) -> float:
+        return self.settings.better
+
+    def due(self, subject: Subject, memory: Memory, least: int) -> Priority | None:
+        """People without anything reported first, those nearest to it before the others; then
+        people with few looks; then stale tags and clearly better views."""
+        settings = self.settings
+        age = (subject.frame.pts - memory.at) / self.slowdown
+        if memory.looks < settings.settle_looks and age >= settings.settle_s:
+            if memory.looks < (1 if self.hurried else least):
+                return Priority(Urgency.NEW, memory.looks)
+            return Priority(Urgency.SETTLING, settings.settle_looks - memory.looks)
+        stale = age / settings.refresh_s
+        if stale >= 1 and iou_matrix([subject.box], [memory.box])[0, 0] > STANDING:
+            stale /= PATIENCE
+        degree = max(stale, subject.quality / max(settings.better * memory.best, 1e-6))
+        return Priority(Urgency.AGAIN, degree) if degree >= 1 else None

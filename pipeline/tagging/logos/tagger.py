@@ -1,0 +1,163 @@
+"""Brand marks as a tagger: on people, and on what lies around."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from pipeline.picture.crop import middle_in
+from pipeline.settings.section import PerSource, Share, model_of, per_run
+from pipeline.tagging.logos.gallery import open_gallery
+from pipeline.tagging.logos.lettering import Lettering
+from pipeline.tagging.logos.reader import Embedder, LogoReader, Mark
+from pipeline.tagging.parsing import Parsing
+from pipeline.tagging.tagger import (
+    Evidence,
+    Kind,
+    Memory,
+    Opener,
+    Priority,
+    Schedule,
+    Subject,
+    Tagger,
+    TaggerSettings,
+    Urgency,
+)
+from pipeline.tagging.vote import VoteSettings
+from pipeline.types import Box, Tag, Window
+
+
+class LogoVote(VoteSettings):
+    """When a brand is believed: two crops always, since most crops show no brand."""
+
+    appear: Share = Field(0.2, description="fused score at which a brand appears")
+    vanish: Share = Field(0.1, description="fused score below which it vanishes")
+    fine: Share = Field(0.2, description="of no use here: brands have no categories")
+    hurry: bool = Field(False, description="under pressure, one crop of a live camera is enough")
+    memory: Share = Field(0.95, description="weight of the past against an equally good new crop")
+
+
+class LogoSettings(TaggerSettings):
+    """Brand marks, recognised by a gallery of pictures."""
+
+    gallery: str = per_run("", description="folder of the gallery; empty: logos are not searched")
+    detector: str = model_of("logo-detection", "logo-detector-lite0-int8")
+    embedder: str = model_of("logo-embedding", "logo-embedder-lite0")
+    score: Share = Field(0.3, description="score from which something counts as a mark")
+    vote: LogoVote = LogoVote()
+    most_looks: int = Field(
+        12, ge=1, le=1000, description="looks at a person; then only better crops are searched"
+    )
+    lettering: bool = per_run(
+        False, description="OCR logos that appearance alone cannot decide (needs rapidocr)"
+    )
+    tile_s: float = Field(
+        0.5, ge=0, le=3600, description="seconds between two tiles searched for signs; 0: none"
+    )
+
+    @property
+    def wanted(self) -> bool:
+        return self.enabled and bool(self.gallery)
+
+
+class LogoTagger(Tagger):
+    """Searches people and tiles for marks. Uses ``parsing``, where it is given: the garment a mark
+    is on."""
+
+    name = "logos"
+    wants = frozenset[Kind]({"person", "tile"})
+
+    def __init__(self, reader: LogoReader, settings: PerSource[LogoSettings]) -> None:
+        super().__init__(settings)
+        self._reader = reader
+        self.tile_shape = reader.size
+
+    def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
+        settings = self.settings.of(subject.frame.source)
+        if memory.looks < settings.most_looks:
+            return schedule.due(subject, memory, settings.vote.looks)
+        better = subject.quality / max(schedule.better * memory.best, 1e-6)
+        if better >= 1:
+            return Priority(Urgency.AGAIN, better)
+        return Priority(Urgency.ALONG) if subject.quality > memory.best else None
+
+    def every_s(self, kind: Kind, source: str) -> float:
+        seconds: float = self.settings.of(source).tile_s
+        return seconds if kind == "tile" else 0.0
+
+    def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
+        self._reader.refresh(time.monotonic())
+        return [Evidence(tuple(self._tags(subject))) for subject in subjects]
+
+    def _tags(self, subject: Subject) -> list[Tag]:
+        frame, model = subject.frame, self._reader.model
+        least = self.settings.of(frame.source).score
+        if subject.kind == "tile":
+            return loose_tags(self._reader.read(frame, window_of(subject.box), least), model)
+        marks = [
+            mark
+            for mark in self._reader.on(frame, subject.box, least)
+            if not any(nearer(mark.box, other, subject.box) for other in subject.others)
+        ]
+        return mark_tags(marks, subject.given.get("parsing"), model)
+
+
+def open_tagger(settings: PerSource[LogoSettings], models: Opener) -> LogoTagger:
+    """The configured models and gallery, ready to read.
+
+    Raises:
+        GalleryError: the gallery cannot be used.
+        ConfigError: letters are to be read, and what reads them is not installed.
+    """
+    base = settings.of("")
+    detector, pack = models.open(base.detector)
+    embedder = Embedder(*models.open(base.embedder))
+    gallery = open_gallery(Path(base.gallery), embedder.pack)
+    lettering = Lettering() if base.lettering else None
+    return LogoTagger(LogoReader(detector, pack.size, embedder, gallery, lettering), settings)
+
+
+def window_of(box: Box) -> Window:
+    """A box of whole pixels as a window."""
+    x0, y0, x1, y1 = (round(v) for v in box)
+    return x0, y0, x1, y1
+
+
+def nearer(mark: Box, one: Box, other: Box) -> bool:
+    """Whether a mark in two people's boxes is nearer to the middle of one than of the other: boxes
+    of people side by side cover each other's edges."""
+
+    def off(box: Box) -> float:
+        return abs(mark[0] + mark[2] - box[0] - box[2]) / max(box[2] - box[0], 1.0)
+
+    return middle_in(mark, one) and off(one) < off(other)
+
+
+def mark_tags(marks: Sequence[Mark], parsing: Parsing | None, model: str = "") -> list[Tag]:
+    """A tag for every brand recognised on a person, by the surest of its marks; with a parsing,
+    also on which garment it is."""
+    best: dict[str, Tag] = {}
+    for mark in marks:
+        garment = parsing.category_under(mark.box) if parsing else None
+        tag = _tag(mark, model, garment)
+        if tag is not None and (tag.label not in best or best[tag.label].score < tag.score):
+            best[tag.label] = tag
+    return list(best.values())
+
+
+def loose_tags(marks: Sequence[Mark], model: str = "") -> list[Tag]:
+    """A tag for every mark recognised that is on nobody."""
+    return [tag for mark in marks if (tag := _tag(mark, model)) is not None]
+
+
+def _tag(mark: Mark, model: str, garment: str | None = None) -> Tag | None:
+    brand = mark.match.brand
+    if brand is None:
+        return None
+    more = (("on", garment),) if garment else ()
+    return Tag(
+        "logo", brand, None, mark.score, mark.box, attributes=more, model=model, outlined=True
+    )

@@ -1,0 +1,103 @@
+"""What is known of the people in view: each tagger's looks at them, and the tags voted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pipeline.settings.section import PerSource
+from pipeline.tagging.due import Due, LookSettings
+from pipeline.tagging.tagger import Evidence, Memory, Priority, Subject, Tagger, Urgency
+from pipeline.tagging.vote import Vote
+from pipeline.types import Tag, TaggedFrame, Track
+
+
+@dataclass(slots=True)
+class State:
+    """What one tagger knows of one subject."""
+
+    vote: Vote
+    memory: Memory = field(default_factory=Memory)
+    tags: tuple[Tag, ...] = ()
+
+    def count(self, subject: Subject, evidence: Evidence, hurried: bool) -> None:
+        """Let the evidence of one look vote."""
+        self.vote.add(evidence.tags, max(subject.quality, 1.0))
+        memory = self.memory
+        memory.looks, memory.at, memory.box = memory.looks + 1, subject.frame.pts, subject.box
+        memory.best = max(memory.best, subject.quality)
+        self.tags = self.vote.result(hurried and self.vote.settings.hurry)
+
+
+@dataclass(slots=True)
+class _Person:
+    """One track: what each tagger knows of it, the best quality looked at, and its tags."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    best: float = 0.0
+    tags: tuple[Tag, ...] = ()
+
+
+class Persons:
+    """The people of all cameras, by track."""
+
+    def __init__(self, taggers: Sequence[Tagger], settings: PerSource[LookSettings]) -> None:
+        self._taggers = [tagger for tagger in taggers if "person" in tagger.wants]
+        self._settings = settings
+        self._known: dict[tuple[str, int], _Person] = {}
+
+    def wanted(
+        self, tagged: TaggedFrame, track: Track, slowdown: float
+    ) -> tuple[Priority, Subject, tuple[Tagger, ...]] | None:
+        """How much a person needs a look, and the taggers that take part; ``None`` if not now."""
+        frame = tagged.frame
+        settings = self._settings.of(frame.source)
+        if track.predicted or track.box[3] - track.box[1] < settings.min_height_px:
+            return None
+        others = tuple(other.box for other in tagged.tracks if other.id != track.id)
+        subject = Subject("person", frame, track.box, track.id, track.quality, others)
+        person = self._known.get((frame.source, track.id))
+        needs: dict[Tagger, Priority] = {}
+        for tagger in self._taggers:
+            own = tagger.settings.of(frame.source)
+            if not own.wanted:
+                continue
+            state = person.states.get(tagger.name) if person else None
+            due = Due(settings, slowdown, own.vote.hurry and slowdown > 1)
+            need = tagger.need(subject, state.memory if state else Memory(), due)
+            if need is not None:
+                needs[tagger] = need
+        most = max(needs.values(), default=Priority(Urgency.ALONG))
+        return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
+
+    def record(self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool) -> bool:
+        """Count one look at a person; whether it shows them better than all before."""
+        source, track_id = subject.frame.source, subject.id
+        assert track_id is not None
+        person = self._known.setdefault((source, track_id), _Person())
+        for tagger in self._taggers:
+            if tagger.name in evidence:
+                vote = tagger.settings.of(source).vote
+                state = person.states.setdefault(tagger.name, State(Vote(vote)))
+                state.count(subject, evidence[tagger.name], hurried)
+        person.tags = tuple(
+            replace(tag, track_id=track_id)
+            for tagger in self._taggers  # in their order, whichever looked first
+            if tagger.name in person.states
+            for tag in person.states[tagger.name].tags
+        )
+        better = subject.quality > person.best
+        person.best = max(person.best, subject.quality)
+        return better
+
+    def tagged(self, source: str, track: Track, best: bool) -> Track:
+        """A track with its tags."""
+        person = self._known.get((source, track.id))
+        return track if person is None else replace(track, tags=person.tags, best=best)
+
+    def ended(self, source: str, track_ids: Sequence[int]) -> None:
+        for track_id in track_ids:
+            self._known.pop((source, track_id), None)
+
+    def forget(self, source: str) -> None:
+        self.ended(source, [track_id for name, track_id in self._known if name == source])

@@ -1,0 +1,73 @@
+"""What is looked at besides people: a camera's tiles, one after the other, and whole pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipeline.tagging.persons import State
+from pipeline.tagging.tagger import Evidence, Subject, Tagger
+from pipeline.tagging.tiles import Rota
+from pipeline.tagging.vote import Vote
+from pipeline.types import Box, Frame, Tag, TaggedFrame
+
+_Key = tuple[str, str]
+
+
+class Surroundings:
+    """The tags of all cameras that are attached to no person."""
+
+    def __init__(self, taggers: Sequence[Tagger]) -> None:
+        self._taggers = [tagger for tagger in taggers if tagger.wants & {"tile", "frame"}]
+        self._rotas: dict[_Key, Rota] = {}
+        self._pictures: dict[_Key, State] = {}
+
+    def due(self, tagged: TaggedFrame, slowdown: float) -> Iterator[tuple[Subject, Tagger]]:
+        """What to look at now in a frame: a tile, the whole picture, or nothing."""
+        frame = tagged.frame
+        people = tuple(track.box for track in tagged.tracks)
+        for tagger in self._taggers:
+            settings = tagger.settings.of(frame.source)
+            if not settings.wanted:
+                continue
+            key = (frame.source, tagger.name)
+            tile_s = tagger.every_s("tile", frame.source)
+            if tile_s:
+                rota = self._rotas.setdefault(key, Rota(tile_s, settings.vote.looks))
+                tile = rota.due(frame, tagger.tile_shape, slowdown)
+                if tile is not None:
+                    yield Subject("tile", frame, tile, others=people), tagger
+            every_s = tagger.every_s("frame", frame.source)
+            if every_s and self._picture(key, frame, settings, every_s * slowdown):
+                whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
+                yield Subject("frame", frame, whole, others=people), tagger
+
+    def _picture(self, key: _Key, frame: Frame, settings: Any, every_s: float) -> bool:
+        """Whether the whole picture is due."""
+        state = self._pictures.get(key)
+        if state is None or frame.pts < state.memory.at:  # new, or the stream began anew
+            self._pictures[key] = State(Vote(settings.vote))
+            return True
+        return frame.pts - state.memory.at >= every_s
+
+    def record(self, subject: Subject, tagger: Tagger, evidence: Evidence, hurried: bool) -> None:
+        """Take in what a tile or a whole picture shows."""
+        key = (subject.frame.source, tagger.name)
+        if subject.kind == "tile":
+            self._rotas[key].saw(subject.box, evidence.tags, subject.others)
+        else:
+            self._pictures[key].count(subject, evidence, hurried)
+
+    def tags(self, source: str) -> tuple[Tag, ...]:
+        """A camera's tags that are attached to no person."""
+        found: list[Tag] = []
+        for tagger in self._taggers:
+            key = (source, tagger.name)
+            found += self._rotas[key].tags if key in self._rotas else ()
+            found += self._pictures[key].tags if key in self._pictures else ()
+        return tuple(found)
+
+    def forget(self, source: str) -> None:
+        for tagger in self._taggers:
+            self._rotas.pop((source, tagger.name), None)
+            self._pictures.pop((source, tagger.name), None)

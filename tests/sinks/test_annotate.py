@@ -1,0 +1,51 @@
+"""Tags in words and on pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import make_frame
+
+from pipeline.sinks.annotate import annotated, tag_text
+from pipeline.sinks.records import tag_record
+from pipeline.types import Tag, TaggedFrame, Track
+
+MARK = Tag("logo", "Acme", None, 0.9, (20.0, 20.0, 40.0, 40.0))
+
+
+@pytest.mark.parametrize("kind", ["logo", "print"])
+def test_what_is_on_something_tells_on_what(kind):
+    on = Tag(kind, "Acme", None, 0.9, MARK.box, attributes=(("on", "top, t-shirt"),))
+    assert tag_text(on) == "Acme on top"
+
+
+def test_garments_tell_their_colour_and_categories_their_first_name():
+    jeans = Tag("garment", "jeans", "pants", 0.8, MARK.box, ("navy", "white"))
+    assert tag_text(jeans) == "navy jeans"
+    shirt = Tag("garment", "top, t-shirt", "top", 0.8, MARK.box, level="category")
+    assert tag_text(shirt) == "top"
+
+
+def edges(tagged):
+    """Whether the outline of the mark's box is drawn."""
+    image = annotated(tagged).astype(int)
+    return np.ptp(image[25:35, 20], axis=-1).min() > 0
+
+
+def test_outlined_tags_have_a_box_of_their_own():
+    frame = make_frame(size=(200, 200))
+    person = Track(1, (100.0, 100.0, 150.0, 190.0), 0.9, tags=(MARK,))
+    assert not edges(TaggedFrame(frame, tracks=(person,)))
+    outlined = replace(person, tags=(replace(MARK, outlined=True),))
+    assert edges(TaggedFrame(frame, tracks=(outlined,)))
+
+
+def test_loose_tags_are_always_outlined():
+    assert edges(TaggedFrame(make_frame(size=(200, 200)), tags=(MARK,)))
+
+
+def test_how_a_tag_is_drawn_is_not_recorded():
+    assert tag_record(MARK) == tag_record(replace(MARK, outlined=True))
+    assert "outlined" not in tag_record(MARK)
