@@ -183,7 +183,7 @@ def takes_shape(specs: tuple[TensorSpec, ...], shape: tuple[int, ...]) -> bool:
 
 
 def refused(inputs: Arrays, error: Exception) -> str:
-    """What to say when a library fails on inputs of the right kind."""
+    """The message for a library that fails on inputs of the right kind."""
     shapes = ", ".join(f"'{name}' {array.shape}" for name, array in inputs.items())
     return f"the model cannot run on {shapes}: {str(error).splitlines()[0]}"
 

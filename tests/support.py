@@ -1,15 +1,23 @@
-"""What tests share: the clip, made-up frames, a real RTSP server."""
+"""What tests share: the clip, made-up frames, the command line, a real RTSP server."""
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.picture.yuv import Planes
 from pipeline.types import Frame
@@ -18,6 +26,84 @@ HERE = Path(__file__).parent
 CLIP = HERE / "data" / "street.mp4"
 SHARED = HERE.parent.parent / "shared" / "data"
 SYSTEM_PYTHON = "/usr/bin/python3"
+BIN = Path(sys.executable).parent / "threadline"
+
+Done = subprocess.CompletedProcess[str]
+
+
+def threadline(*args: object, timeout: float = 60, **env: str) -> Done:
+    """The command in a process of its own, where that is the point."""
+    return subprocess.run(
+        [BIN, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **env},
+    )
+
+
+def command(*args: object) -> Done:
+    """The command in this process, far sooner; signals and the log are put back."""
+    from typer.testing import CliRunner
+
+    from pipeline.cli.app import app
+
+    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
+    handlers, signals = root.handlers[:], [signal.getsignal(number) for number in numbers]
+    root.handlers.clear()  # else the program takes pytest's for its own
+    try:
+        done = CliRunner().invoke(app, [str(arg) for arg in args])
+    finally:
+        root.handlers[:] = handlers
+        for number, before in zip(numbers, signals, strict=True):
+            signal.signal(number, before)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(args, done.exit_code, done.stdout, done.stderr)
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    """The command in a process that goes on while the test does."""
+    return subprocess.Popen(
+        [BIN, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """What a file of JSON lines holds."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def picture(
+    width: int, height: int, colour: tuple[int, int, int] = (200, 60, 40)
+) -> npt.NDArray[np.uint8]:
+    """RGB (height, width, 3) in one colour."""
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def encode(
+    path: Path,
+    pictures: Sequence[npt.NDArray[np.uint8]],
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 10,
+    times: Sequence[float] | None = None,
+) -> Path:
+    """Write RGB pictures with an encoder of FFmpeg's, at ``times`` in seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for i, shown in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24").reformat(format=pix_fmt)
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = round(1000 * (times[i] if times else i / rate))
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
 
 
 def make_frame(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
-from support import CLIP
+from support import CLIP, lines
 
 from pipeline.flow.runner import Runner
-from pipeline.settings.schema import CameraConfig, Config, OutputConfig
+from pipeline.settings.schema import make_config
 
 #: Visits counted by hand (tests/data/README.md). The detector loses people who cross or stand
 #: behind the lamp post, and some are counted again: up to 26 are tolerated.
@@ -17,12 +16,11 @@ MOST = 26
 
 
 def run(out):
-    config = Config(cameras=(CameraConfig(url=str(CLIP)),), outputs=OutputConfig(video=False))
+    config = make_config(cameras=[{"url": str(CLIP)}], outputs={"video": False})
     with Runner(config, out) as runner:
         runner.start()
         runner.wait()
-    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
-    return runner.stats.camera("street"), events
+    return runner.stats.camera("street"), lines(out / "events.jsonl")
 
 
 def test_people_and_tags_of_the_clip(tmp_path):
@@ -41,8 +39,9 @@ def test_people_and_tags_of_the_clip(tmp_path):
     again, repeated = run(tmp_path / "b")
     assert again.people == stats.people
 
-    def said(lines):
-        return [(e["event"], e["frame"], e["track_id"], e.get("tag", {}).get("label"))
-                for e in lines]  # fmt: skip
+    def said(rows):
+        return [
+            (e["event"], e["frame"], e["track_id"], e.get("tag", {}).get("label")) for e in rows
+        ]
 
     assert said(repeated) == said(events), "the same recording gives the same tags"

@@ -152,6 +152,14 @@ def fitted_size(width: int, height: int, pixels: int, multiple: int) -> tuple[in
     return best[0] * multiple, best[1] * multiple
 
 
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
+
+
 def verify(pack: Pack) -> Path:
     """Path of the model file, once every file of the pack has the SHA-256 of ``pack.toml``.
 
@@ -162,7 +170,7 @@ def verify(pack: Pack) -> Path:
     for name, expected in pack.files.items():
         path = pack.folder / name
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = _sha256(path)
         except OSError as error:
             raise ModelFileError(
                 f"model '{pack.name}': cannot read {path} ({error.strerror}); {remedy}"

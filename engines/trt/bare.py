@@ -1,4 +1,4 @@
-"""Plans of bare ONNX files, compared with nothing: the pipeline opens registered models through
+"""Plans of bare ONNX files, compared with nothing: the pipeline opens packs through
 ``pipeline.models.building``, which compares what was built with the model."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIDES = (64, 448, 1024)
 
 
 def this_gpu() -> tuple[str, ...]:
-    """What a plan is built for unless that is said: capability and name of the first GPU here."""
+    """What a plan is built for without targets: capability and name of the first GPU here."""
     found = driver()
     return (f"{found.gpus[0].capability} {found.gpus[0].name}",) if found and found.gpus else ()
 

@@ -20,7 +20,7 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class BuildStoppedError(EngineError):
-    """The build was stopped by who asked for it."""
+    """The build was stopped by its progress callback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def build(
     Raises:
         ModelFileError: TensorRT cannot read or build the model; the message names the node.
         EngineUnavailableError: no TensorRT, no such target, or no GPU where one is needed.
-        BuildStoppedError: ``progress`` said so.
+        BuildStoppedError: ``progress`` returned false.
     """
     trt = library()
     wanted = capabilities(targets, trt)
@@ -141,8 +141,8 @@ def _parse(trt: Any, network: Any, log: Any, model: Any) -> None:
     parser = trt.OnnxParser(network, log)
     if parser.parse(model.SerializeToString()):
         return
-    said = [_explained(parser.get_error(i)) for i in range(parser.num_errors)]
-    raise ModelFileError(f"TensorRT cannot read this model: {'; '.join(said) or log.first()}")
+    reasons = [_explained(parser.get_error(i)) for i in range(parser.num_errors)]
+    raise ModelFileError(f"TensorRT cannot read this model: {'; '.join(reasons) or log.first()}")
 
 
 def _explained(error: Any) -> str:

@@ -1,5 +1,5 @@
 """Plans on disk: under a key of everything they depend on, written whole or not at all, checked
-when read. A plan that does not fit is built anew, and why is said."""
+when read. A plan that does not fit is built anew, and the reason is reported."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise PlanError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     if not isinstance(about, dict) or not {"key", "plan", "parity"} <= set(about):
-        raise PlanError(f"{path}: does not say what the plan beside it was built for")
+        raise PlanError(f"{path}: lacks what the plan beside it was built for")
     return about
 
 

@@ -111,11 +111,11 @@ def build_model(
             strict=not lenient,
             engine=_plan_engine(engine),
         )
-        said: list[str] = []
+        reasons: list[str] = []
         with _bar(name) as progress:
             plans = Plans(plans_folder(str(cache or "")))
-            path = build_plan(request, plans, progress, said.append)
-        errors.print("\n".join(said) or f"{path} is there already", markup=False, soft_wrap=True)
+            path = build_plan(request, plans, progress, reasons.append)
+        errors.print("\n".join(reasons) or f"{path} is there already", markup=False, soft_wrap=True)
         about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         typer.echo(f"{path}")
         typer.echo(f"parity   {json.dumps(about['parity'])}")

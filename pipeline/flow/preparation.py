@@ -4,48 +4,62 @@ another number of threads. One thread, one job after the other."""
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+import time
 from collections.abc import Callable, Hashable
 
 from engines import EngineError
 
 log = logging.getLogger("threadline.preparation")
 
-#: Seconds between two looks at whether the run ended.
-_PATIENCE_S = 0.2
-
 
 class Preparation:
-    """A list of jobs, each known by a key: what waits already is not asked for twice."""
+    """Jobs to be done, each known by a key: asking again for one that waits only moves it."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._lock = threading.Lock()
-        self._known: set[Hashable] = set()
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: dict[Hashable, tuple[float, Callable[[], None]]] = {}
         self._failed: set[Hashable] = set()
-        self._jobs: queue.SimpleQueue[tuple[Hashable, Callable[[], None]]] = queue.SimpleQueue()
+        self._stopped = False
 
-    def ask(self, key: Hashable, job: Callable[[], None]) -> None:
-        """Have something done; any thread may ask."""
-        with self._lock:
-            if key in self._known:
-                return
-            self._known.add(key)
-        self._jobs.put((key, job))
+    def ask(self, key: Hashable, job: Callable[[], None], in_s: float = 0.0) -> None:
+        """Have something done, ``in_s`` seconds from now unless it is asked for again; any thread
+        may ask."""
+        with self._condition:
+            if in_s or key not in self._waiting:
+                self._waiting[key] = (time.monotonic() + in_s, job)
+                self._condition.notify_all()
+
+    def stop(self) -> None:
+        """What still waits is not done any more."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits."""
+        with self._condition:
+            return not self._waiting
 
     def run(self) -> None:
-        """Do what is asked for until the run ends."""
-        while not self._stop.is_set():
-            try:
-                key, job = self._jobs.get(timeout=_PATIENCE_S)
-            except queue.Empty:
-                continue
-            with self._lock:  # asked for again from now on, it is done again
-                self._known.discard(key)
+        """Do what is asked for until stopped."""
+        while (taken := self._take()) is not None:
+            key, job = taken
             try:
                 job()
             except EngineError as error:
                 if key not in self._failed:  # what is asked for again fails again
                     log.error("%s", error)
                 self._failed.add(key)
+
+    def _take(self) -> tuple[Hashable, Callable[[], None]] | None:
+        """The next job that is due; ``None`` once stopped."""
+        with self._condition:
+            while not self._stopped:
+                now = time.monotonic()
+                key = min(self._waiting, key=lambda k: self._waiting[k][0], default=None)
+                if key is not None and self._waiting[key][0] <= now:
+                    return key, self._waiting.pop(key)[1]
+                self._condition.wait(None if key is None else self._waiting[key][0] - now)
+        return None

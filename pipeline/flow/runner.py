@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engines.packs import Packs, shipped
@@ -35,6 +36,9 @@ OUTBOX_NEWS = 64
 OUTBOX_PER_CAMERA = 2
 #: Slowdown from which quality is so much less that it is reported.
 DEGRADED = 2.0
+#: Seconds without a change of cameras after which engines get the threads that suit their number:
+#: that compiles every model anew.
+SETTLE_S = 3.0
 #: Seconds threads have to end once stopping has begun.
 JOIN_S = 1.5
 
@@ -85,7 +89,8 @@ class Runner:
         self._inbox: Inbox[Frame] = Inbox(stay)
         self._outbox: Inbox[TaggedFrame | _Removed] = Inbox()
         self._outlet = self._outbox.add("out", replace=False, depth=OUTBOX_DEPTH)
-        self._preparation = Preparation(self.finished)
+        self._sizes: list[tuple[int, int]] = []
+        self._preparation = Preparation()
         shared = Shared(self.settings, self._inbox, self.stats, self.pace)
         self.cameras = Cameras(
             config, self._packs, shared, self._announced, self._ended, self._changed
@@ -105,7 +110,7 @@ class Runner:
             self._sinks = self._open_sinks(stack, live > 0 or self._inbox.stay)
             self._models = stack.enter_context(Models(self.config.engine, self._packs, live))
             self._stages, self._detector = open_stages(
-                self.settings, self._models, self.stats, self.pace, live > 0
+                self.settings, self._models, self.stats, self.pace, self._sizes
             )
             engine = self._detector.engine
             self.running_on = f"{engine.backend}, {engine.precision}"
@@ -121,7 +126,6 @@ class Runner:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
-        self.finished.set()
         self._stack.close()
 
     def _open_sinks(self, stack: ExitStack, live: bool) -> list[Sink]:
@@ -139,6 +143,7 @@ class Runner:
         self._stop.set()
         self.cameras.stop()
         self._inbox.stop()
+        self._preparation.stop()
 
     def wait(self) -> None:
         """Join all threads, with a deadline once stopping; re-raise the first error."""
@@ -170,6 +175,7 @@ class Runner:
         if worker.name == "inference":
             self._outlet.close()
         if worker.name == "sink":
+            self._preparation.stop()
             self.finished.set()
 
     def _changed(self) -> None:
@@ -178,7 +184,8 @@ class Runner:
         self._outlet.open(replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
         self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
         if self._opened.is_set():
-            self._preparation.ask("threads", lambda: self._models.live_cameras(self.cameras.live))
+            follow = partial(self._models.live_cameras, live)
+            self._preparation.ask("threads", follow, SETTLE_S)
             if live:
                 self._preparation.ask("canvases", self._detector.prepare_canvases)
 
@@ -186,6 +193,8 @@ class Runner:
         """Frames of this size will come: have models compiled for it on another thread than the
         inference thread. A recording waits for that."""
         if live:
+            if not self._opened.is_set():
+                self._sizes.append(size)
             self._preparation.ask(size, lambda: self._detector.prepare(*size))
             return
         while not self._opened.wait(0.1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -18,6 +19,9 @@ from pipeline.settings.live import LiveSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Tagger, TaggerSettings
+
+#: Widths and heights of live cameras' pictures; another thread may add to them.
+Sizes = Collection[tuple[int, int]]
 
 
 def open_detector(settings: LiveSettings, models: Models, budget: Budget) -> DetectStage:
@@ -43,16 +47,16 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
 
 
 def open_stages(
-    settings: LiveSettings, models: Models, stats: Stats, pace: Pace, live: bool
+    settings: LiveSettings, models: Models, stats: Stats, pace: Pace, sizes: Sizes
 ) -> tuple[list[Stage], DetectStage]:
-    """The stages of a run, and the detector among them. With ``live`` cameras it is ready for
-    their usual pictures at once."""
+    """The stages of a run, and the detector among them, ready for pictures of the ``sizes`` that
+    live cameras have announced by the time it is open."""
     section = settings.section
     with ThreadPoolExecutor(1) as pool:  # models are opened side by side
         opening = pool.submit(open_taggers, settings, models)
         detector = open_detector(settings, models, pace.budget)
-        if live:
-            detector.prepare(16, 9)
+        for size in list(sizes):
+            detector.prepare(*size)
         taggers = opening.result()
     trackers = Trackers(section("track"), section("person"))
     known = trackers if detector.canvases else None

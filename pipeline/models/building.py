@@ -68,7 +68,7 @@ def shapes(pack: Pack, batch: build.Batch, pixels: int = 0) -> dict[str, build.S
     half to twice its own sides, or as many ``pixels`` as are asked for.
 
     Raises:
-        PackError: an input has a free dimension of which nothing is known.
+        PackError: an input has a free dimension that is neither batch nor side of a picture.
     """
     return {tensor.name: _three(pack, tensor, batch, pixels) for tensor in pack.inputs}
 

@@ -43,7 +43,8 @@ Path_ = tuple[str | int, ...]
 
 class _Loader(yaml.SafeLoader):
     """YAML without what a configuration never needs and an attacker might: aliases, by which a few
-    bytes expand to gigabytes, and keys that stand twice, of which all but one would be lost."""
+    bytes expand to gigabytes, merge keys, and keys that stand twice, of which all but one would be
+    lost."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -56,12 +57,14 @@ class _Loader(yaml.SafeLoader):
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, _ in node.value:
-                if str(key.value) in seen:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"'{key.value}' stands twice here; join both",
-                        problem_mark=key.start_mark,
-                    )
-                seen.add(str(key.value))
+                name, problem = str(key.value), ""
+                if name in seen:
+                    problem = f"'{name}' stands twice here; join both"
+                elif key.tag == "tag:yaml.org,2002:merge":
+                    problem = "merge keys are not supported; write it out"
+                if problem:
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(name)
         return node
 
 
@@ -142,10 +145,16 @@ def _unknown_key(path: Path_) -> str:
     )
 
 
+def _key(text: str) -> Path_:
+    """The path a dotted key stands for."""
+    return tuple(int(part) if part.isdecimal() else part for part in text.split("."))
+
+
 def _explain(error: Any, file: str, lines: Mapping[Path_, int]) -> str:
-    """One line for one pydantic error."""
+    """One line for one pydantic error. Where sections do not fit each other, the text begins with
+    the key."""
     path: Path_ = tuple(error["loc"])
-    place = path
+    place = path or _key(str(error["msg"]).removeprefix("Value error, ").partition(": ")[0])
     while place and place not in lines:
         place = place[:-1]
     line = f":{lines[place]}" if place in lines else ""

@@ -42,7 +42,7 @@ def show(
             evidence = tagger.look([replace(looks[i][0], given=given[i]) for i in own])
         for i, one in zip(own, evidence, strict=True):
             found[i][tagger.name] = one
-            given[i].update(one.given)
+            given[i] = {**given[i], **one.given}
     return found
 
 

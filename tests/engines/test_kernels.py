@@ -13,15 +13,15 @@ from support import CLIP
 
 from pipeline.picture.nv12 import cut
 from pipeline.picture.yuv import Planes, to_rgb
-from pipeline.settings.schema import CameraConfig
 from pipeline.sources import open_source
+from pipeline.sources.camera import CameraSettings
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_100", "sm_120")
 
 
 @pytest.fixture(scope="module")
 def planes():
-    with open_source(CameraConfig(url=str(CLIP))) as source:
+    with open_source(CameraSettings(url=str(CLIP))) as source:
         return next(iter(source)).planes
 
 

@@ -13,20 +13,20 @@ from pipeline.flow.worker import Worker
 
 def test_the_newest_live_frame_wins_and_drops_are_counted():
     box: Inbox[int] = Inbox()
-    box.open("a", replace=True)
-    assert [box.put("a", i) for i in range(4)] == [0, 1, 1, 1]
+    slot = box.add("a", replace=True)
+    assert [slot.put(i) for i in range(4)] == [0, 1, 1, 1]
     assert box.take(8) == [3]
 
 
 def test_files_wait_instead_of_dropping():
     box: Inbox[int] = Inbox()
-    box.open("a", replace=False, depth=2)
+    slot = box.add("a", replace=False, depth=2)
     seen: list[int] = []
 
     def produce() -> None:
         for i in range(50):
-            assert box.put("a", i) == 0
-        box.close("a")
+            assert slot.put(i) == 0
+        slot.close()
 
     thread = threading.Thread(target=produce)
     thread.start()
@@ -39,9 +39,9 @@ def test_files_wait_instead_of_dropping():
 def test_take_is_fair():
     box: Inbox[str] = Inbox()
     for key in "abc":
-        box.open(key, replace=False, depth=10)
+        slot = box.add(key, replace=False, depth=10)
         for _ in range(10):
-            box.put(key, key)
+            slot.put(key)
     assert sorted(box.take(3)) == ["a", "b", "c"]
     assert [box.take(1)[0] for _ in range(6)] == list("abcabc")
 
@@ -53,27 +53,26 @@ def test_take_is_fair():
 def test_nothing_is_lost_uncounted(steps, most):
     """Every item offered is taken, dropped and counted, or still waiting."""
     box: Inbox[int] = Inbox()
-    for key in "abc":
-        box.open(key, replace=True)
+    slots = {key: box.add(key, replace=True) for key in "abc"}
     offered = dropped = taken = 0
     for key, put in steps:
         if put:
-            dropped += box.put(key, offered)
+            dropped += slots[key].put(offered)
             offered += 1
         else:
             taken += len(box.take(most, 0))
     box.stop()
-    assert offered == dropped + taken + sum(box.close(key) for key in "abc")
+    assert offered == dropped + taken + sum(slot.close() for slot in slots.values())
 
 
 @pytest.mark.parametrize("waiting", ["put", "take"])
 def test_stop_wakes_everybody(waiting):
     box: Inbox[int] = Inbox()
-    box.open("a", replace=False)
-    box.put("a", 1)
+    slot = box.add("a", replace=False)
+    slot.put(1)
     if waiting == "take":
         box.take(1)
-    thread = threading.Thread(target=lambda: box.put("a", 2) if waiting == "put" else box.take(1))
+    thread = threading.Thread(target=lambda: slot.put(2) if waiting == "put" else box.take(1))
     thread.start()
     time.sleep(0.05)
     assert thread.is_alive()
@@ -85,9 +84,9 @@ def test_stop_wakes_everybody(waiting):
 
 def test_what_waits_is_handed_out_after_close():
     box: Inbox[int] = Inbox()
-    box.open("a", replace=False)
-    box.put("a", 1)
-    box.close("a")
+    slot = box.add("a", replace=False)
+    slot.put(1)
+    slot.close()
     assert not box.drained
     assert box.take(1) == [1]
     assert box.take(1) == []
@@ -109,10 +108,46 @@ def test_a_worker_reports_what_ended_it():
 
 def test_offering_neither_waits_nor_drops():
     box = Inbox()
-    box.open("a", replace=False, depth=2)
-    assert [box.offer("a", n, 9) for n in range(3)] == [True, True, False]
+    slot = box.add("a", replace=False, depth=2)
+    assert [slot.offer(n, 9) for n in range(3)] == [True, True, False]
     assert box.take(1) == [0]
-    assert not box.offer("a", 3, 1)
-    assert box.offer("a", 3, 2)
+    assert not slot.offer(3, 1)
+    assert slot.offer(3, 2)
     box.stop()
-    assert not box.offer("a", 4, 9)
+    assert not slot.offer(4, 9)
+
+
+def test_a_removed_slot_takes_nothing_and_hands_nothing_out():
+    box: Inbox[str] = Inbox(stay=True)
+    old = box.add("a", replace=False)
+    old.put("old")
+    box.remove("a")
+    new = box.add("a", replace=True)
+    assert old.put("late") == 1, "dropped and counted"
+    new.put("new")
+    assert box.take() == ["new"]
+    assert old.close() == 1
+
+
+def test_a_removed_slot_wakes_whoever_waits_to_put():
+    box: Inbox[int] = Inbox()
+    slot = box.add("a", replace=False)
+    slot.put(1)
+    thread = threading.Thread(target=slot.put, args=(2,))
+    thread.start()
+    box.remove("a")
+    thread.join(1)
+    assert not thread.is_alive()
+
+
+def test_a_box_that_stays_is_never_drained_and_can_be_poked():
+    assert Inbox().drained
+    box: Inbox[int] = Inbox(stay=True)
+    assert not box.drained
+    thread = threading.Timer(0.05, box.poke)
+    thread.start()
+    assert box.take(timeout_s=5) == []
+    assert box.take(timeout_s=0) == [], "poked once, woken once"
+    box.stop()
+    assert box.drained
+    assert box.add("a", replace=True).put(1) == 1, "nothing is taken after the stop"

@@ -10,93 +10,104 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import make_frame
 
-from pipeline.flow.pace import GATHER_S, MOST_GAP_S, SHARES, Pace, PacePolicy, adjusted
-from pipeline.flow.stats import Stats
-from pipeline.people.schedule import STILL_S, ScheduleStage
-from pipeline.people.skip import SkipPolicy
+from pipeline.flow.pace import GATHER_S, MOST_GAP_S, SHARES, Pace, PaceSettings, adjusted
+from pipeline.people.detect import PersonSettings
+from pipeline.people.schedule import STILL_S, MotionSettings, ScheduleStage
+from pipeline.people.zones import Zones
+from pipeline.settings.section import Fixed
 from pipeline.sources.clock import SPAN_S, StreamClock
 from pipeline.types import TaggedFrame
 
-POLICY = PacePolicy(latency_s=0.2, most_stretch=8.0)
-SKIP = SkipPolicy(motion=0.01, interval_s=0.2, refresh_s=2.0)
+SETTINGS = PaceSettings(latency_s=0.2, most_slowdown=8.0)
+PERSON = PersonSettings(interval_s=0.2, refresh_s=2.0)
+
+
+def schedule(pace: Pace) -> ScheduleStage:
+    """The schedule, looking at whole pictures always."""
+    motion, steer = Fixed(MotionSettings(threshold=0.01)), (pace.budget, pace.decoding)
+    return ScheduleStage(Fixed(PERSON), motion, Fixed(Zones()), None, steer)
 
 
 @given(st.floats(1, 8), st.lists(st.floats(0, 100), max_size=30))
-def test_the_stretch_stays_within_its_bounds_and_moves_the_right_way(stretch, ages):
-    after = adjusted(stretch, ages, POLICY)
+def test_the_slowdown_stays_within_its_bounds_and_moves_the_right_way(slowdown, ages):
+    after = adjusted(slowdown, ages, SETTINGS)
     assert 1 <= after <= 8
     if ages and min(ages) > 0.2:
-        assert after >= stretch
+        assert after >= slowdown
     if not ages or max(ages) < 0.1:
-        assert after <= stretch
+        assert after <= slowdown
 
 
 def settle(pace, capacity, seconds=120):
     """Feed a pace the latencies of a machine that can do ``capacity`` of the full work."""
     for step in range(seconds * 5):
-        load = 1 / pace.stretch / capacity
-        pace.finished(step * 0.2, 0.05 / max(1 - load, 0.02) if load < 1 else 1.0)
-    return pace.stretch
+        load = 1 / pace.slowdown.factor / capacity
+        pace.slowdown.finished(step * 0.2, 0.05 / max(1 - load, 0.02) if load < 1 else 1.0)
+    return pace.slowdown.factor
 
 
 def test_an_idle_machine_gives_nothing_up():
-    pace = Pace(POLICY)
+    pace = Pace(SETTINGS)
     assert settle(pace, 10) == 1
-    assert (pace.gap_s, pace.decoding(0.1, "all"), pace.stretched_s) == (0, "all", 0)
+    assert (
+        pace.gathering.gap_s,
+        pace.decoding.choose("cam", 0.1, "all"),
+        pace.slowdown.seconds,
+    ) == (0, "all", 0)
 
 
 @pytest.mark.parametrize("capacity", [0.6, 0.3, 0.2])
 def test_an_overloaded_machine_settles_where_the_latency_is_held(capacity):
-    pace = Pace(POLICY)
-    stretch = settle(pace, capacity)
-    assert 0.05 / (1 - 1 / stretch / capacity) < 0.25
-    assert stretch < 2 / capacity, "no more is given up than needed"
-    assert pace.gap_s == MOST_GAP_S or stretch < 2
-    assert pace.stretched_s > 60
+    pace = Pace(SETTINGS)
+    slowdown = settle(pace, capacity)
+    assert 0.05 / (1 - 1 / slowdown / capacity) < 0.25
+    assert slowdown < 2 / capacity, "no more is given up than needed"
+    assert pace.gathering.gap_s == MOST_GAP_S or slowdown < 2
+    assert pace.slowdown.seconds > 60
 
 
 def test_a_hopeless_machine_ends_at_the_limit_and_comes_back():
-    pace = Pace(POLICY)
+    pace = Pace(SETTINGS)
     assert settle(pace, 0.01) == 8
-    assert pace.decoding(0.1, "all") == "quick"
+    assert pace.decoding.choose("cam", 0.1, "all") == "quick"
     for step in range(600):
-        pace.finished(1000 + step, 0.02)
-    assert pace.stretch == 1
-    assert pace.decoding(0.1, "quick") == "all"
+        pace.slowdown.finished(1000 + step, 0.02)
+    assert pace.slowdown.factor == 1
+    assert pace.decoding.choose("cam", 0.1, "quick") == "all"
 
 
 def test_cameras_are_decoded_quickly_while_detections_have_to_wait():
-    pace = Pace(POLICY)
+    pace = Pace(SETTINGS)
     for _ in range(100):
-        pace.due(4, 0)
-    assert pace.decoding(0, "all") == "all"
+        pace.decoding.asked(4, 0)
+    assert pace.decoding.choose("cam", 0, "all") == "all"
     for _ in range(100):
-        pace.due(4, 2)
-    assert pace.decoding(0, "all") == "quick"
+        pace.decoding.asked(4, 2)
+    assert pace.decoding.choose("cam", 0, "all") == "quick"
     for _ in range(100):
-        pace.due(4, 0)
-    assert pace.decoding(0, "quick") == "quick", "not at once"
+        pace.decoding.asked(4, 0)
+    assert pace.decoding.choose("cam", 0, "quick") == "quick", "not at once"
     for _ in range(500):
-        pace.due(4, 0)
-    assert pace.decoding(0, "quick") == "all"
+        pace.decoding.asked(4, 0)
+    assert pace.decoding.choose("cam", 0, "quick") == "all"
 
 
 def test_one_camera_that_fell_behind_skips_to_key_frames_until_it_caught_up():
-    pace = Pace(POLICY)
-    assert pace.decoding(0.5, "all") == "all"
-    assert pace.decoding(0.7, "all") == "key"
-    assert pace.decoding(0.4, "key") == "key"
-    assert pace.decoding(0.1, "key") == "all"
+    pace = Pace(SETTINGS)
+    assert pace.decoding.choose("cam", 0.5, "all") == "all"
+    assert pace.decoding.choose("cam", 0.7, "all") == "key"
+    assert pace.decoding.choose("cam", 0.4, "key") == "key"
+    assert pace.decoding.choose("cam", 0.1, "key") == "all"
 
 
 def test_under_pressure_work_gets_its_share_of_the_time_and_no_more():
     """Rounds follow each other at once; each kind of work takes all it is allowed."""
-    pace, now, spent = Pace(POLICY, stretch=2.0), 0.0, {"detection": 0.0, "crop": 0.0}
+    pace, now, spent = Pace(SETTINGS, slowdown=2.0), 0.0, {"detection": 0.0, "crop": 0.0}
     pace.begin(now)
     while now < 60:
         for work, cost in (("detection", 0.01), ("crop", 0.03)):
-            count = pace.allowed(work)
-            pace.spent(work, count * cost, count)
+            count = pace.budget.allowed(work)
+            pace.budget.spent(work, count * cost, count)
             spent[work] += count * cost
             now += count * cost
         now += 0.002
@@ -106,36 +117,36 @@ def test_under_pressure_work_gets_its_share_of_the_time_and_no_more():
 
 
 def test_rounds_gather_frames_only_under_pressure():
-    pace = Pace(POLICY)
+    pace = Pace(SETTINGS)
     pace.begin(10.0)
-    assert pace.pause(10.0) == 0
-    pace.stretch = 1.5
-    assert pace.pause(10.01) == pytest.approx(GATHER_S - 0.01)
-    assert pace.pause(11.0) == 0
+    assert pace.gathering.pause(10.0) == 0
+    pace.slowdown.factor = 1.5
+    assert pace.gathering.pause(10.01) == pytest.approx(GATHER_S - 0.01)
+    assert pace.gathering.pause(11.0) == 0
 
 
 def test_frames_that_waited_for_something_that_will_not_come_again_do_not_count():
-    pace = Pace(POLICY)
-    pace.excuse(100.0)
+    pace = Pace(SETTINGS)
+    pace.budget.excuse(100.0)
     for step in range(40):
-        pace.finished(100.5 + step / 10, 0.6 + step / 10)
-    assert pace.stretch == 1
+        pace.slowdown.finished(100.5 + step / 10, 0.6 + step / 10)
+    assert pace.slowdown.factor == 1
 
 
 def test_a_round_does_as_much_as_its_slice_of_the_budget_and_never_nothing():
-    pace = Pace(POLICY)
-    assert pace.allowed("detection") == 1, "nothing is known yet"
-    pace.spent("detection", 0.1, 10)
-    pace.spent("crop", 30.0, 1)
-    assert pace.allowed("detection") == 4
-    assert pace.allowed("crop") == 1
-    pace.spent("crop", 1.0, 0)
-    assert pace.allowed("crop") == 1
+    pace = Pace(SETTINGS)
+    assert pace.budget.allowed("detection") == 1, "nothing is known yet"
+    pace.budget.spent("detection", 0.1, 10)
+    pace.budget.spent("crop", 30.0, 1)
+    assert pace.budget.allowed("detection") == 4
+    assert pace.budget.allowed("crop") == 1
+    pace.budget.spent("crop", 1.0, 0)
+    assert pace.budget.allowed("crop") == 1
 
 
 def rounds(cameras, seconds, pace, moving=lambda camera, t: True, rate=15):
     """Detections per camera when every camera's frames arrive at the same moments."""
-    stage, found = ScheduleStage(SKIP, Stats(), pace), {name: [] for name in cameras}
+    stage, found = schedule(pace), {name: [] for name in cameras}
     for step in range(round(seconds * rate)):
         t = step / rate
         batch = []
@@ -149,8 +160,8 @@ def rounds(cameras, seconds, pace, moving=lambda camera, t: True, rate=15):
 
 
 def test_cameras_that_start_together_are_spread_over_rounds():
-    pace = Pace(POLICY)
-    pace.spent("detection", 0.01, 1)
+    pace = Pace(SETTINGS)
+    pace.budget.spent("detection", 0.01, 1)
     found = rounds([f"cam{i}" for i in range(8)], 4, pace)
     at = [t for times in found.values() for t in times]
     assert max(at.count(t) for t in set(at)) <= 4
@@ -158,8 +169,8 @@ def test_cameras_that_start_together_are_spread_over_rounds():
 
 
 def test_a_few_detections_a_round_are_shared_evenly():
-    pace = Pace(POLICY)
-    pace.spent("detection", 0.04, 1)
+    pace = Pace(SETTINGS)
+    pace.budget.spent("detection", 0.04, 1)
     found = rounds([f"cam{i}" for i in range(12)], 10, pace)
     counts = [len(times) for times in found.values()]
     assert sum(counts) == pytest.approx(150, abs=2), "one in every round"
@@ -167,8 +178,8 @@ def test_a_few_detections_a_round_are_shared_evenly():
 
 
 def test_a_still_camera_is_looked_at_now_and_then_and_a_moving_one_not_slowed():
-    pace = Pace(POLICY)
-    pace.spent("detection", 0.04, 1)
+    pace = Pace(SETTINGS)
+    pace.budget.spent("detection", 0.04, 1)
     found = rounds(["busy", "quiet"], 20, pace, lambda camera, t: camera == "busy")
     gaps = np.diff(found["quiet"])
     assert gaps == pytest.approx([2, 2, 8, 8][: len(gaps)], abs=0.5), "rarely once it is still"
@@ -176,23 +187,23 @@ def test_a_still_camera_is_looked_at_now_and_then_and_a_moving_one_not_slowed():
 
 
 def test_a_camera_without_motion_is_decoded_quickly_until_something_moves():
-    pace, stats = Pace(POLICY), Stats()
-    stage, still = ScheduleStage(SKIP, stats, pace), []
+    pace = Pace(SETTINGS)
+    stage, quick = schedule(pace), []
     for step in range(300):
         t = step / 15
         moving = t < 2 or t > 15
         frame = make_frame(t, level=40 + 90 * (step % 2) if moving else 100, source="cam")
         stage([TaggedFrame(replace(frame, live=True))])
-        still.append(stats.camera("cam").still)
-        assert pace.decoding(0, "all", still[-1]) == ("quick" if still[-1] else "all")
-    changes = [step / 15 for step in range(1, 300) if still[step] != still[step - 1]]
+        quick.append(pace.decoding.choose("cam", 0, "all"))
+    changes = [step / 15 for step in range(1, 300) if quick[step] != quick[step - 1]]
+    assert set(quick) == {"all", "quick"}
     assert changes == [pytest.approx(2 + STILL_S, abs=0.4), pytest.approx(15, abs=0.4)]
 
 
 def test_recordings_get_every_detection_they_ask_for():
-    pace = Pace(POLICY, stretch=8.0)
-    pace.spent("detection", 9.0, 1)
-    stage = ScheduleStage(SKIP, Stats(), pace)
+    pace = Pace(SETTINGS, slowdown=8.0)
+    pace.budget.spent("detection", 9.0, 1)
+    stage = schedule(pace)
     for step in range(20):
         batch = [
             TaggedFrame(make_frame(step * 0.2, level=40 + 90 * (step % 2), source=f"file{i}"))
@@ -202,7 +213,7 @@ def test_recordings_get_every_detection_they_ask_for():
 
 
 def test_a_stream_that_begins_anew_is_looked_at_at_once():
-    stage = ScheduleStage(SKIP, Stats(), Pace(POLICY))
+    stage = schedule(Pace(SETTINGS))
     assert stage([TaggedFrame(make_frame(100.0))])[0].decision == "detect"
     assert stage([TaggedFrame(make_frame(100.1))])[0].decision == "predict"
     assert stage([TaggedFrame(make_frame(0.0))])[0].decision == "detect"

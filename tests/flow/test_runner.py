@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import pytest
 from support import CLIP
 
 from engines import ModelFileError
+from engines.packs import SHIPPED, Packs
 from pipeline.errors import SinkError
 from pipeline.flow import runner as runner_module
 from pipeline.flow.runner import Runner
-from pipeline.people.stage import TrackStage
-from pipeline.settings.schema import CameraConfig, Config, EngineConfig, GarmentConfig, OutputConfig
+from pipeline.people.tracking import TrackStage
+from pipeline.settings.schema import Config, make_config
 
 
 def config(*urls: str, **more: object) -> Config:
-    cameras = tuple(CameraConfig(url=url, id=f"c{i}") for i, url in enumerate(urls))
-    return Config(cameras=cameras, outputs=OutputConfig(video=False), **more)
+    cameras = [{"url": url, "id": f"c{i}"} for i, url in enumerate(urls)]
+    return make_config(cameras=cameras, outputs={"video": False}, **more)
 
 
 def finish(runner: Runner) -> float:
@@ -44,6 +46,9 @@ def test_an_error_in_a_sink_ends_the_run_and_is_raised(tmp_path, monkeypatch):
 
         def write(self, tagged):
             raise SinkError("disk full")
+
+        def forget(self, source):
+            pass
 
         def __enter__(self):
             return self
@@ -77,17 +82,19 @@ def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkey
         assert runner.stats.camera("c1").analysed == 400
 
 
-def test_a_damaged_model_is_said_before_anything_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr("engines.zoo.PACKS", tmp_path)
+def test_a_damaged_model_is_reported_before_anything_starts(tmp_path):
+    packs = tmp_path / "packs"
+    shutil.copytree(SHIPPED, packs, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (packs / "person-store-int8" / "model.onnx").write_bytes(b"damaged")
     with (
-        pytest.raises(ModelFileError, match="reinstall"),
-        Runner(config(str(CLIP)), tmp_path / "out"),
+        pytest.raises(ModelFileError, match="damaged or was changed"),
+        Runner(config(str(CLIP)), tmp_path / "out", packs=Packs.read(packs)),
     ):
         pass
 
 
 def test_people_only_without_garments(tmp_path, short_clip):
-    settings = config(str(short_clip), garments=GarmentConfig(enabled=False))
+    settings = config(str(short_clip), garments={"enabled": False})
     with Runner(settings, tmp_path) as runner:
         runner.start()
         finish(runner)
@@ -103,7 +110,7 @@ def test_stopping_before_starting_is_fine(tmp_path, short_clip):
 
 
 def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, short_clip):
-    settings = config(*[str(short_clip)] * 6, engine=EngineConfig(threads=1))
+    settings = config(*[str(short_clip)] * 6, engine={"threads": 1})
     with Runner(settings, tmp_path) as runner:
         runner.start()
         finish(runner)

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from support import CLIP
 
 from engines import open_engine
-from engines.zoo import find
-from pipeline.people.detect import DetectStage
+from engines.boxes import iou_matrix
+from engines.packs import find
+from pipeline.flow.pace import Pace
+from pipeline.people.detect import DetectStage, PersonSettings
 from pipeline.people.regions import GAP, Whereabouts, canvases_for, pack, renew, windows_to_look_at
-from pipeline.people.track import Tracker, TrackPolicy
+from pipeline.people.track import Tracker, TrackSettings
 from pipeline.people.zones import Zones
 from pipeline.picture.yuv import from_bgr
-from pipeline.settings.schema import CameraConfig, PersonConfig
+from pipeline.settings.section import Fixed
 from pipeline.sources import open_source
-from pipeline.tagging.parsing import iou_matrix
+from pipeline.sources.camera import CameraSettings
 from pipeline.types import Detection
 
 SIZE = (1920, 1080)
@@ -131,7 +133,7 @@ def walker(x):
 
 
 def test_who_is_in_no_window_stands_still_and_who_is_missed():
-    tracker = Tracker(TrackPolicy(confirm_hits=1))
+    tracker = Tracker(TrackSettings(confirm_hits=1), PersonSettings())
     for step in range(4):
         tracker.update([walker(100.0), walker(900.0 + 10 * step)], step * 0.2)
     tracker.update([], 0.8, windows=[(880, 250, 1080, 520)])
@@ -145,16 +147,22 @@ def test_who_is_in_no_window_stands_still_and_who_is_missed():
     assert [t.id for t in tracker.confirmed()] == [resting.id]
 
 
+def detector(engine, pack, zones=None):
+    return DetectStage(
+        (engine, pack), Fixed(PersonSettings()), Pace().budget, Fixed(zones or Zones())
+    )
+
+
 @pytest.fixture(scope="module")
 def stage():
-    spec = find("person-store-int8")
-    with open_engine(spec) as engine:
-        yield DetectStage(engine, spec, PersonConfig())
+    pack = find("person-store-int8")
+    with open_engine(pack) as engine:
+        yield detector(engine, pack)
 
 
 @pytest.fixture(scope="module")
 def frames():
-    with open_source(CameraConfig(url=str(CLIP))) as source:
+    with open_source(CameraSettings(url=str(CLIP))) as source:
         return [frame for frame, _ in zip(source, range(120), strict=False)][::20]
 
 
@@ -192,20 +200,20 @@ def test_a_picture_without_windows_finds_nobody(stage, frames):
     assert stage.detect(frames[:2], [(), ()]) == [(), ()]
 
 
-def test_tiles_find_people_too_far_away_for_the_rest(frames):
+def test_far_areas_find_people_too_far_away_for_the_rest(frames):
     """The clip made half as large in a picture of its own size: people of 30 to 50 pixels."""
-    spec = find("person-store-int8")
+    pack = find("person-store-int8")
     small = []
     for frame in frames:
         rgb = np.full((576, 768, 3), 127, np.uint8)
         rgb[144:432, 192:576] = frame.rgb((384, 288))
         small.append(replace(frame, planes=from_bgr(rgb[:, :, ::-1])))
-    tiled = {frame.source: Zones(tiles=((0.25, 0.25, 0.75, 0.75),)) for frame in small}
-    with open_engine(spec) as engine:
-        plain = DetectStage(engine, spec, PersonConfig()).detect(small)
-        found = DetectStage(engine, spec, PersonConfig(), zones=tiled).detect(small)
+    far = Zones(far=((0.25, 0.25, 0.75, 0.75),))
+    with open_engine(pack) as engine:
+        plain = detector(engine, pack).detect(small)
+        found = detector(engine, pack, far).detect(small)
         windows = [((192, 144, 576, 432),)] * len(small)
-        parts = DetectStage(engine, spec, PersonConfig(), zones=tiled).detect(small, windows)
+        parts = detector(engine, pack, far).detect(small, windows)
 
     def sure(found):
         return sum(d.score > 0.42 for people in found for d in people)

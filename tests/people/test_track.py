@@ -5,10 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.people.track import Tracker, TrackPolicy, assign
+from pipeline.people.detect import PersonSettings
+from pipeline.people.track import Tracker, TrackSettings, assign
 from pipeline.types import Detection
 
-POLICY = TrackPolicy(confirm_hits=2, lost_s=1.0)
+SETTINGS = TrackSettings(confirm_hits=2, lost_s=1.0)
+
+
+def new_tracker() -> Tracker:
+    return Tracker(SETTINGS, PersonSettings())
 
 
 def person(x: float, score: float = 0.9, y: float = 100.0) -> Detection:
@@ -33,20 +38,20 @@ def test_assignment_takes_the_cheapest_pairs_within_the_limit():
 @settings(deadline=None, max_examples=40)
 def test_one_walker_is_one_person_at_any_detection_rate(step, speed):
     """Skipped frames change nothing: time, not frames, moves people."""
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, speed, step, 5.0, x=500.0)
     assert [t.id for t in tracker.confirmed()] == [1]
 
 
 def test_prediction_follows_the_walk_between_detections():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, 60.0, 0.2, 2.0)
     box = tracker.confirmed()[0].as_box(2.3)
     assert box[0] == pytest.approx(60 * 2.3, abs=8)
 
 
 def test_one_detection_is_not_yet_a_person():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     tracker.update([person(0)], 0.0)
     assert tracker.confirmed() == []
     tracker.update([], 0.2)
@@ -55,7 +60,7 @@ def test_one_detection_is_not_yet_a_person():
 
 
 def test_doubtful_detections_keep_but_never_found_a_track():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     for i in range(5):
         tracker.update([person(0, score=0.3)], i * 0.2)
     assert tracker.confirmed() == []
@@ -67,7 +72,7 @@ def test_doubtful_detections_keep_but_never_found_a_track():
 
 
 def test_a_person_leaves_after_the_lost_time_and_comes_back_as_another():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, 0.0, 0.2, 1.0)
     ended = [i for n in range(1, 12) for i in tracker.update([], 1.0 + n * 0.2)]
     assert ended == [1]
@@ -77,7 +82,7 @@ def test_a_person_leaves_after_the_lost_time_and_comes_back_as_another():
 
 
 def test_time_without_looking_does_not_age_tracks():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, 0.0, 0.2, 1.0)
     for _ in range(100):
         tracker.advance()
@@ -86,7 +91,7 @@ def test_time_without_looking_does_not_age_tracks():
 
 
 def test_a_short_gap_with_movement_does_not_change_the_id():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, 60.0, 0.2, 2.0)
     for n in range(1, 5):
         tracker.update([], 2.0 + 0.2 * n)
@@ -95,7 +100,7 @@ def test_a_short_gap_with_movement_does_not_change_the_id():
 
 
 def test_two_people_keep_their_ids():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     for n in range(20):
         pts = n * 0.2
         tracker.update([person(50 * pts), person(600 - 50 * pts, y=260)], pts)
@@ -111,7 +116,7 @@ def test_clothes_keep_ids_apart_where_boxes_do_not():
     def dressed(looks):
         return Detection((100.0, 100.0, 140.0, 200.0), 0.9, appearance=looks)
 
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     for n in range(4):
         tracker.update([dressed(black)], n * 0.2)
     for n in range(4, 8):
@@ -123,7 +128,7 @@ def test_clothes_keep_ids_apart_where_boxes_do_not():
 
 
 def test_clear_ends_all():
-    tracker = Tracker(POLICY)
+    tracker = new_tracker()
     walk(tracker, 0.0, 0.2, 1.0)
     assert tracker.clear() == [1]
     assert tracker.confirmed() == []

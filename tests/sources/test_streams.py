@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import wave
-from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from support import CLIP, cut
+from support import CLIP, cut, encode, picture
 
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.sources import expand, open_source
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.stream import StreamSource
-
-
-def encode(path, pictures, codec="libx264", pix_fmt="yuv420p", rate=10, times=None):
-    """Write RGB pictures with an encoder of FFmpeg's."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.height, stream.width = pictures[0].shape[:2]
-        stream.pix_fmt = pix_fmt
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)
-            frame.time_base = Fraction(1, 1000)
-            frame.pts = round(1000 * (times[i] if times else i / rate))
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
-
-
-def picture(width, height, colour=(200, 60, 40)):
-    return np.full((height, width, 3), colour, np.uint8)
 
 
 def read(path):

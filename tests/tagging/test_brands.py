@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli.test_cli import lines, threadline
+from support import command, lines
 
 DATA = Path(__file__).parents[1] / "data"
 CLIP, TRUTH = DATA / "brands.mp4", DATA / "brands.json"
@@ -18,10 +18,11 @@ def out(tmp_path_factory):
     """What a run over the clip leaves behind."""
     folder = tmp_path_factory.mktemp("brands")
     gallery = folder / "gallery"
-    made = threadline("gallery", "import-svg", DATA / "brands", "--gallery", gallery)
+    made = command("gallery", "import-svg", DATA / "brands", "--gallery", gallery)
     assert made.returncode == 0, made.stderr
-    done = threadline("run", CLIP, "--gallery", gallery, "--out", folder / "out",
-                      "--no-video", "--frames", timeout=180)  # fmt: skip
+    done = command(
+        "run", CLIP, "--gallery", gallery, "--out", folder / "out", "--no-video", "--frames"
+    )
     assert done.returncode == 0, done.stderr
     return folder / "out"
 

@@ -1,16 +1,15 @@
-"""Galleries of brands: what is added is found, what is odd is said, nothing is half-written."""
+"""Galleries of brands: what is added is found, what is odd is reported, nothing is half-written."""
 
 from __future__ import annotations
 
 import json
 
-import cv2
 import numpy as np
 import pytest
+from gallery_support import HEAD, MODEL, SHAPES, SIDE, pictures, pixels
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.zoo import find
 from pipeline.errors import SinkError
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import (
@@ -29,44 +28,6 @@ from pipeline.tagging.logos.gallery_edit import (
     strange_pictures,
 )
 from pipeline.tagging.logos.marks import read_mark
-
-SIDE = 48
-#: Any registered model will do: galleries only remember which one it was.
-MODEL = find("garment-types-lite0")
-HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
-SHAPES = {
-    "disc": '<circle cx="12" cy="12" r="9"/>',
-    "bar": '<path d="M2 6h20v4H2zm0 8h20v4H2z"/>',
-    "cross": '<path d="M9 2h6v7h7v6h-7v7H9v-7H2V9h7z"/>',
-    "wedge": '<path d="M2 22L12 2l10 20z"/>',
-    "ring": '<path d="M12 2a10 10 0 100 20a10 10 0 000-20zm0 4a6 6 0 110 12a6 6 0 010-12z"/>',
-}
-
-
-def pixels(crops):
-    """An embedding good enough for shapes: edges of the small grey picture."""
-    grey = np.stack([cv2.resize(c, (12, 12), interpolation=cv2.INTER_AREA) for c in crops]).mean(3)
-    flat = np.abs(grey - grey[:, :1, :1]).reshape(len(crops), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
-
-
-@pytest.fixture
-def files(tmp_path):
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    for name, shape in SHAPES.items():
-        (folder / f"{name}.svg").write_text(f"{HEAD}{shape}</svg>")
-    return folder
-
-
-def pictures(paths):
-    return [read_picture(path.stem, path, pixels, SIDE) for path in paths]
-
-
-@pytest.fixture
-def gallery(tmp_path, files):
-    return add(open_gallery(tmp_path / "gallery", MODEL), pictures(marks_in(files)))[0]
 
 
 def seen(path):
@@ -177,7 +138,7 @@ def test_a_damaged_array_is_refused_and_never_unpickled(gallery):
 
 
 def test_a_full_disk_leaves_the_gallery_as_it_was(gallery, files, monkeypatch):
-    from pipeline import curate
+    from pipeline.tagging.logos import gallery_edit
 
     written = []
 
@@ -187,7 +148,7 @@ def test_a_full_disk_leaves_the_gallery_as_it_was(gallery, files, monkeypatch):
         written.append(path)
         path.write_bytes(content)
 
-    monkeypatch.setattr(curate, "replace_file", full)
+    monkeypatch.setattr(gallery_edit, "replace_file", full)
     (files / "new.svg").write_text(f'{HEAD}<path d="M4 2h3v20H4zm8 0h3v20h-3z"/></svg>')
     with pytest.raises(SinkError, match="disk full"):
         add(gallery, pictures([files / "new.svg"]))

@@ -7,32 +7,37 @@ import pytest
 from support import CLIP
 
 from engines import open_engine
-from engines.zoo import find
-from pipeline.people.detect import DetectStage
-from pipeline.settings.schema import CameraConfig, GarmentConfig, PersonConfig
+from engines.packs import find
+from pipeline.flow.pace import Pace
+from pipeline.people.detect import DetectStage, PersonSettings
+from pipeline.people.zones import Zones
+from pipeline.settings.section import Fixed
 from pipeline.sources import open_source
+from pipeline.sources.camera import CameraSettings
 from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.garments.tagger import GarmentSettings
 from pipeline.tagging.garments.types import REFINED, TypeRefiner
 
 
 def people_of_the_clip():
-    with open_source(CameraConfig(url=str(CLIP))) as source:
+    with open_source(CameraSettings(url=str(CLIP))) as source:
         frame = next(f for i, f in enumerate(source) if i == 60)
-    spec = find(PersonConfig().model)
-    with open_engine(spec) as engine:
-        found = DetectStage(engine, spec, PersonConfig()).detect([frame])[0]
+    settings = PersonSettings()
+    pack = find(settings.model)
+    with open_engine(pack) as engine:
+        stage = DetectStage((engine, pack), Fixed(settings), Pace().budget, Fixed(Zones()))
+        found = stage.detect([frame])[0]
     return [(frame, person.box) for person in found]
 
 
 @pytest.mark.parametrize("background", ["keep", "remove"])
 def test_a_second_look_names_types_of_upper_garments_only(background):
     people = people_of_the_clip()
-    spec, types = find(GarmentConfig().model), find("garment-types-lite0")
-    with open_engine(spec) as engine, open_engine(types) as classifier:
-        plain = GarmentParser(engine, spec).parse(people)
-        refined = GarmentParser(engine, spec, TypeRefiner(classifier, types, background)).parse(
-            people
-        )
+    pack, types = find(GarmentSettings().model), find("garment-types-lite0")
+    with open_engine(pack) as engine, open_engine(types) as classifier:
+        refiner = TypeRefiner(classifier, types, background)
+        plain = GarmentParser(engine, pack).parse(people)
+        refined = GarmentParser(engine, pack, refiner).parse(people)
     said = 0
     for (_, before), (_, after) in zip(plain, refined, strict=True):
         assert [t.label for t in before] == [t.label for t in after]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from tagging.test_gallery import MODEL, files, gallery  # noqa: F401
 
 from pipeline.tagging.logos.gallery import Thresholds
 from pipeline.tagging.logos.lettering import Lettering, agrees, folded
@@ -30,7 +29,7 @@ def test_readings_that_are_not(text, name):
     assert not agrees(text, name)
 
 
-def test_letters_decide_among_brands_that_look_a_little_alike(gallery):  # noqa: F811
+def test_letters_decide_among_brands_that_look_a_little_alike(gallery):
     gallery.thresholds = Thresholds(lettered=-1.0)
     vector = gallery.of(gallery.names.index("ring"))[0]
     assert gallery.lettered(vector, "DISC").brand == "disc"

@@ -1,29 +1,24 @@
-"""Marks on people: whose, on which garment, said after a vote, from a gallery that may change."""
+"""Marks on people: whose, on which garment, voted on, from a gallery that may change."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import make_frame
-from tagging.test_gallery import MODEL, SHAPES, SIDE, files, gallery, pictures, pixels  # noqa: F401
+from gallery_support import MODEL, SHAPES, SIDE, pictures, pixels
+from look_support import Scripted, look_stage, person, seen, step
 
-from engines.zoo import Label
-from pipeline.flow.pace import Pace
-from pipeline.settings.schema import Config, LogoConfig
+from pipeline.settings.schema import make_config
+from pipeline.settings.section import Fixed
+from pipeline.tagging.due import LookSettings
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
-from pipeline.tagging.logos.reader import (
-    LogoReader,
-    LogoStage,
-    Mark,
-    around,
-    garment_under,
-    mark_tags,
-    nearer,
-)
-from pipeline.types import Parsing, TaggedFrame, Track
+from pipeline.tagging.logos.reader import LogoReader, Mark, around
+from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags, nearer
+from pipeline.tagging.parsing import Parsing
+from pipeline.tagging.vote import VoteSettings
+from pipeline.types import Track
 
-NAMES = (Label("null", None), Label("t-shirt", "top"), Label("jeans", "pants"))
+CATEGORIES = (None, "top", "pants")
 PERSON = (100.0, 100.0, 180.0, 260.0)
 
 
@@ -31,7 +26,7 @@ def parsing():
     """A t-shirt above jeans in a window of 160 x 320 pixels."""
     labels = np.zeros((160, 80), np.uint8)
     labels[30:80, 10:70], labels[80:150, 10:70] = 1, 2
-    return Parsing((60, 20, 220, 340), labels, np.ones((160, 80), np.float32))
+    return Parsing((60, 20, 220, 340), labels, np.ones((160, 80), np.float32), CATEGORIES)
 
 
 def mark(box, brand="disc", score=0.9):
@@ -44,13 +39,13 @@ def mark(box, brand="disc", score=0.9):
      ((120, 170, 140, 210), "pants"), ((900, 900, 950, 950), None), ((-9, -9, -1, -1), None)],
 )  # fmt: skip
 def test_a_mark_is_on_the_garment_most_of_it_lies_on(box, garment):
-    assert garment_under(tuple(map(float, box)), parsing(), NAMES) == garment
+    assert parsing().category_under(tuple(map(float, box))) == garment
 
 
-def test_a_brand_is_said_once_by_its_surest_mark_and_unknown_ones_not():
+def test_a_brand_is_reported_once_by_its_surest_mark_and_unknown_ones_not():
     marks = [mark((100, 100, 120, 120), score=0.5), mark((100, 200, 140, 240), score=0.8),
              mark((100, 120, 120, 140), None)]  # fmt: skip
-    [tag] = mark_tags(marks, parsing(), NAMES)
+    [tag] = mark_tags(marks, parsing())
     assert (tag.kind, tag.label, tag.category, tag.score) == ("logo", "disc", None, 0.8)
     assert tag.attributes == (("on", "pants"),)
 
@@ -73,86 +68,107 @@ def test_a_mark_in_two_boxes_is_the_one_s_in_whose_middle_it_is():
     assert not nearer((180.0, 150.0, 190.0, 170.0), neighbour, wide), "not in the other box at all"
 
 
-def test_of_two_people_side_by_side_only_one_wears_the_mark():
-    found, _ = stage(lambda n: [mark((110.0, 150.0, 130.0, 170.0))])
-    boxes = {7: (100.0, 100.0, 200.0, 300.0), 8: (90.0, 100.0, 150.0, 300.0)}
-    tracks = tuple(Track(i, box, 0.9, 0.0, quality=100.0) for i, box in boxes.items())
-    for i in range(4):
-        frame = TaggedFrame(
-            make_frame(i * 0.2), tracks=tracks, parsings={i: parsing() for i in boxes}
-        )
-        [out] = found([frame])
-    assert [[tag.label for tag in track.tags] for track in out.tracks] == [[], ["disc"]]
+class Marked:
+    """A reader that finds on people what it is told to."""
 
+    model, size = "script", (192, 384)
 
-class Scripted:
-    """A reader that says what it is told to."""
-
-    model = "script"
-
-    def __init__(self, say):
-        self.say, self.reads = say, 0
+    def __init__(self, find):
+        self.find, self.reads = find, 0
 
     def refresh(self, now):
         pass
 
-    def on(self, frame, person):
+    def on(self, frame, person, least):
         self.reads += 1
-        return self.say(self.reads)
+        return self.find(self.reads)
 
 
-def run(stage, count, parsed=lambda i: True, ended=(), best=lambda i: False):
-    out = []
-    for i in range(count):
-        track = Track(7, PERSON, 0.9, 0.0, quality=100.0, best=best(i))
-        parsings = {7: parsing()} if parsed(i) else {}
-        frame = TaggedFrame(make_frame(i * 0.2), tracks=(track,), parsings=parsings, ended=ended)
-        out.append(stage([frame])[0].tracks[0].tags)
-    return out
+def stage(find, *before, **settings):
+    """Marks on people, searched after the taggers ``before``, every time a person is looked at:
+    at every frame of ``tags``."""
+    reader = Marked(find)
+    logos = LogoTagger(reader, Fixed(LogoSettings(gallery="x", tile_s=0, **settings)))
+    return look_stage(*before, logos, settings=LookSettings(settle_looks=1000)), reader
 
 
-def stage(say, **settings):
-    reader = Scripted(say)
-    return LogoStage(reader, NAMES, LogoConfig(tile_s=0, **settings), Pace()), reader
+def tags(looks, count, heights=None, begin=0.0, **more):
+    """The tags of one person, frame by frame; the taller, the better the view."""
+    shown = [person(7, height=(heights or {}).get(i, 160.0)) for i in range(count)]
+    return [
+        step(looks, begin + i * 0.5, track, **more).tracks[0].tags for i, track in enumerate(shown)
+    ]
 
 
-def test_a_brand_seen_twice_is_said_and_one_seen_once_among_many_is_not():
-    found, _ = stage(lambda n: [mark((100, 100, 140, 130))] + [mark(PERSON, "ring")] * (n == 3))
-    said = run(found, 12)
-    assert said[0] == ()
-    assert [tag.label for tag in said[1]] == ["disc"]
-    assert [tag.label for tag in said[-1]] == ["disc"]
-    assert said[-1][0].track_id == 7
+def test_of_two_people_side_by_side_only_one_wears_the_mark():
+    looks, _ = stage(lambda n: [mark((110.0, 150.0, 130.0, 170.0))])
+    boxes = {7: (100.0, 100.0, 200.0, 300.0), 8: (90.0, 100.0, 150.0, 300.0)}
+    tracks = [Track(i, box, 0.9) for i, box in boxes.items()]
+    for i in range(4):
+        out = step(looks, i * 0.5, *tracks)
+    assert [[tag.label for tag in track.tags] for track in out.tracks] == [[], ["disc"]]
 
 
-def test_only_crops_just_parsed_are_looked_at_and_later_only_better_ones():
-    found, reader = stage(lambda n: [], most_looks=4)
-    run(found, 10, parsed=lambda i: i % 2 == 0)
+def test_a_brand_seen_twice_is_reported_and_one_seen_once_among_many_is_not():
+    looks, _ = stage(lambda n: [mark((100, 100, 140, 130))] + [mark(PERSON, "ring")] * (n == 3))
+    reported = tags(looks, 12)
+    assert reported[0] == ()
+    assert [tag.label for tag in reported[1]] == ["disc"]
+    assert [tag.label for tag in reported[-1]] == ["disc"]
+    assert reported[-1][0].track_id == 7
+
+
+def test_after_the_first_looks_only_better_crops_are_searched():
+    looks, reader = stage(lambda n: [], most_looks=4)
+    tags(looks, 40)
     assert reader.reads == 4
-    run(found, 6, best=lambda i: i == 3)
+    tags(looks, 6, heights={3: 220.0}, begin=30.0)
     assert reader.reads == 5
 
 
+def test_a_little_better_crop_is_searched_only_where_it_is_taken_anyway():
+    alone, reader = stage(lambda n: [], most_looks=2)
+    tags(alone, 40, heights={i: 160.0 + i for i in range(40)})
+    assert reader.reads == 2, "never more than 1.3 times as good as the best before"
+    others = Scripted()
+    along, reader = stage(lambda n: [], others, most_looks=2)
+    tags(along, 40, heights={i: 160.0 + i for i in range(40)})
+    assert reader.reads == len(others.shown) == 40
+    tags(along, 40, begin=30.0)
+    assert reader.reads < len(others.shown), "no better than those before"
+
+
 def test_somebody_who_left_is_forgotten():
-    found, reader = stage(lambda n: [mark((100, 100, 140, 130))], most_looks=2)
-    run(found, 3)
+    looks, reader = stage(lambda n: [mark((100, 100, 140, 130))], most_looks=2)
+    tags(looks, 3)
     assert reader.reads == 2
-    run(found, 1, ended=(7,))
-    run(found, 2)
+    looks([seen(2.0, ended=(7,))])
+    tags(looks, 2, begin=2.5)
     assert reader.reads == 4, "a new person with the same number is looked at anew"
+
+
+def test_a_mark_is_on_a_garment_only_where_garments_are_parsed():
+    def attributes(*before):
+        looks, _ = stage(lambda n: [mark((100, 100, 140, 130))], *before)
+        [tag] = tags(looks, 3)[-1]
+        return tag.attributes
+
+    assert attributes(Scripted("garments", gives={"parsing": parsing()})) == (("on", "top"),)
+    assert attributes(Scripted("garments")) == ()
+    assert attributes() == ()
 
 
 class Pixels:
     """The embedder of the gallery tests, as a model."""
 
-    spec, size = MODEL, (SIDE, SIDE)
+    pack, size = MODEL, (SIDE, SIDE)
 
     def __call__(self, crops):
         return pixels(crops)
 
 
-def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, caplog):  # noqa: F811
-    reader = LogoReader(None, (192, 384), Pixels(), gallery, 0.3)
+def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, caplog):
+    reader = LogoReader(None, (192, 384), Pixels(), gallery)
     reader.refresh(100.0)
     assert reader.gallery is gallery
     remove(gallery, ["disc"])
@@ -169,8 +185,12 @@ def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, 
     assert reader.gallery.names == sorted(SHAPES)
 
 
-def test_logos_without_garments_are_a_wrong_setting():
-    with pytest.raises(ValueError, match="need garments"):
-        Config.model_validate({"logos": {"gallery": "x"}, "garments": {"enabled": False}})
+def test_logos_are_searched_without_garments_and_their_vote_is_checked():
+    config = make_config(logos={"gallery": "x"}, garments={"enabled": False})
+    assert config.section("logos").wanted
+    assert not config.section("garments").wanted
+    assert not make_config().section("logos").wanted, "without a gallery there is nothing to find"
     with pytest.raises(ValueError, match="vanish must not exceed"):
-        LogoConfig(appear=0.1, vanish=0.2)
+        make_config(logos={"gallery": "x", "vote": {"appear": 0.1, "vanish": 0.2}})
+    with pytest.raises(ValueError, match="vanish must not exceed"):
+        VoteSettings(appear=0.1, vanish=0.2)

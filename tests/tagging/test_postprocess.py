@@ -12,16 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 from engines import available, open_engine
 from engines.anchors import ssd_anchors
-from engines.boxes import nms
-from engines.zoo import find
-from pipeline.tagging.parsing import (
-    iou_matrix,
-    large_pieces,
-    mask_box,
-    paste_labels,
-    ssd_detections,
-)
-from pipeline.types import Parsing
+from engines.boxes import iou_matrix, nms, ssd_detections
+from engines.packs import find
+from pipeline.tagging.parsing import Parsing, large_pieces
 
 DATA = Path(__file__).parents[1] / "data"
 boxes = hnp.arrays(np.float32, (6, 4), elements=st.floats(0, 1, width=32)).map(
@@ -96,9 +89,9 @@ def parsing(window: tuple[int, int, int, int]) -> Parsing:
     return Parsing(window, labels, np.full((8, 4), 0.5, np.float32))
 
 
-def test_mask_box():
+def test_the_box_around_a_mask():
     one = parsing((0, 0, 40, 80))
-    assert mask_box(one.window, one.labels == 7) == (10, 20, 30, 40)
+    assert one.box(one.labels == 7) == (10, 20, 30, 40)
 
 
 def test_strays_of_a_mask_are_left_out_and_pairs_stay():
@@ -114,7 +107,7 @@ def test_strays_of_a_mask_are_left_out_and_pairs_stay():
 @given(x=st.integers(-60, 60), y=st.integers(-60, 60))
 def test_pasted_labels_lie_where_the_window_was(x, y):
     canvas = np.zeros((64, 48), np.uint8)
-    paste_labels(canvas, parsing((x, y, x + 40, y + 80)))
+    parsing((x, y, x + 40, y + 80)).paste(canvas)
     expected = np.zeros((64, 48), np.uint8)
     expected[max(y + 20, 0) : max(y + 40, 0), max(x + 10, 0) : max(x + 30, 0)] = 7
     assert (canvas == expected).all()

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import make_frame
 
-from engines.zoo import Label
-from pipeline.flow.pace import Pace
-from pipeline.flow.stats import Stats
-from pipeline.people.stage import EventStage
+from engines.packs import Label
+from pipeline.events import EventStage
+from pipeline.flow.stats import CameraStats
 from pipeline.picture.colour import NAMES, colour_map, colour_names, colour_table
-from pipeline.settings.schema import GarmentConfig
 from pipeline.tagging.garments.attributes import attributes, body_of, hem, sleeve
-from pipeline.tagging.garments.parser import GarmentStage
-from pipeline.tagging.vote import TrackVote, VotePolicy
+from pipeline.tagging.vote import Vote, VoteSettings
 from pipeline.types import Tag, TaggedFrame, Track
 
 BOX = (0.0, 0.0, 10.0, 10.0)
-
-
-class Counting:
-    """A parser that finds nothing and counts the crops it was given."""
-
-    def __init__(self):
-        self.crops = 0
-
-    def parse(self, people):
-        self.crops += len(people)
-        return [(None, ()) for _ in people]
-
-
-@pytest.mark.parametrize(("step", "least", "most"), [(0.0, 11, 13), (40.0, 26, 29)])
-def test_people_who_stand_still_are_looked_at_less_often(step, least, most):
-    """Eight first looks, then one every 3 s of those who walk and every 12 s of the others."""
-    parser = Counting()
-    stage = GarmentStage(parser, GarmentConfig(), VotePolicy())
-    for i in range(300):
-        x = 100 + step * (i % 20)
-        track = Track(1, (x, 100.0, x + 60, 280.0), 0.9, 0.0)
-        frame = make_frame(i * 0.2, size=(1280, 720))
-        stage([TaggedFrame(frame, tracks=(track,), decision="detect")])
-    assert least <= parser.crops <= most
-
-
-@pytest.mark.parametrize(
-    ("live", "stretch", "first"), [(True, 2.0, 1), (True, 1.0, 2), (False, 2.0, 2)]
-)
-def test_under_pressure_one_look_is_enough_to_say_something(live, stretch, first):
-    class Sure(Counting):
-        def parse(self, people):
-            self.crops += len(people)
-            sure = Tag("garment", "pants", "pants", 0.9, BOX, level="category")
-            return [(None, (sure,)) for _ in people]
-
-    parser, said = Sure(), []
-    stage = GarmentStage(parser, GarmentConfig(), VotePolicy(), Pace(stretch=stretch))
-    for i in range(12):
-        stage._pace.begin(i * 0.2)
-        frame = replace(make_frame(i * 0.2, size=(640, 480)), live=live)
-        track = Track(1, (100.0, 100.0, 160.0, 280.0), 0.9, 0.0)
-        [out] = stage([TaggedFrame(frame, tracks=(track,), decision="detect")])
-        if out.tracks[0].tags:
-            said.append(parser.crops)
-    assert said[0] == first
-    assert len(said) > 6, "what was said is not taken back"
 
 
 @pytest.mark.parametrize(
@@ -127,20 +75,20 @@ def crop(score: float, colour: str = "blue", category: str = "pants", **labels: 
     return [whole, *(tag(name, p, category, colour) for name, p in labels.items())]
 
 
-def said(vote: TrackVote) -> list[str]:
+def reported(vote: Vote) -> list[str]:
     return [t.label for t in vote.result()]
 
 
-def test_nothing_is_said_before_enough_looks():
-    vote = TrackVote(VotePolicy(looks=2))
+def test_nothing_is_reported_before_enough_looks():
+    vote = Vote(VoteSettings(looks=2))
     vote.add(crop(0.9, jeans=0.9))
     assert vote.result() == ()
     vote.add(crop(0.9, jeans=0.9))
-    assert said(vote) == ["jeans"]
+    assert reported(vote) == ["jeans"]
 
 
 def test_one_wrong_crop_changes_nothing():
-    vote = TrackVote(VotePolicy())
+    vote = Vote(VoteSettings())
     for _ in range(4):
         vote.add(crop(0.9, jeans=0.8))
     vote.add(crop(0.95, "black", leggings=0.95))
@@ -148,27 +96,27 @@ def test_one_wrong_crop_changes_nothing():
 
 
 def test_a_lasting_change_wins():
-    vote = TrackVote(VotePolicy())
+    vote = Vote(VoteSettings())
     for _ in range(4):
         vote.add(crop(0.9, jeans=0.8))
     for _ in range(6):
         vote.add(crop(0.9, leggings=0.8))
-    assert said(vote) == ["leggings"]
+    assert reported(vote) == ["leggings"]
 
 
 def test_a_better_crop_weighs_more():
-    vote = TrackVote(VotePolicy(looks=1))
+    vote = Vote(VoteSettings(looks=1))
     vote.add(crop(0.9, jeans=0.8))
     vote.add(crop(0.9, leggings=0.9), quality=0.2)
-    assert said(vote) == ["jeans"]
-    level = TrackVote(VotePolicy(looks=1))
+    assert reported(vote) == ["jeans"]
+    level = Vote(VoteSettings(looks=1))
     level.add(crop(0.9, jeans=0.8), quality=0.2)
     level.add(crop(0.9, leggings=0.9))
-    assert said(level) == ["leggings"]
+    assert reported(level) == ["leggings"]
 
 
 def test_an_unsure_label_falls_back_to_its_category():
-    vote = TrackVote(VotePolicy(looks=1, fine=0.5))
+    vote = Vote(VoteSettings(looks=1, fine=0.5))
     vote.add(crop(0.9, jeans=0.3, leggings=0.35))
     [shown] = vote.result()
     assert (shown.label, shown.level, shown.score) == ("pants", "category", 0.9)
@@ -179,18 +127,18 @@ def test_an_unsure_label_falls_back_to_its_category():
 
 
 def test_near_equals_do_not_alternate():
-    vote = TrackVote(VotePolicy(looks=1, memory=0.5))
+    vote = Vote(VoteSettings(looks=1, memory=0.5))
     heard = []
     for i in range(8):
         pair = {"jeans": 0.52, "leggings": 0.5} if i % 2 == 0 else {"jeans": 0.5, "leggings": 0.52}
         vote.add(crop(0.9, **pair))
-        heard += said(vote)
+        heard += reported(vote)
     assert set(heard) == {"jeans"}
 
 
 def test_hysteresis_keeps_a_shown_tag_through_the_band():
-    policy = VotePolicy(appear=0.5, vanish=0.3, fine=0.0, looks=1, memory=0.5)
-    vote = TrackVote(policy)
+    settings = VoteSettings(appear=0.5, vanish=0.3, fine=0.0, looks=1, memory=0.5)
+    vote = Vote(settings)
     vote.add(crop(0.4, jeans=0.4))
     assert vote.result() == ()
     vote.add(crop(0.8, jeans=0.8))
@@ -202,11 +150,11 @@ def test_hysteresis_keeps_a_shown_tag_through_the_band():
 
 
 def test_different_categories_stand_side_by_side():
-    vote = TrackVote(VotePolicy(looks=1))
+    vote = Vote(VoteSettings(looks=1))
     vote.add(
         [*crop(0.9, jeans=0.8), *crop(0.9, category="shoe", shoes=0.6), tag("ring", 0.7, None)]
     )
-    assert said(vote) == ["jeans", "ring", "shoes"]
+    assert reported(vote) == ["jeans", "ring", "shoes"]
 
 
 KNOWN = tuple(Label(*row) for row in (
@@ -254,12 +202,13 @@ def test_a_body_cut_by_the_frame_has_no_hem_and_an_empty_crop_no_body():
 
 
 def test_events_come_on_change_only():
-    stats = Stats()
-    stage = EventStage(stats)
+    stats = CameraStats("cam")
+    stage = EventStage()
 
     def step(tags: tuple[Tag, ...], ended: tuple[int, ...] = ()) -> list[tuple[str, str | None]]:
-        tracks = () if ended else (Track(1, BOX, 0.9, 0.0, tags=tags),)
+        tracks = () if ended else (Track(1, BOX, 0.9, tags=tags),)
         [out] = stage([TaggedFrame(make_frame(), tracks=tracks, ended=ended)])
+        stats.count(out, 0.0)
         return [(e.name, e.tag.label if e.tag else None) for e in out.events]
 
     jeans, shoes = tag("jeans", 0.9), tag("shoes", 0.9, "shoe")
@@ -270,4 +219,19 @@ def test_events_come_on_change_only():
     assert step((tag("leggings", 0.9), shoes)) == [("changed", "leggings"), ("appeared", "shoes")]
     assert step((shoes,)) == [("vanished", "leggings")]
     assert step((), ended=(1,)) == [("left", None)]
-    assert stats.camera("cam").people == 1
+    assert stats.people == 1
+
+
+def test_a_source_that_is_forgotten_begins_anew_and_the_others_go_on():
+    stage = EventStage()
+
+    def step(source: str) -> list[str]:
+        track = Track(1, BOX, 0.9, tags=(tag("jeans", 0.9),))
+        [out] = stage([TaggedFrame(make_frame(source=source), tracks=(track,))])
+        return [event.name for event in out.events]
+
+    for source in ("a", "b"):
+        assert step(source) == ["entered", "appeared"]
+    stage.forget("a")
+    assert step("b") == []
+    assert step("a") == ["entered", "appeared"]

@@ -14,9 +14,9 @@ from training.people_scenes import Material, mosaic, paste, window  # noqa: E402
 
 from engines import open_engine  # noqa: E402
 from engines.anchors import ssd_anchors  # noqa: E402
+from engines.boxes import iou_matrix, ssd_detections  # noqa: E402
 from engines.nets.person_ssd import PersonSSD, original_names  # noqa: E402
-from engines.zoo import find  # noqa: E402
-from pipeline.tagging.parsing import iou_matrix, ssd_detections  # noqa: E402
+from engines.packs import find  # noqa: E402
 
 pytestmark = pytest.mark.train
 SIZE = (448, 256)

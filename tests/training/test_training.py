@@ -202,10 +202,9 @@ def test_the_shipped_model_has_the_figure_of_its_card():
     root = SHARED / "street_fashion"
     if not root.is_dir():
         pytest.skip("needs the street photos in ../shared/data")
-    from engines.zoo import find
+    from engines.packs import find
     from pipeline.picture.yuv import from_bgr, to_rgb
-    from pipeline.tagging.parsing import paste_labels
-    from pipeline.types import Parsing
+    from pipeline.tagging.parsing import Parsing
 
     right = total = 0
     with open_engine(find("garments-lite0")) as engine:
@@ -217,7 +216,7 @@ def test_the_shipped_model_has_the_figure_of_its_card():
             result = engine.infer({"images": to_rgb(planes, window, (160, 320))[None]})
             canvas = np.zeros(truth.mask.shape, np.uint8)
             labels = result["labels"][0].astype(np.uint8)
-            paste_labels(canvas, Parsing(window, labels, result["scores"][0]))
+            Parsing(window, labels, result["scores"][0]).paste(canvas)
             right += int((canvas == truth.mask).sum())
             total += canvas.size
     assert right / total >= 0.85
