@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 F32 = npt.NDArray[np.float32]
 
-#: Variances the box encoding was trained with (Liu et al., ECCV 2016): centre 10, size 5.
-CENTRE, SIZE = 10.0, 5.0
+#: Variance of box centres that the encoding was trained with (Liu et al., SSD, ECCV 2016).
+CENTRE = 10.0
+#: Variance of box sizes.
+SIZE = 5.0
 #: Strides of the maps with heads: a picture of 300 px has 19, 10, 5, 3, 2 and 1 cells a side.
 _STRIDES = (16, 32, 64, 128, 256, 512)
 _RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,15 @@ from engines.base import (
 AUTOMATIC = True
 PLANS = False
 
-_DTYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
+_DTYPES = MappingProxyType(
+    {
+        "tensor(uint8)": np.uint8,
+        "tensor(int32)": np.int32,
+        "tensor(int64)": np.int64,
+        "tensor(float)": np.float32,
+        "tensor(float16)": np.float16,
+    }
+)
 
 
 def version() -> str | None:

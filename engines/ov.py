@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from engines.base import (
 AUTOMATIC = True
 PLANS = False
 
-_CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_CAPABILITY = MappingProxyType({"f32": "FP32", "bf16": "BF16", "f16": "FP16"})
 
 
 def library() -> Any:

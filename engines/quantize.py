@@ -6,17 +6,20 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from engines.base import Array
 
 #: What TensorRT takes: zero is zero, and no quantised biases.
-SYMMETRIC = {
-    "ActivationSymmetric": True,
-    "WeightSymmetric": True,
-    "QuantizeBias": False,
-    # A result is rounded where it is taken, once, after its activation function.
-    "OpTypesToExcludeOutputQuantization": ["Conv"],
-}
+SYMMETRIC = MappingProxyType(
+    {
+        "ActivationSymmetric": True,
+        "WeightSymmetric": True,
+        "QuantizeBias": False,
+        # A result is rounded where it is taken, once, after its activation function.
+        "OpTypesToExcludeOutputQuantization": ["Conv"],
+    }
+)
 
 
 class _Reader:
@@ -61,18 +64,22 @@ def quantize(
 
 
 def _quantize(
-    prepared: Path, out: Path, inputs: Iterable[Array], which: tuple[str, Sequence[str]],
+    prepared: Path,
+    out: Path,
+    inputs: Iterable[Array],
+    which: tuple[str, Sequence[str]],
     symmetric: bool,
-) -> None:  # fmt: skip
+) -> None:
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     graph = onnx.load(str(prepared)).graph
     only, exact = which
     in_float = [
-        n.name for n in graph.node
+        n.name
+        for n in graph.node
         if not n.name.startswith(only) or any(part in n.name for part in exact)
-    ]  # fmt: skip
+    ]
     quantize_static(
         str(prepared),
         str(out),
@@ -85,7 +92,7 @@ def _quantize(
         weight_type=QuantType.QInt8,
         nodes_to_exclude=in_float,
         op_types_to_quantize=["Conv"] if symmetric else None,
-        extra_options=SYMMETRIC if symmetric else {},
+        extra_options=dict(SYMMETRIC) if symmetric else {},
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.tagging.vote import slot_of
 from pipeline.types import Event, EventName, Frame, Tag, TaggedFrame
 
 _Shown = dict[tuple[str, str], Tag]
@@ -44,7 +43,7 @@ class EventStage:
     def _changes(self, frame: Frame, track_id: int | None, tags: Sequence[Tag]) -> Iterator[Event]:
         key = (frame.source, track_id)
         before: Mapping[tuple[str, str], Tag] = self._shown.get(key, {})
-        now = {slot_of(tag): tag for tag in tags}
+        now = {tag.slot: tag for tag in tags}
         self._shown[key] = now
         for slot, tag in now.items():
             if slot not in before:

@@ -141,6 +141,11 @@ class Tag:
         """The first colour."""
         return self.colours[0] if self.colours else None
 
+    @property
+    def slot(self) -> tuple[str, str]:
+        """What it competes for with other tags: a person wears jeans or pants, not both."""
+        return self.kind, self.category or self.label
+
 
 @dataclass(frozen=True, slots=True)
 class Track:

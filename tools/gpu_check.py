@@ -28,9 +28,9 @@ from engines.trt.plans import Plans
 from engines.trt.regions import Nv12, Regions
 from pipeline.models.building import PlanRequest, build_plan
 from pipeline.picture.nv12 import Nv12Planes, cut
-from pipeline.settings.schema import CameraConfig
 from pipeline.sources import open_source
-from pipeline.sources.stream import to_planes
+from pipeline.sources.camera import CameraSettings
+from pipeline.sources.planes import to_planes
 from pipeline.types import Picture
 
 CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
@@ -97,7 +97,7 @@ def decoding() -> dict[str, Any]:
     first: dict[str, Picture] = {}
     for reader in ("nvdec", "ffmpeg"):
         began = time.perf_counter()
-        with open_source(CameraConfig(url=str(CLIP), reader=reader)) as source:  # type: ignore[arg-type]
+        with open_source(CameraSettings(url=str(CLIP), reader=reader)) as source:  # type: ignore[arg-type]
             frames = 0
             for frame in source:
                 first.setdefault(reader, frame.planes)

@@ -46,9 +46,9 @@ from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.packs import find
 from engines.quantize import convolutions, quantize
-from pipeline.settings.schema import LogoConfig
 from pipeline.tagging.logos.gallery import F32, Gallery
 from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.tagger import LogoSettings
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
@@ -201,8 +201,9 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
     """
     photos, others, _ = load_split(args.data / "street_fashion", args.seed)
     cloth, other_cloth = load_fabrics(args.data, args.seed)
-    spec = find(LogoConfig().embedder)
-    with open_engine(find(LogoConfig().detector)) as detector, open_engine(spec) as engine:
+    settings = LogoSettings()
+    spec = find(settings.embedder)
+    with open_engine(find(settings.detector)) as detector, open_engine(spec) as engine:
         embed = Embedder(engine, spec)
         wrong = list(mistaken(detector, [*(p.rgb for p in photos), *cloth]))
         marks, _ = composed(brands, cloth, OTHERS, args.seed, ROUGH)

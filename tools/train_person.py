@@ -39,8 +39,7 @@ from engines.nets.person_ssd import ExportedPerson, PersonSSD
 from engines.packs import Pack
 from engines.packs import find as find_pack
 from engines.quantize import quantize
-from pipeline.people.detect import DetectStage
-from pipeline.settings.schema import PersonConfig
+from pipeline.people.detect import PersonSettings
 
 #: Round one stops here in its cycle: it only has to label clips.
 ROUND_ONE_STEPS = 1000
@@ -82,8 +81,8 @@ class NetEngine:
 
 def finder(engine: Engine, spec: Pack, pixels: int = 0) -> Find:
     """A detector of pictures through the pipeline's own stage, down to a score of 0.05."""
-    settings = PersonConfig(score=0.05, keep_score=0.05, pixels=pixels)
-    return people_finder(DetectStage(engine, spec, settings))
+    settings = PersonSettings(score=0.05, keep_score=0.05, pixels=pixels)
+    return people_finder((engine, spec), settings)
 
 
 def original_tensors(path: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

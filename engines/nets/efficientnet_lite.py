@@ -8,6 +8,7 @@ conversion, so its ImageNet weights load as they are.
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ STAGES = (
     (3, 1, 6, 192, 320, 1),
 )
 #: Stages whose output leaves the backbone, with its channels; strides 4, 8, 16, 32.
-TAPS = {1: 24, 2: 40, 4: 112, 6: 320}
+TAPS = MappingProxyType({1: 24, 2: 40, 4: 112, 6: 320})
 #: Channels of the pooled features.
 EMBEDDING = 1280
 BN_EPS = 1e-3

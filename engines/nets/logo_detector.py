@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise, separable
 
-#: Input (width, height) in pixels, 1:2 as people stand, and pixels of an output cell.
-SIZE, STRIDE = (192, 384), 4
+#: Input (width, height) in pixels, 1:2 as people stand.
+SIZE = (192, 384)
+#: Pixels of an output cell.
+STRIDE = 4
 #: Stages of the backbone that are used, those up to stride 16.
 _STAGES = (1, 2, 4)
 #: Score of a mark before anything is learnt.

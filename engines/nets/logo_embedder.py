@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from engines.nets.efficientnet_lite import TAPS, EfficientNetLite0, normalise
 
-#: Side of the square input in pixels, and length of an embedding.
-SIDE, LENGTH = 96, 192
+#: Side of the square input in pixels.
+SIDE = 96
+#: Length of an embedding.
+LENGTH = 192
 
 
 class LogoEmbedder(nn.Module):

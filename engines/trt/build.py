@@ -76,9 +76,12 @@ def capabilities(targets: Sequence[str], trt: Any) -> list[Any]:
 
 
 def build(
-    model: Any, shapes: dict[str, Shapes], targets: Sequence[str] = (),
-    progress: Progress | None = None, timings: Path | None = None,
-) -> bytes:  # fmt: skip
+    model: Any,
+    shapes: dict[str, Shapes],
+    targets: Sequence[str] = (),
+    progress: Progress | None = None,
+    timings: Path | None = None,
+) -> bytes:
     """A plan of an ONNX model (``onnx.ModelProto``) for inputs of those shapes.
 
     ``targets`` are compute capabilities such as ``sm86``; without, the plan is for the GPU that is

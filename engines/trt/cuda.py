@@ -125,9 +125,10 @@ class PyCuda:
         with self.current():
             try:
                 module = SourceModule(
-                    file.read_text(encoding="utf-8"), no_extern_c=True,
+                    file.read_text(encoding="utf-8"),
+                    no_extern_c=True,
                     include_dirs=[str(file.parent)],
-                )  # fmt: skip
+                )
             except (OSError, self._driver.Error) as error:
                 raise EngineUnavailableError(f"{file.name}: nvcc: {error}") from error
             function = module.get_function(name)

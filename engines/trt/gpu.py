@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-#: Attributes of CUDA's driver interface: compute capability.
-_MAJOR, _MINOR = 75, 76
+#: CUDA's device attribute for the first number of the compute capability.
+_MAJOR = 75
+#: And for the second.
+_MINOR = 76
 
 
 @dataclass(frozen=True, slots=True)

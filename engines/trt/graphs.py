@@ -14,10 +14,27 @@ from engines.base import EngineUnavailableError, ModelFileError
 #: Operators that stay in FP32: sums of many terms, exponentials, and what is compared with a cutoff
 #: or decides about places in a picture.
 EXACT = (
-    "Softmax", "LayerNormalization", "LpNormalization", "ReduceMean", "ReduceSum", "ReduceMax",
-    "ReduceL2", "Exp", "Log", "Sigmoid", "Div", "Sub", "Reciprocal", "Resize", "GreaterOrEqual",
-    "Where", "Cast", "MaxPool", "TopK", "NonMaxSuppression",
-)  # fmt: skip
+    "Softmax",
+    "LayerNormalization",
+    "LpNormalization",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceMax",
+    "ReduceL2",
+    "Exp",
+    "Log",
+    "Sigmoid",
+    "Div",
+    "Sub",
+    "Reciprocal",
+    "Resize",
+    "GreaterOrEqual",
+    "Where",
+    "Cast",
+    "MaxPool",
+    "TopK",
+    "NonMaxSuppression",
+)
 
 
 def _onnx() -> Any:

@@ -19,9 +19,15 @@ _KERNELS = Path(__file__).parent / "kernels"
 _BLOCK = (32, 8, 1)
 #: ``struct Nv12`` and ``struct Region`` of sample.h.
 _NV12 = np.dtype(
-    [("luma", np.uint64), ("chroma", np.uint64), ("pitch", np.int32), ("width", np.int32),
-     ("height", np.int32)], align=True,
-)  # fmt: skip
+    [
+        ("luma", np.uint64),
+        ("chroma", np.uint64),
+        ("pitch", np.int32),
+        ("width", np.int32),
+        ("height", np.int32),
+    ],
+    align=True,
+)
 _REGION = np.dtype(
     [("from", _NV12), ("window", np.int32, 4), ("rows", np.float32, (3, 4))], align=True
 )
@@ -79,9 +85,12 @@ class Regions:
         return self._run(self._points, [region], sizes, shape)
 
     def _run(
-        self, kernel: Any, regions: Sequence[Region], sizes: tuple[np.int32, ...],
+        self,
+        kernel: Any,
+        regions: Sequence[Region],
+        sizes: tuple[np.int32, ...],
         shape: tuple[int, ...],
-    ) -> npt.NDArray[np.uint8]:  # fmt: skip
+    ) -> npt.NDArray[np.uint8]:
         """What a kernel writes, in memory of its own."""
         width, height, count = int(sizes[-2]), int(sizes[-1]), len(regions)
         grid = (-(-width // _BLOCK[0]), -(-height // _BLOCK[1]), count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console, Group
@@ -14,15 +15,17 @@ from rich.text import Text
 
 from pipeline.flow.stats import CameraStats, Stats
 
-_MARKS = {
-    "waiting": ("grey50", "waiting"),
-    "connecting": ("yellow", "connecting"),
-    "up": ("green", "up"),
-    "down": ("red", "down"),
-    "done": ("cyan", "done"),
-    "stopped": ("yellow", "stopped"),
-    "failed": ("bold red", "failed"),
-}
+_MARKS = MappingProxyType(
+    {
+        "waiting": ("grey50", "waiting"),
+        "connecting": ("yellow", "connecting"),
+        "up": ("green", "up"),
+        "down": ("red", "down"),
+        "done": ("cyan", "done"),
+        "stopped": ("yellow", "stopped"),
+        "failed": ("bold red", "failed"),
+    }
+)
 #: Seconds between plain lines where the output is no terminal.
 _PLAIN_EVERY_S = 5.0
 #: Cameras listed one by one; of further ones only the number.
@@ -64,9 +67,15 @@ def _table(cameras: list[CameraStats], elapsed: float) -> Table:
     for camera in cameras[:_MOST_ROWS]:
         style, word = _MARKS[camera.state]
         table.add_row(
-            camera.id, Text(word, style), str(camera.analysed), f"{camera.analysed / elapsed:.1f}",
-            str(camera.detector_runs), str(camera.dropped), str(camera.people), _latency(camera),
-        )  # fmt: skip
+            camera.id,
+            Text(word, style),
+            str(camera.analysed),
+            f"{camera.analysed / elapsed:.1f}",
+            str(camera.detector_runs),
+            str(camera.dropped),
+            str(camera.people),
+            _latency(camera),
+        )
     if len(cameras) > _MOST_ROWS:
         table.add_row(f"… and {len(cameras) - _MOST_ROWS} more")
     return table

@@ -57,6 +57,13 @@ class Runner:
     seconds. ``cameras`` adds, removes and replaces them at any time, from any thread.
 
     Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
+
+    Args:
+        config: all settings; with ``stay`` it may name no camera.
+        out: folder of the results.
+        sinks: written to besides those of the settings.
+        packs: the models; those shipped by default.
+        stay: run until stopped, also without cameras.
     """
 
     def __init__(
@@ -67,14 +74,6 @@ class Runner:
         packs: Packs | None = None,
         stay: bool = False,
     ) -> None:
-        """
-        Args:
-            config: all settings; with ``stay`` it may name no camera.
-            out: folder of the results.
-            sinks: written to besides those of the settings.
-            packs: the models; those shipped by default.
-            stay: run until stopped, also without cameras.
-        """
         self.config = config
         self.settings = LiveSettings(config)
         self.pace = Pace(config.pace)

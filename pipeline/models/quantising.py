@@ -14,9 +14,12 @@ from pipeline.models import parity
 from pipeline.models.parity import Parity
 from pipeline.models.samples import pictures, sample
 
-#: Pictures ranges are taken from, others the outcome is compared on, and those on which the loss of
-#: each layer is measured.
-CALIBRATED, COMPARED, MEASURED = 48, 16, 3
+#: Pictures that ranges are taken from.
+CALIBRATED = 48
+#: Other pictures, on which the outcome is compared.
+COMPARED = 16
+#: Pictures on which the loss of each layer is measured.
+MEASURED = 3
 #: Convolutions at the beginning that stay in float: the first of these numbers with which the
 #: outputs still match. What they lose, everything after them loses.
 LEFT_IN_FLOAT = (0, 3, 6, 12, 24)

@@ -23,10 +23,14 @@ Size = tuple[int, int]
 GAP = 4
 #: Connected cells that must change to be looked at.
 LEAST_CELLS = 4
-#: Room around what changed: as a share of its height, and at least so many cells.
-ROOM, ROOM_CELLS = 0.15, 1.0
-#: Room around people known, to the sides and above and below, as shares of their height.
-SIDE_ROOM, END_ROOM = 0.2, 0.12
+#: Room around what changed, as a share of its height.
+ROOM = 0.15
+#: Least room around it, in cells.
+ROOM_CELLS = 1.0
+#: Room to both sides of people known, as a share of their height.
+SIDE_ROOM = 0.2
+#: Room above and below them.
+END_ROOM = 0.12
 #: Growth of area up to which two parts are made one.
 MERGE = 1.1
 #: Share of the picture from which it is looked at as a whole.

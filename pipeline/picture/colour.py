@@ -18,9 +18,20 @@ import numpy.typing as npt
 from pipeline.types import Rgb
 
 NAMES = (
-    "black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink",
-    "brown", "beige", "navy",
-)  # fmt: skip
+    "black",
+    "white",
+    "grey",
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "beige",
+    "navy",
+)
 #: Share of a garment's pixels its second colour needs to be named.
 SECOND = 0.25
 _BITS = 5

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.types import Band, Plane, Rgb, Window
 #: RGB value of everything outside of the picture.
 PAD = 127
 #: Luma weights (red, blue) of ITU-R BT.601 and BT.709.
-_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
+_WEIGHTS = MappingProxyType({"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

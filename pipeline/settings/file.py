@@ -165,21 +165,8 @@ def _explain(error: Any, file: str, lines: Mapping[Path_, int]) -> str:
     return f"{file}{line}: {key + ': ' if key else ''}{text}"
 
 
-def parse(
-    text: str,
-    file: str,
-    env: Mapping[str, str] | None = None,
-    changes: Mapping[str, Any] | None = None,
-    packs: Packs | None = None,
-) -> Config:
-    """Config of a YAML text; ``file`` names it in errors.
-
-    ``changes`` are sections, or ``cameras``, laid over those of the text before environment
-    variables are asked for: a camera of the file that is not used needs no password.
-
-    Raises:
-        ConfigError: one line per mistake.
-    """
+def _read(text: str, file: str) -> tuple[dict[str, Any], dict[Path_, int]]:
+    """What a YAML text holds, and the line of every key."""
     try:
         loader = _Loader(text)
         try:
@@ -198,6 +185,25 @@ def parse(
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{file}:1: expected keys such as 'cameras:', got {type(data).__name__}")
+    return data, lines
+
+
+def parse(
+    text: str,
+    file: str,
+    env: Mapping[str, str] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    packs: Packs | None = None,
+) -> Config:
+    """Config of a YAML text; ``file`` names it in errors.
+
+    ``changes`` are sections, or ``cameras``, laid over those of the text before environment
+    variables are asked for: a camera of the file that is not used needs no password.
+
+    Raises:
+        ConfigError: one line per mistake.
+    """
+    data, lines = _read(text, file)
     try:
         filled = _substitute(merged(data, changes or {}), "", os.environ if env is None else env)
         return schema().model_validate(filled, context={"packs": packs})

@@ -40,11 +40,6 @@ class VoteSettings(Section):
 STAY = 0.05
 
 
-def slot_of(tag: Tag) -> tuple[str, str]:
-    """Tags that compete with each other: a person wears jeans or pants, not both."""
-    return tag.kind, tag.category or tag.label
-
-
 @dataclass(slots=True)
 class _Slot:
     """Evidence for one category of one subject: weighted means over crops."""
@@ -119,7 +114,7 @@ class Vote:
         for slot in self._slots.values():
             slot.decay(keep)
         for tag in evidence:
-            self._slots.setdefault(slot_of(tag), _Slot()).add(tag, 1 - keep)
+            self._slots.setdefault(tag.slot, _Slot()).add(tag, 1 - keep)
 
     def result(self, hurry: bool = False) -> tuple[Tag, ...]:
         """Tags believed now, best first; remembers which are shown. In a ``hurry`` one crop is

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, real files."""
+"""The command line as a user meets it: real files, and real processes where they are the point."""
 
 from __future__ import annotations
 
@@ -6,35 +6,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support import CLIP, wait_until
+from support import CLIP, command, lines, start, threadline, wait_until
 
-from engines.zoo import MODELS, labels
+from engines.packs import find, labels, shipped
+from pipeline.cli.settings import cameras, unique
 
-BIN = Path(sys.executable).parent / "threadline"
-
-
-def threadline(*args: object, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BIN, *map(str, args)], capture_output=True, text=True, timeout=timeout,
-        env={**os.environ, **env},
-    )  # fmt: skip
-
-
-def start(*args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [BIN, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def test_run_tags_a_recording(short_clip, tmp_path):
@@ -44,16 +27,21 @@ def test_run_tags_a_recording(short_clip, tmp_path):
     assert "30 frames" in done.stdout
     assert str(out) in done.stdout
     stats = json.loads((out / "s.json").read_text())
-    assert set(stats) == {"duration_s", "peak_memory_mb", "degraded", "cameras", "stages"}
+    assert set(stats) == {
+        "duration_s", "peak_memory_mb", "degraded", "cameras", "removed", "stages",
+    }  # fmt: skip
     [camera] = stats["cameras"]
     for key in (
-        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "reconnects", "latency",
+        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "looks", "unwritten",
+        "reconnects", "latency",
     ):  # fmt: skip
         assert key in camera
     assert camera["decoded"] == camera["analysed"] == 30
     assert camera["detector_runs"] + sum(camera["skipped"].values()) == 30
     assert 0 < camera["latency"]["p50"] <= camera["latency"]["p99"]
     assert stats["stages"]["detect"]["calls"] > 0
+    assert stats["stages"]["garments"]["calls"] > 0
+    assert camera["looks"]["garments"] >= camera["people"] > 0
     events = lines(out / "events.jsonl")
     assert {"entered", "appeared"} <= {event["event"] for event in events}
     assert len(lines(out / "frames.jsonl")) == 30
@@ -75,7 +63,7 @@ def test_a_folder_is_many_recordings_and_one_bad_file_spoils_none(short_clip, tm
     (folder / "c.mp4").write_bytes(b"rubbish" * 100)
     (folder / "notes.txt").write_text("not a video")
     out, stats = tmp_path / "out", tmp_path / "s.json"
-    done = threadline("run", folder, "--out", out, "--stats", stats, "--no-video")
+    done = command("run", folder, "--out", out, "--stats", stats, "--no-video")
     assert done.returncode == 1
     assert "c.mp4: not a readable video" in done.stderr.replace("\n", " ")
     states = {
@@ -92,7 +80,7 @@ def test_tag_contract(backend, tmp_path):
     strip = cv2.imread(str(CLIP.parent / "person_reference.png"))
     cv2.imwrite(str(photo), cv2.resize(strip[:, :300], (767, 575)))
     out = tmp_path / "out"
-    done = threadline("tag", photo, "--out", out, "--masks", "--draw", "--engine", backend)
+    done = command("tag", photo, "--out", out, "--masks", "--draw", "--engine", backend)
     assert done.returncode == 0, done.stderr
     [record] = lines(out / "tags.jsonl")
     assert record["file"] == str(photo)
@@ -104,7 +92,7 @@ def test_tag_contract(backend, tmp_path):
         assert 0 <= x0 < x1 <= 767
         assert 0 <= y0 < y1 <= 575
     names = json.loads((out / "labels.json").read_text())
-    known = {label.name: label.category for label in labels("garments-lite0")}
+    known = {label.name: label.category for label in labels(find("garments-lite0"))}
     assert len(names) == 59
     assert record["mask"] == "masks/street.png"
     mask = cv2.imread(str(out / record["mask"]), cv2.IMREAD_UNCHANGED)
@@ -139,7 +127,7 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
         cv2.imwrite(str(folder / name), picture)
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "broken.jpg").write_bytes((folder / "odd.png").read_bytes()[:20])
-    done = threadline("tag", folder, "--out", tmp_path / "out", "--masks")
+    done = command("tag", folder, "--out", tmp_path / "out", "--masks")
     assert done.returncode == 1
     assert "empty.jpg" in done.stderr
     assert "broken.jpg" in done.stderr
@@ -166,11 +154,13 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
         (["tag", "missing.jpg"], "missing.jpg: cannot be read", 1),
         (["models", "show", "person-ssdlit"], "did you mean 'person-ssdlite'", 1),
         (["config", "check", "nope.yaml"], "nope.yaml: cannot be read", 2),
+        (["run", "x.mp4", "--packs", "nowhere"], "nowhere: no folder of packs", 1),
+        (["run", "x.mp4", "--gallery", "nowhere"], "threadline gallery add", 2),
     ],
 )
 def test_mistakes_get_one_line_with_a_remedy(args, word, code, tmp_path):
     out = ["--out", tmp_path / "out"] if args[0] in ("run", "tag") else []
-    done = threadline(*args, *out)
+    done = command(*args, *out)
     assert done.returncode == code
     message = " ".join(done.stderr.split())
     assert word in message
@@ -181,7 +171,7 @@ def test_mistakes_get_one_line_with_a_remedy(args, word, code, tmp_path):
 def test_an_output_folder_that_cannot_be_written(short_clip, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
-    done = threadline("run", short_clip, "--out", blocker)
+    done = command("run", short_clip, "--out", blocker)
     assert done.returncode == 1
     assert "choose another --out" in " ".join(done.stderr.split())
 
@@ -190,7 +180,7 @@ def test_an_output_folder_that_cannot_be_written(short_clip, tmp_path):
 def test_a_full_disk_ends_the_run_with_a_message(short_clip, tmp_path):
     (tmp_path / "events.jsonl").symlink_to("/dev/full")
     stats = tmp_path / "s.json"
-    done = threadline("run", short_clip, "--out", tmp_path, "--no-video", "--stats", stats)
+    done = command("run", short_clip, "--out", tmp_path, "--no-video", "--stats", stats)
     assert done.returncode == 1
     assert "free space" in " ".join(done.stderr.split())
     assert stats.exists()
@@ -236,36 +226,108 @@ def test_a_second_signal_ends_at_once_whatever_hangs(tmp_path):
     assert process.returncode == 130
 
 
-def test_models_commands():
-    listed = threadline("models", "list", "--shipped", "--names").stdout.split()
-    assert listed == list(MODELS)
-    assert "Apache-2.0" in threadline("models", "list").stdout
-    for name in listed:
-        shown = threadline("models", "show", name).stdout
-        assert "sha256" in shown
-        assert "Figures" in shown
-        assert "matches its hash" in threadline("models", "check", name).stdout
-        assert "nothing to download" in threadline("models", "pull", name).stdout
-
-
 def test_config_commands(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text("cameras:\n  - url: rtsp://admin:hunter2@10.0.0.7/s\n")
-    assert "ok, 1 cameras" in threadline("config", "check", path).stdout
-    shown = threadline("config", "show", "--config", path).stdout
+    path.write_text(
+        "cameras:\n  - url: rtsp://admin:hunter2@10.0.0.7/s\n"
+        "  - {url: 'rtsp://10.0.0.8/s', user: admin, password: hunter2}\n"
+    )
+    assert "ok, 2 cameras" in command("config", "check", path).stdout
+    shown = command("config", "show", "--config", path).stdout
     assert "10.0.0.7" in shown
     assert "hunter2" not in shown
-    assert json.loads(threadline("config", "schema").stdout)["title"] == "Config"
+    assert "refresh_s: 3.0" in shown, "defaults are shown"
+    assert json.loads(command("config", "schema").stdout)["title"] == "Config"
     path.write_text("camera: []\n")
-    done = threadline("config", "check", path)
+    done = command("config", "check", path)
     assert done.returncode == 2
-    assert "c.yaml:1: camera: unknown key; did you mean 'cameras'?" in " ".join(done.stderr.split())
+    assert "c.yaml:1: camera: unknown key; did you mean 'cameras'?" in done.stderr
 
 
-def test_doctor_and_help():
+def test_what_config_show_prints_is_a_settings_file(tmp_path):
+    path = tmp_path / "all.yaml"
+    path.write_text(command("config", "show").stdout)
+    assert "ok, 0 cameras" in command("config", "check", path).stdout
+
+
+def test_cameras_named_on_the_command_line_replace_those_of_the_file(
+    short_clip, tmp_path, monkeypatch
+):
+    """The file's cameras need passwords that nobody has set."""
+    for name in ("CAM_USER", "CAM_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    config, stats = CONFIGS / "store-cpu.yaml", tmp_path / "s.json"
+    asked = ["run", "--config", config, "--out", tmp_path, "--no-video", "--stats", stats]
+    done = command(*asked, short_clip)
+    assert done.returncode == 0, done.stderr
+    assert [camera["id"] for camera in json.loads(stats.read_text())["cameras"]] == ["short"]
+    done = command(*asked)
+    assert done.returncode == 2
+    assert "is not set; export it first" in done.stderr
+    photo = CLIP.parent / "person_reference.png"
+    done = command("tag", photo, "--config", config, "--out", tmp_path)
+    assert done.returncode == 0, "pictures need no camera: " + done.stderr
+
+
+def test_options_change_only_what_they_name(short_clip, tmp_path):
+    path, stats = tmp_path / "c.yaml", tmp_path / "s.json"
+    path.write_text(
+        "outputs: {events: false, frames: true}\nperson: {interval_s: 1}\n"
+        "garments: {enabled: false}\nengine: {threads: 1}\n"
+    )
+    out = tmp_path / "out"
+    done = command(
+        "run", short_clip, "--config", path, "--engine", "onnxruntime", "--no-video",
+        "--out", out, "--stats", stats,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(lines(out / "frames.jsonl")) == 30
+    assert not (out / "events.jsonl").exists()
+    [camera] = json.loads(stats.read_text())["cameras"]
+    assert camera["detector_runs"] == 3, "one look a second"
+    assert camera["looks"] == {}
+
+
+def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "till.mp4").write_bytes(b"x")
+    named = cameras([str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"])
+    assert [camera["id"] for camera in named] == ["till", "till-2", "h-till"]
+    taken = {"x", "x-2"}
+    assert unique("x", taken) == "x-3"
+    assert taken == {"x", "x-2", "x-3"}
+
+
+def test_masks_need_garments(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("garments: {enabled: false}\n")
+    photo = CLIP.parent / "person_reference.png"
+    done = command("tag", photo, "--config", path, "--masks", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "--masks needs garments.enabled: true" in done.stderr
+
+
+def test_help_and_version():
+    shown = command("--help").stdout
+    for word in ("run", "tag", "gallery", "models", "config", "doctor"):
+        assert word in shown
+    assert command("--version").stdout.startswith("threadline ")
+
+
+@pytest.mark.parametrize("name", shipped().by_name)
+def test_every_shipped_model_is_shown_and_runs(name):
+    shown = command("models", "show", name).stdout
+    for word in ("sha256", "licence", "figure ", f"# {name}"):
+        assert word in shown
+    assert "matches its hash" in command("models", "check", name).stdout
+
+
+def test_the_installed_command_reports_what_this_machine_can_run():
+    """In a process of its own, as a user starts it."""
     done = threadline("doctor")
     assert done.returncode == 0, done.stdout
-    for word in ("openvino", "onnxruntime", "h264 yes", "model person-ssdlite", "ready"):
+    for word in ("openvino", "onnxruntime", "h264 yes", "ready"):
         assert word in done.stdout
-    assert "tag" in threadline("--help").stdout
-    assert threadline("--version").stdout.startswith("threadline ")
+    for name in shipped().by_name:
+        assert f"model {name}" in done.stdout

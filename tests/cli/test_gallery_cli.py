@@ -1,4 +1,4 @@
-"""Galleries on the command line: real processes, the shipped embedder, real files."""
+"""Galleries on the command line: the shipped embedder, real files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import cv2
 import numpy as np
 import pytest
-from cli.test_cli import lines, threadline
-from tagging.test_gallery import HEAD, SHAPES
+from gallery_support import HEAD, SHAPES, write_shapes
+from support import command, lines
 
 from pipeline.tagging.logos.marks import read_mark
 
@@ -18,17 +18,14 @@ CLOTH = (38, 44, 70)
 
 @pytest.fixture(scope="module")
 def marks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("marks")
-    for name, shape in SHAPES.items():
-        (folder / f"{name}.svg").write_text(f"{HEAD}{shape}</svg>", encoding="utf-8")
-    return folder
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "marks")
 
 
 @pytest.fixture(scope="module")
 def brands(marks, tmp_path_factory):
     """A gallery of all shapes, made by the command; tests only read it."""
     folder = tmp_path_factory.mktemp("gallery") / "brands"
-    done = threadline("gallery", "import-svg", marks, "--gallery", folder)
+    done = command("gallery", "import-svg", marks, "--gallery", folder)
     assert done.returncode == 0, done.stderr
     assert f"{len(SHAPES)} brands" in done.stdout
     return folder
@@ -46,16 +43,16 @@ def poster(mark, side, size=(480, 640)):
 
 
 def test_brands_are_listed_and_shown_with_their_neighbours(brands, tmp_path):
-    done = threadline("gallery", "list", "--gallery", brands)
+    done = command("gallery", "list", "--gallery", brands)
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
         [name, "1"] for name in sorted(SHAPES)
     ]
     sheet = tmp_path / "new" / "sheet.png"
-    shown = threadline("gallery", "show", "ring", "--gallery", brands, "--draw", sheet)
+    shown = command("gallery", "show", "ring", "--gallery", brands, "--draw", sheet)
     assert "from ring.svg" in shown.stdout
     assert len(shown.stdout.splitlines()) == len(SHAPES)
     assert cv2.imread(str(sheet)).std() > 30
-    checked = threadline("gallery", "check", "--gallery", brands)
+    checked = command("gallery", "check", "--gallery", brands)
     assert checked.returncode == 0
     assert f"{len(SHAPES)} brands:" in checked.stdout
 
@@ -63,22 +60,20 @@ def test_brands_are_listed_and_shown_with_their_neighbours(brands, tmp_path):
 def test_a_brand_is_added_removed_and_embedded_anew(marks, tmp_path):
     folder, png = tmp_path / "g", tmp_path / "label.png"
     cv2.imwrite(str(png), poster(marks / "cross.svg", 200, (240, 240)))
-    done = threadline(
-        "gallery", "add", "  Crème  ✚ ", marks / "cross.svg", png, "--gallery", folder
-    )
+    done = command("gallery", "add", "  Crème  ✚ ", marks / "cross.svg", png, "--gallery", folder)
     assert done.returncode == 0, done.stderr
-    assert threadline("gallery", "list", "--gallery", folder).stdout == "Crème ✚\t2\n"
-    again = threadline("gallery", "add", "Crème ✚", png, "--gallery", folder)
+    assert command("gallery", "list", "--gallery", folder).stdout == "Crème ✚\t2\n"
+    again = command("gallery", "add", "Crème ✚", png, "--gallery", folder)
     assert "has this picture already" in " ".join(again.stderr.split())
     index = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
     index["model"], index["sha256"] = "another", "0" * 64
     (folder / "gallery.json").write_text(json.dumps(index), encoding="utf-8")
-    stale = threadline("tag", png, "--gallery", folder, "--out", tmp_path / "out")
+    stale = command("tag", png, "--gallery", folder, "--out", tmp_path / "out")
     assert stale.returncode != 0
     assert "threadline gallery rebuild" in " ".join(stale.stderr.split())
-    assert threadline("gallery", "rebuild", "--gallery", folder).returncode == 0
-    assert threadline("gallery", "check", "--gallery", folder).returncode == 0
-    gone = threadline("gallery", "remove", "Crème ✚", "--gallery", folder)
+    assert command("gallery", "rebuild", "--gallery", folder).returncode == 0
+    assert command("gallery", "check", "--gallery", folder).returncode == 0
+    gone = command("gallery", "remove", "Crème ✚", "--gallery", folder)
     assert "0 brands" in gone.stdout
     assert list((folder / "marks").iterdir()) == []
 
@@ -89,12 +84,12 @@ def test_one_bad_file_is_named_and_the_others_are_added(marks, tmp_path):
     (files / "good.svg").write_bytes((marks / "disc.svg").read_bytes())
     (files / "script.svg").write_text(f"{HEAD}<script>alert(1)</script>{SHAPES['disc']}</svg>")
     (files / "empty.png").write_bytes(b"")
-    done = threadline("gallery", "import-svg", files, "--gallery", tmp_path / "g")
+    done = command("gallery", "import-svg", files, "--gallery", tmp_path / "g")
     assert done.returncode == 1
     assert "script.svg" in done.stderr
     assert "empty.png" in done.stderr
     assert "Traceback" not in done.stderr
-    assert threadline("gallery", "list", "--gallery", tmp_path / "g").stdout == "good\t1\n"
+    assert command("gallery", "list", "--gallery", tmp_path / "g").stdout == "good\t1\n"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +102,7 @@ def test_one_bad_file_is_named_and_the_others_are_added(marks, tmp_path):
     ],
 )
 def test_mistakes_are_explained_in_a_line(args, word, tmp_path):
-    done = threadline("gallery", *args, "--gallery", tmp_path / "g")
+    done = command("gallery", *args, "--gallery", tmp_path / "g")
     assert done.returncode == 1
     assert word in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -122,7 +117,7 @@ def test_a_brand_is_found_on_a_picture_and_a_stranger_is_not(brands, marks, tmp_
         mark.write_text(f"{HEAD}{shape}</svg>")
         cv2.imwrite(str(tmp_path / f"{name}.png"), poster(mark, 120))
     out = tmp_path / "out"
-    done = threadline(
+    done = command(
         "tag", tmp_path / "known.png", tmp_path / "other.png", "--gallery", brands, "--out", out
     )
     assert done.returncode == 0, done.stderr
@@ -132,3 +127,16 @@ def test_a_brand_is_found_on_a_picture_and_a_stranger_is_not(brands, marks, tmp_
     )
     assert known == {"ring"}
     assert other == set()
+
+
+def test_brands_are_found_where_garments_are_not_parsed(brands, marks, tmp_path):
+    cv2.imwrite(str(tmp_path / "known.png"), poster(marks / "ring.svg", 120))
+    (tmp_path / "c.yaml").write_text("garments: {enabled: false}\n")
+    asked = ["tag", tmp_path / "known.png", "--gallery", brands, "--config", tmp_path / "c.yaml"]
+    done = command(*asked, "--out", tmp_path, "--draw")
+    assert done.returncode == 0, done.stderr
+    [row] = lines(tmp_path / "tags.jsonl")
+    assert {(tag["kind"], tag["label"]) for tag in row["tags"]} == {("logo", "ring")}
+    assert all("on" not in tag["attributes"] for tag in row["tags"])
+    drawn = cv2.imread(str(tmp_path / "drawn" / "known.png"))
+    assert (drawn != cv2.imread(str(tmp_path / "known.png"))).any()

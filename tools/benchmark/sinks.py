@@ -13,6 +13,9 @@ class Listener:
     def write(self, tagged: TaggedFrame) -> None:
         raise NotImplementedError
 
+    def forget(self, source: str) -> None:
+        pass
+
     def __enter__(self) -> Listener:
         return self
 

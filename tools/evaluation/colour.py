@@ -14,8 +14,8 @@ from training.garment_data import Photo, crop_window, person_box, take_window
 from engines import Packs, open_engine
 from engines.packs import labels
 from pipeline.picture.colour import SECOND, colour_map, colour_names
-from pipeline.settings.schema import GarmentConfig
 from pipeline.tagging.garments.attributes import attributes, body_of
+from pipeline.tagging.garments.tagger import GarmentSettings
 from pipeline.tagging.parsing import cells_of, large_pieces
 
 #: Cells a garment must have in both masks to be compared.
@@ -28,7 +28,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     train, held, names = garments.load_split(root, args.seed)
     photos: list[Photo] = train + held if args.all else held
     mapping = json.loads((root / "fashionpedia_map.json").read_text())
-    pack = packs.find(args.model or GarmentConfig().model)
+    pack = packs.find(args.model or GarmentSettings().model)
     known = labels(pack)
     tally: Counter[str] = Counter()
     with open_engine(pack, args.engine) as engine:

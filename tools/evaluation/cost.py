@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines import Engine, Pack, Packs, available, open_engine
+from engines import Engine, Pack, Packs, available, open_engine, runs_plans
 from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normalise
-from pipeline.people.detect import DetectStage
+from evaluation.people import detector
+from pipeline.models.opening import EngineSettings, Models
+from pipeline.people.detect import PersonSettings
 from pipeline.picture.crop import person_window
 from pipeline.picture.yuv import Planes
-from pipeline.settings.schema import PersonConfig
 from pipeline.tagging.garments.parser import GarmentParser
 from pipeline.types import Box, Frame
 
@@ -75,33 +76,35 @@ def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: value / unit for name, value in middle.items()}
 
 
+def jobs_of(models: Models, frame: Frame) -> dict[str, Callable[[], object]]:
+    """What a frame, a person in it and a mark on them cost with every model, by its name."""
+    box, mark = (800.0, 200.0, 1060.0, 900.0), (900.0, 400.0, 960.0, 460.0)
+    jobs: dict[str, Callable[[], object]] = {}
+    for name in (pack.name for pack in models.packs):
+        engine, pack = models.open(name)
+        if pack.task == "person-detection":
+            jobs[name] = partial(detector((engine, pack), PersonSettings()).detect, [frame])
+        elif pack.task == "garment-parsing":
+            jobs[name] = partial(GarmentParser(engine, pack).parse, [(frame, box)])
+        elif pack.task == "logo-detection":
+            jobs[name] = partial(crop_and_run, frame, box, engine, pack)
+        elif pack.task == "logo-embedding":
+            jobs[f"{name}, one mark"] = partial(crop_and_run, frame, mark, engine, pack)
+    return jobs
+
+
 def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Ratios on every engine that is here, with cropping, resizing and decoding."""
     frame = frame_1080p()
-    box = (800.0, 200.0, 1060.0, 900.0)
-    crop = np.zeros((1, 224, 224, 3), np.uint8)
+    inputs = {"images": np.zeros((1, 224, 224, 3), np.uint8)}
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lite0.onnx"
         yardstick(path)
-        for name in (name for name, version in available().items() if version):
-            unit = open_engine(path, name)
-            jobs: dict[str, Callable[[], object]] = {"Lite0": partial(unit.infer, {"images": crop})}
-            for pack in packs:
-                engine = open_engine(pack, name)
-                if pack.task == "person-detection":
-                    stage = DetectStage(engine, pack, PersonConfig())
-                    jobs[pack.name] = partial(stage.detect, [frame])
-                elif pack.task == "garment-parsing":
-                    parser = GarmentParser(engine, pack)
-                    jobs[pack.name] = partial(parser.parse, [(frame, box)])
-                elif pack.task == "logo-detection":
-                    jobs[pack.name] = partial(crop_and_run, frame, box, engine, pack)
-                elif pack.task == "logo-embedding":
-                    mark = (900.0, 400.0, 960.0, 460.0)
-                    jobs[f"{pack.name}, one mark"] = partial(
-                        crop_and_run, frame, mark, engine, pack
-                    )
-            for job, ratio in ratios(jobs).items():
-                figures[f"{name}: {job} / Lite0 224x224"] = ratio
+        here = [name for name, version in available().items() if version and not runs_plans(name)]
+        for name in here:
+            settings = EngineSettings(backend=name, cache=False)
+            with open_engine(path, name) as unit, Models(settings, packs) as models:
+                found = ratios({"Lite0": partial(unit.infer, inputs), **jobs_of(models, frame)})
+            figures |= {f"{name}: {job} / Lite0 224x224": ratio for job, ratio in found.items()}
     return figures

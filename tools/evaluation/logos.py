@@ -28,7 +28,6 @@ from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
 
 from engines import Engine, Pack, Packs, open_engine
 from evaluation.logo_controls import controls
-from pipeline.settings.schema import LogoConfig
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import (
     F32,
@@ -40,6 +39,7 @@ from pipeline.tagging.logos.gallery import (
 )
 from pipeline.tagging.logos.gallery_edit import nearest
 from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.tagger import LogoSettings
 
 #: Brands in the gallery, crops looked at for each size, scenes.
 BRANDS, CROPS, SCENES = 1000, 1500, 400
@@ -132,7 +132,7 @@ def search_ms(embed: Embedder) -> float:
 def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Everything on brands, photos and cloths that no training saw. Validation brands are asked
     for unless ``--all`` asks for the test brands; both fill the gallery."""
-    settings = LogoConfig()
+    settings = LogoSettings()
     _, held, test = split_brands(without_twins(load_brands(args.icons, DRAWN)), args.seed)
     asked = test if args.all else held
     brands = [*asked, *(held if args.all else test)][:BRANDS]
@@ -229,7 +229,7 @@ def detection(
     args: argparse.Namespace, brands: Sequence[Brand], fabrics: list[Image], packs: Packs
 ) -> dict[str, float]:
     """AP50 on composed scenes, and the recall of small marks at the default score."""
-    settings = LogoConfig()
+    settings = LogoSettings()
     root = args.data / "street_fashion"
     _, photos, names = load_split(root, args.seed)
     cloth = cloth_labels(root, names)

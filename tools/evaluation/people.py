@@ -11,18 +11,26 @@ from training.garment_data import Image
 from training.people_data import F64, Scene, coco_scene, coco_split, labelled_frames
 from training.people_teacher import Find
 
-from engines import Packs, open_engine
+from engines import Engine, Pack, Packs, open_engine
 from evaluation.stills import still
-from pipeline.people.detect import DetectStage
-from pipeline.settings.schema import PersonConfig
+from pipeline.flow.pace import Pace
+from pipeline.people.detect import DetectStage, PersonSettings
+from pipeline.people.zones import Zones
+from pipeline.settings.section import Fixed
 
 HAND_LABELS = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 #: People lower than this in a COCO picture scaled to 640 are neither wanted nor punished.
 LEAST_HEIGHT = 32.0
 
 
-def finder(stage: DetectStage) -> Find:
-    """A pipeline's detection stage as a function of an RGB picture."""
+def detector(model: tuple[Engine, Pack], settings: PersonSettings) -> DetectStage:
+    """The pipeline's detection stage, as it is for a camera without areas."""
+    return DetectStage(model, Fixed(settings), Pace().budget, Fixed(Zones()))
+
+
+def finder(model: tuple[Engine, Pack], settings: PersonSettings) -> Find:
+    """The pipeline's detection stage as a function of an RGB picture."""
+    stage = detector(model, settings)
 
     def find(rgb: Image) -> tuple[F64, F64]:
         found = stage.detect([still(rgb)])[0]
@@ -50,14 +58,14 @@ def looked(find: Find, scenes: list[Scene]) -> Curve:
 
 def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Average precision and recall at precision 0.95, IoU 0.5."""
-    settings = PersonConfig(score=0.02, keep_score=0.02)
+    settings = PersonSettings(score=0.02, keep_score=0.02)
     pack = packs.find(args.model or settings.model)
     sets = {"COCO pictures": coco_scenes(args.data / "coco_train128", args.seed, args.all)}
     for clip in args.clips:
         sets[clip.name] = list(labelled_frames(HAND_LABELS / f"{clip.stem}.json", clip))
     figures: dict[str, float] = {}
     with open_engine(pack, args.engine) as engine:
-        find = finder(DetectStage(engine, pack, settings))
+        find = finder((engine, pack), settings)
         for name, scenes in sets.items():
             result = looked(find, scenes)
             recall, score = result.recall_at(0.95)
@@ -66,7 +74,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
             figures[f"{name}: AP50"] = result.average_precision()
             figures[f"{name}: recall at precision 0.95"] = recall
             figures[f"{name}: score to ask for that"] = score
-            default = PersonConfig().score
+            default = PersonSettings().score
             taken = int((result.scores >= default).sum())
             if taken:
                 figures[f"{name}: precision at score {default}"] = float(

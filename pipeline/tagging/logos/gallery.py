@@ -26,8 +26,10 @@ F32 = npt.NDArray[np.float32]
 
 INDEX = "gallery.json"
 VERSION = 1
-#: Longest name of a brand, in characters, and most pictures of one.
-MOST_LETTERS, MOST_FILES = 100, 64
+#: Longest name of a brand, in characters.
+MOST_LETTERS = 100
+#: Most pictures of a brand.
+MOST_FILES = 64
 #: Brands whose mean is nearest to a crop, whose pictures are then compared one by one.
 SHORTLIST = 64
 

@@ -176,9 +176,11 @@ def _twin(gallery: Gallery, picture: Picture) -> str | None:
 
 
 def _written(
-    gallery: Gallery, entries: dict[str, list[PictureEntry]], vectors: dict[str, list[F32]],
+    gallery: Gallery,
+    entries: dict[str, list[PictureEntry]],
+    vectors: dict[str, list[F32]],
     near: dict[str, float],
-) -> Gallery:  # fmt: skip
+) -> Gallery:
     """Write array, then index, then clear away what neither names."""
     names = sorted(entries, key=str.casefold)
     rows = [part for name in names for part in vectors[name]]
@@ -187,12 +189,14 @@ def _written(
     np.save(packed, array, allow_pickle=False)
     name = f"vectors-{hashlib.sha256(packed.getvalue()).hexdigest()[:16]}.npy"
     index = Index(
-        model=gallery.index.model, sha256=gallery.index.sha256, vectors=name,
+        model=gallery.index.model,
+        sha256=gallery.index.sha256,
+        vectors=name,
         brands=[
             BrandEntry(name=brand, background=round(near[brand], 4), files=entries[brand])
             for brand in names
         ],
-    )  # fmt: skip
+    )
     replace_file(gallery.folder / name, packed.getvalue())
     replace_file(gallery.folder / INDEX, index.model_dump_json(indent=1).encode())
     _tidy(gallery.folder, index)

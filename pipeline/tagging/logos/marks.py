@@ -21,8 +21,10 @@ MOST_BYTES = 8_000_000
 MOST_PIXELS = 40_000_000
 #: Longest side in pixels at which a mark is kept.
 SIDE = 192
-#: Elements an SVG may have, and references among them: so many, nested, make seven thousand copies.
-MOST_ELEMENTS, MOST_USES = 20_000, 24
+#: Most elements of an SVG.
+MOST_ELEMENTS = 20_000
+#: Most ``<use>`` among them: this many, nested, expand to about 7,000 copies.
+MOST_USES = 24
 #: Coverage under which a pixel counts as empty.
 _EMPTY = 8
 _ACTIVE = re.compile(r"<!DOCTYPE|<!ENTITY|<\?xml-stylesheet|<script|<foreignObject|@import", re.I)
