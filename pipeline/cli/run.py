@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from engines.packs import Packs, open_packs
+from engines.packs import open_packs
 from pipeline.cli import settings as options
 from pipeline.cli.errors import errors, explained, start_logging
 from pipeline.cli.options import (
@@ -28,7 +29,6 @@ from pipeline.cli.screen import Screen, summary
 from pipeline.errors import ConfigError
 from pipeline.files import make_folder, replace_file
 from pipeline.flow.runner import Runner
-from pipeline.settings.schema import Config
 from pipeline.sources import is_live
 
 #: Signals this close together are one: `timeout` and shells signal process and group.
@@ -64,13 +64,17 @@ def run(
         settings = options.read_settings(config_file, registry, changes)
         if not settings.cameras:
             raise ConfigError("no camera given; name one, or list cameras: in the --config file")
-        code = _run(settings, registry, out, stats, quiet)
+        runner = Runner(settings, out, packs=registry)
+        code = _run(runner, out, stats, quiet)
+        if runner.left_behind:  # native code that is still busy would crash on the way out
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     raise typer.Exit(code)
 
 
-def _run(settings: Config, packs: Packs, out: Path, stats: Path | None, quiet: bool) -> int:
+def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
     with ExitStack() as stack:
-        runner = Runner(settings, out, packs=packs)
         _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
         stack.enter_context(runner)
         try:

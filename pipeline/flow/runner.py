@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 from engines.packs import Packs, shipped
 from pipeline.flow.cameras import Cameras, Shared
@@ -56,7 +57,9 @@ class Runner:
     Cameras are connected while models are opened: some send a picture to begin with only every few
     seconds. ``cameras`` adds, removes and replaces them at any time, from any thread.
 
-    Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early.
+    Raises on entering: EngineError, SinkError. ``wait`` raises what ended a thread early. After
+    leaving, ``left_behind`` names the threads that would not end in time: what they use is still
+    open, and a process that ends with ``sys.exit`` then may crash; ``os._exit`` does not.
 
     Args:
         config: all settings; with ``stay`` it may name no camera.
@@ -94,7 +97,7 @@ class Runner:
         self.cameras = Cameras(
             config, self._packs, shared, self._announced, self._ended, self._changed
         )
-        self._stack = ExitStack()
+        self.left_behind: list[str] = []
         self._workers: list[Worker] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -102,12 +105,14 @@ class Runner:
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
+            stack.callback(self.stop)
             for camera in self.config.cameras:
                 self.cameras.add(camera)
-            stack.callback(self.stop)
             live = self.cameras.live
-            self._sinks = self._open_sinks(stack, live > 0 or self._inbox.stay)
-            self._models = stack.enter_context(Models(self.config.engine, self._packs, live))
+            outputs = stack.enter_context(ExitStack())
+            self._sinks = self._open_sinks(outputs, live > 0 or self._inbox.stay)
+            models = stack.enter_context(ExitStack())
+            self._models = models.enter_context(Models(self.config.engine, self._packs, live))
             self._stages, self._detector = open_stages(
                 self.settings, self._models, self.stats, self.pace, self._sizes
             )
@@ -120,12 +125,24 @@ class Runner:
                 Worker("sink", self._write, self._ended),
                 Worker("preparation", self._preparation.run, self._ended),
             ]
-            self._stack = stack.pop_all()
+            self._outputs, self._engines = outputs.pop_all(), models.pop_all()
+            stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop, and close what no thread uses any more. What a busy one uses stays open: closing it
+        would crash the process."""
         self.stop()
-        self._stack.close()
+        self.left_behind = self._joined()
+        if "sink" not in self.left_behind:
+            self._outputs.__exit__(kind, error, trace)
+        if not {"inference", "preparation"} & set(self.left_behind):
+            self._engines.close()
 
     def _open_sinks(self, stack: ExitStack, live: bool) -> list[Sink]:
         outputs = self.settings.section("outputs")
@@ -146,17 +163,24 @@ class Runner:
 
     def wait(self) -> None:
         """Join all threads, with a deadline once stopping; re-raise the first error."""
+        self.left_behind = self._joined()
+        if self._error is not None:
+            raise self._error
+
+    def _joined(self) -> list[str]:
+        """Join all threads that were started, with a deadline once stopping; names of those still
+        busy then."""
         deadline: float | None = None
         while alive := [w for w in self._threads() if w.is_alive()]:
             alive[0].join(0.1)
             if self._stop.is_set() and deadline is None:
                 deadline = time.monotonic() + JOIN_S
             if deadline is not None and time.monotonic() > deadline:
-                names = ", ".join(worker.name for worker in alive)
-                log.warning("still busy, left behind: %s", names)
-                break
-        if self._error is not None:
-            raise self._error
+                names = [worker.name for worker in alive]
+                if names != self.left_behind:
+                    log.warning("still busy, left behind: %s", ", ".join(names))
+                return names
+        return []
 
     def _threads(self) -> list[Worker]:
         return [*self._workers, *self.cameras.workers()]

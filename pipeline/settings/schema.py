@@ -24,7 +24,7 @@ from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
 
 
-class Camera(CameraSettings, Zones):
+class Camera(Zones, CameraSettings):
     """One camera or recording: how it is read, its areas, and sections of its own."""
 
     @property
@@ -98,7 +98,10 @@ class Config(Section):
         """Key, pack and task of every setting that names a pack and is in use."""
         for name in type(self).model_fields:
             section = getattr(self, name)
-            if not isinstance(section, Section) or not getattr(section, "wanted", True):
+            if not isinstance(section, Section):
+                continue
+            own = any(camera.override(name) for camera in self.cameras)
+            if not own and not getattr(section, "wanted", True):
                 continue
             for key, field in type(section).model_fields.items():
                 if task := _extra(field).get("task"):
@@ -113,7 +116,7 @@ def _check_model(key: str, model: str, task: str, packs: Packs) -> None:
         reason = str(error)
     else:
         reason = f"'{model}' is no {task} model"
-    known = ", ".join(pack.name for pack in packs.of(task))
+    known = ", ".join(pack.name for pack in packs.of(task)) or "none; add it with --packs"
     raise ValueError(f"{key}: {reason}; for {task}: {known}")
 
 

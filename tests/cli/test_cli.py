@@ -288,6 +288,22 @@ def test_options_change_only_what_they_name(short_clip, tmp_path):
     assert camera["looks"] == {}
 
 
+def test_a_tagger_may_be_on_for_one_camera_alone(short_clip, tmp_path):
+    path, stats = tmp_path / "c.yaml", tmp_path / "s.json"
+    path.write_text(
+        "garments: {enabled: false}\noutputs: {video: false, snapshots: false}\ncameras:\n"
+        f"  - {{url: {short_clip}, id: bare}}\n"
+        f"  - {{url: {short_clip}, id: dressed, garments: {{enabled: true}}}}\n"
+    )
+    done = command("run", "--config", path, "--out", tmp_path / "out", "--stats", stats)
+    assert done.returncode == 0, done.stderr
+    bare, dressed = json.loads(stats.read_text())["cameras"]
+    assert (bare["id"], bare["looks"]) == ("bare", {})
+    assert dressed["looks"]["garments"] > 0
+    tagged = {e["camera"] for e in lines(tmp_path / "out" / "events.jsonl") if "tag" in e}
+    assert tagged == {"dressed"}
+
+
 def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

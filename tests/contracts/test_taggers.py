@@ -1,28 +1,31 @@
-"""What every tagger keeps to, whoever wrote it: the same tests for all that are known, with the
-packs that are shipped."""
+"""What every tagger keeps to, whoever wrote it: the same tests for those that come with Threadline,
+with the packs that are shipped, and for one from outside."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 
+import extension_support
 import numpy as np
 import pytest
 from look_support import look_stage
 from support import CLIP, command, make_frame
 
-from engines.packs import shipped
+from engines.packs import SHIPPED, Packs
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.picture.yuv import Planes
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import make_config
+from pipeline.settings.section import Fixed
 from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
-from pipeline.tagging import known_taggers
+from pipeline.tagging import TAGGERS, known_taggers
 from pipeline.tagging.tagger import Evidence, Subject, TaggerEntry, TaggerSettings
 from pipeline.types import Tag, TaggedFrame, Track
 
-NAMES = tuple(known_taggers())
+ENTRIES = {name: known_taggers()[name] for name in TAGGERS}
+ENTRIES["stripes"] = extension_support.load("threadline_stripes").ENTRY
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +38,23 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models():
-    with Models(EngineSettings(), shipped()) as models:
+def packs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packs")
+    extension_support.make_pack(folder)
+    return Packs.read(SHIPPED, folder)
+
+
+@pytest.fixture(scope="module")
+def models(packs):
+    with Models(EngineSettings(), packs) as models:
         yield models
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ENTRIES)
 def tagger(request, settings, models):
-    entry = known_taggers()[request.param]
-    return entry.open(settings.section(request.param), models)
+    entry = ENTRIES[request.param]
+    own = settings.section(request.param) if request.param in TAGGERS else Fixed(entry.settings())
+    return entry.open(own, models)
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +80,15 @@ def subjects(frames):
 
 
 def test_there_are_taggers_and_each_is_what_an_entry_says():
-    assert NAMES[:2] == ("garments", "logos"), "in the order in which they look"
-    for entry in known_taggers().values():
+    assert list(known_taggers())[:2] == ["garments", "logos"], "in the order in which they look"
+    for entry in ENTRIES.values():
         assert isinstance(entry, TaggerEntry)
         assert issubclass(entry.settings, TaggerSettings)
         assert entry.settings(), "every setting has a default"
 
 
-def test_its_name_is_that_of_its_section_and_it_wants_something(tagger, settings):
-    assert tagger.name in NAMES
-    assert tagger.settings.of("") == settings.section(tagger.name).of("")
+def test_its_name_is_that_of_its_section_and_it_wants_something(tagger):
+    assert isinstance(tagger.settings.of(""), ENTRIES[tagger.name].settings)
     assert tagger.wants
     assert tagger.wants <= {"person", "tile", "frame"}
     assert all(side > 0 for side in tagger.tile_shape)
@@ -104,13 +114,13 @@ def test_nothing_to_look_at_is_no_evidence(tagger):
     assert tagger.look([]) == []
 
 
-def test_tags_say_what_they_are_and_who_says_so(tagger, subjects):
+def test_tags_name_their_kind_and_model(tagger, subjects, packs):
     for evidence in tagger.look(subjects):
         for tag in evidence.tags:
             assert isinstance(tag, Tag)
             assert tag.kind
             assert tag.label
-            assert tag.model in shipped()
+            assert tag.model in packs
             assert 0 <= tag.score <= 1
             assert tag.box[0] < tag.box[2]
             assert tag.box[1] < tag.box[3]

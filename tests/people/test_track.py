@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import make_frame
 
 from pipeline.people.detect import PersonSettings
-from pipeline.people.track import Tracker, TrackSettings, assign
-from pipeline.types import Detection
+from pipeline.people.track import Tracker, Trackers, TrackSettings, assign
+from pipeline.people.tracking import TrackStage
+from pipeline.settings.section import Fixed
+from pipeline.types import Detection, TaggedFrame
 
 SETTINGS = TrackSettings(confirm_hits=2, lost_s=1.0)
 
@@ -132,3 +135,42 @@ def test_clear_ends_all():
     walk(tracker, 0.0, 0.2, 1.0)
     assert tracker.clear() == [1]
     assert tracker.confirmed() == []
+
+
+def stage() -> TrackStage:
+    """Tracks of cameras, of which one has settings of its own."""
+    hasty = TrackSettings(confirm_hits=1)
+    return TrackStage(Trackers(Fixed(SETTINGS, {"hasty": hasty}), Fixed(PersonSettings())))
+
+
+def seen(tracks: TrackStage, pts: float, source: str, size: tuple[int, int] = (640, 480)):
+    frame = make_frame(pts, size, source=source)
+    [out] = tracks([TaggedFrame(frame, detections=(person(100.0),))])
+    return [track.id for track in out.tracks], list(out.ended)
+
+
+def test_every_camera_has_people_and_settings_of_its_own():
+    tracks = stage()
+    assert [seen(tracks, 0.0, name)[0] for name in ("cam", "hasty")] == [[], [1]]
+    assert [seen(tracks, 0.2, name)[0] for name in ("cam", "hasty")] == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    ("pts", "size"), [(0.1, (320, 240)), (-30.0, (640, 480))], ids=["another size", "begun anew"]
+)
+def test_another_picture_ends_everybody_there_was(pts, size):
+    tracks = stage()
+    for i in range(3):
+        seen(tracks, i * 0.2, "cam")
+    assert seen(tracks, 0.4 + pts, "cam", size) == ([], [1])
+
+
+def test_of_a_forgotten_camera_nobody_is_known():
+    tracks = stage()
+    for i in range(3):
+        for source in ("a", "b"):
+            seen(tracks, i * 0.2, source)
+    tracks.forget("a")
+    assert seen(tracks, 0.6, "a") == ([], [])
+    assert seen(tracks, 0.6, "b") == ([1], [])
+    tracks.forget("never seen")

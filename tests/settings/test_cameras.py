@@ -131,6 +131,13 @@ def test_what_is_impossible_only_together_is_refused_where_the_camera_sets_it(te
     assert problem(text).startswith(f"shop.yaml:{line}: {words}")
 
 
+def test_a_model_that_one_camera_alone_uses_is_checked_as_well():
+    text = "garments: {enabled: false, model: nonsense}\ncameras:\n  - url: a.mp4\n"
+    assert parse(text, "shop.yaml", {})
+    message = problem(text + "    garments: {enabled: true}\n")
+    assert message.startswith("shop.yaml:1: garments.model: model 'nonsense' is unknown")
+
+
 @pytest.mark.parametrize(
     "name", ["../up", "..", ".", ".hidden", "a/b", "a\\b", "a b", "a\n", "/etc", "x" * 65, "a:b"]
 )

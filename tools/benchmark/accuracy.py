@@ -16,16 +16,16 @@ import numpy as np
 from benchmark.numbers import painted
 from benchmark.sinks import Listener
 from benchmark.streams import STRIP, Server, material
+from engines.boxes import iou_matrix
 from pipeline.flow.runner import Runner
-from pipeline.settings.schema import Config
-from pipeline.tagging.parsing import iou_matrix
+from pipeline.settings.schema import Config, make_config
 from pipeline.types import Box, Tag, TaggedFrame
 
 #: Every person on every frame: what all else is compared with.
 DENSE: dict[str, Any] = {
     "motion": {"threshold": 0.0},
     "person": {"interval_s": 0.0, "refresh_s": 0.001, "parts": False},
-    "garments": {"settle_s": 0.0, "settle_looks": 1000, "refresh_s": 0.001},
+    "looks": {"settle_s": 0.0, "settle_looks": 1000, "refresh_s": 0.001},
 }
 CASES: dict[str, dict[str, Any]] = {
     "everybody on every second frame": {**DENSE, "person": DENSE["person"] | {"interval_s": 0.12}},
@@ -37,10 +37,10 @@ CASES: dict[str, dict[str, Any]] = {
     "whole pictures every 2 s": {"person": {"refresh_s": 2.0}},
     "whole pictures every 10 s": {"person": {"refresh_s": 10.0}},
     "whole pictures, of 384 x 224": {"person": {"parts": False, "pixels": 384 * 224}},
-    "4 first crops": {"garments": {"settle_looks": 4}},
-    "2 first crops": {"garments": {"settle_looks": 2}},
-    "16 first crops": {"garments": {"settle_looks": 16}},
-    "crops again after 10 s": {"garments": {"refresh_s": 10.0}},
+    "4 first crops": {"looks": {"settle_looks": 4}},
+    "2 first crops": {"looks": {"settle_looks": 2}},
+    "16 first crops": {"looks": {"settle_looks": 16}},
+    "crops again after 10 s": {"looks": {"refresh_s": 10.0}},
 }  # fmt: skip
 #: Overlap from which two boxes on one frame are the same person.
 SAME = 0.5
@@ -154,9 +154,8 @@ def _compare(person: Person, found: list[Person], counts: Counter[str]) -> None:
 def configured(settings: dict[str, Any], urls: list[str], engine: str) -> Config:
     cameras = [{"url": url, "id": f"cam{i}", "exclude": (STRIP,)} for i, url in enumerate(urls)]
     outputs = {"events": False, "video": False, "snapshots": False}
-    return Config.model_validate(
-        {**settings, "cameras": cameras, "engine": {"backend": engine}, "outputs": outputs}
-    )
+    backend = {"backend": engine}
+    return make_config(**settings, cameras=cameras, engine=backend, outputs=outputs)
 
 
 def record(config: Config, seconds: float | None = None) -> tuple[Recorder, float, int, float]:

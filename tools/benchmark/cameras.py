@@ -18,7 +18,7 @@ from benchmark.sinks import Listener
 from benchmark.streams import STRIP, Server, material
 from pipeline.flow.runner import Runner
 from pipeline.settings.file import load
-from pipeline.settings.schema import CameraConfig, Config, EngineConfig, OutputConfig
+from pipeline.settings.schema import Config, make_config
 from pipeline.types import TaggedFrame
 
 #: Seconds in which cameras connect and the pace settles, left out of all figures, and after which
@@ -95,7 +95,7 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
         "cores": cores,
         "memory, MB": after,
         "memory grown, MB": after - memory,
-        "stretch": stats["degraded"]["stretch"],
+        "slowdown": stats["degraded"]["slowdown"],
         "stats": stats,
     }
 
@@ -105,24 +105,23 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     shown = (
         "cameras", "analysed a second, slowest camera", "detections a second, slowest camera",
         "age p50, s", "age p99, s", "age p50, second half less first, s", "cores", "memory, MB",
-        "memory grown, MB", "stretch", "people tagged",
+        "memory grown, MB", "slowdown", "people tagged",
     )  # fmt: skip
     print(f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}", flush=True)
     results = {}
-    base = load(args.config) if args.config else Config()
     with tempfile.TemporaryDirectory() as folder:
         stream = material(args.video, ".h264", args.rate)
         for count in args.count:
             with Server(stream, count, args.rate) as server:
-                cameras = tuple(
-                    CameraConfig(url=url, id=f"cam{i}", exclude=(STRIP,))
-                    for i, url in enumerate(server.urls)
-                )
-                config = base.model_copy(update={
-                    "cameras": cameras,
-                    "engine": EngineConfig(backend=args.engine),
-                    "outputs": OutputConfig(video=False),
-                })  # fmt: skip
+                changes = {
+                    "cameras": [
+                        {"url": url, "id": f"cam{i}", "exclude": [STRIP]}
+                        for i, url in enumerate(server.urls)
+                    ],
+                    "engine": {"backend": args.engine},
+                    "outputs": {"video": False},
+                }
+                config = load(args.config, changes) if args.config else make_config(**changes)
                 result = watch(config, Path(folder) / str(count), args.seconds)
             results[str(count)] = result
             print(f"| {' | '.join(f'{result[name]:.4g}' for name in shown)} |", flush=True)

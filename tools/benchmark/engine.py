@@ -6,7 +6,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,13 @@ import numpy as np
 from benchmark.accuracy import DENSE, configured
 from benchmark.sinks import Listener
 from engines import EngineOptions, open_engine
-from engines.packs import find
+from engines.packs import find, shipped
+from pipeline.flow.pace import Pace
 from pipeline.flow.runner import Runner
-from pipeline.models.opening import open_detector
-from pipeline.settings.schema import Config
+from pipeline.flow.stages import open_detector
+from pipeline.models.opening import Models
+from pipeline.settings.live import LiveSettings
+from pipeline.settings.schema import make_config
 from pipeline.types import TaggedFrame
 
 PICTURES = 100
@@ -66,11 +68,12 @@ def pipeline_rate(args: argparse.Namespace) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every input size, and the pipeline's share; all figures."""
-    config, results = Config(), {}
-    with ExitStack() as stack:
-        sizes = open_detector(config, stack).canvases
+    config, results = make_config(), {}
+    with Models(config.engine, shipped()) as models:
+        sizes = open_detector(LiveSettings(config), models, Pace().budget).canvases
     cases = [(config.person.model, size) for size in sizes]
-    cases.append((config.garments.model, find(config.garments.model).size))
+    parser = config.section("garments").model
+    cases.append((parser, find(parser).size))
     print("| model | input | one thread, ms | all threads, ms |\n|---|---|---|---|", flush=True)
     for name, size in cases:
         row = [milliseconds(name, args.engine, threads, size) for threads in (1, 0)]

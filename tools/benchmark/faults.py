@@ -20,7 +20,7 @@ from typing import Any
 from benchmark.sinks import Listener
 from benchmark.streams import PORT, STRIP, Server, material
 from pipeline.flow.runner import Runner
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import make_config
 from pipeline.types import TaggedFrame
 
 BAD_PORT, PROXY_PORT = PORT + 1, PORT + 2
@@ -120,7 +120,7 @@ def watch(kind: str, stream: Path, args: argparse.Namespace) -> dict[str, float]
         url = f"rtsp://127.0.0.1:{PROXY_PORT}/cam0" if kind == "corrupt" else bad.urls[0]
         urls = {f"cam{i}": u for i, u in enumerate(healthy.urls)} | {"bad": url}
         cameras = [{"url": u, "id": name, "exclude": (STRIP,)} for name, u in urls.items()]
-        config = Config.model_validate({"cameras": cameras, "outputs": {"video": False}})
+        config = make_config(cameras=cameras, outputs={"video": False})
         with Runner(config, Path(folder), (times,)) as runner:
             runner.start()
             time.sleep(WARM_UP_S)

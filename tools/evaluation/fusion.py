@@ -5,32 +5,36 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pipeline.people.skip import SkipPolicy
-from pipeline.people.stage import TrackStage
 from training.garment_data import Photo, degrade, person_box
 from training.garments import load_split
 
 from engines import Packs
 from evaluation.stills import still
 from pipeline.flow.pace import Pace
+from pipeline.flow.stages import open_stages
 from pipeline.flow.stats import Stats
-from pipeline.models.opening import open_detector, open_parser
-from pipeline.people.schedule import ScheduleStage
+from pipeline.models.opening import Models
 from pipeline.picture.crop import quality
-from pipeline.settings.schema import CameraConfig, Config
+from pipeline.settings.live import LiveSettings
+from pipeline.settings.schema import make_config
 from pipeline.sources import open_source
-from pipeline.tagging.garments.parser import GarmentParser, GarmentStage
-from pipeline.tagging.vote import TrackVote
+from pipeline.sources.camera import CameraSettings
+from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.vote import Vote, VoteSettings
 from pipeline.types import Box, Frame, Tag, TaggedFrame
 
 #: Looks at each person of a photo.
 LOOKS = 8
+#: Whole pictures every 0.2 s, whatever moves in them.
+EVEN: dict[str, Any] = {
+    "motion": {"threshold": 0.0},
+    "person": {"interval_s": 0.2, "refresh_s": 0.2, "parts": False},
+}
 CLOTHES = Path(__file__).parent.parent.parent / "tests" / "data" / "people"
 
 
@@ -66,13 +70,15 @@ class Tally:
 
 
 def frames(clip: Path) -> Iterator[Frame]:
-    with open_source(CameraConfig(url=str(clip))) as source:
+    with open_source(CameraSettings(url=str(clip))) as source:
         yield from source
 
 
-def alone_vote(config: Config) -> TrackVote:
-    """A vote that says at once what one crop makes likely."""
-    return TrackVote(replace(config.vote_policy, looks=1))
+def alone(vote: VoteSettings, evidence: tuple[Tag, ...]) -> tuple[Tag, ...]:
+    """What one crop makes likely."""
+    one = Vote(vote.model_copy(update={"looks": 1}))
+    one.add(evidence)
+    return one.result()
 
 
 def as_figures(tallies: dict[str, Tally]) -> dict[str, float]:
@@ -96,39 +102,38 @@ def walk(photo: Photo, rng: np.random.Generator) -> Iterator[tuple[Frame, Box]]:
         yield frame, tuple(moved.tolist())
 
 
-def on_walks(args: argparse.Namespace, config: Config, parser: GarmentParser) -> dict[str, float]:
+def on_walks(
+    args: argparse.Namespace, vote: VoteSettings, parser: GarmentParser
+) -> dict[str, float]:
     """Validation photos, each seen several times as by a camera, with the true tags."""
     root = args.data / "street_fashion"
     train, held, names = load_split(root, args.seed)
     mapping = json.loads((root / "fashionpedia_map.json").read_text())
-    alone, fused = Tally(), Tally()
+    single, fused = Tally(), Tally()
     for person, photo in enumerate(train + held if args.all else held):
         worn = {mapping[names[i]] for i in np.unique(photo.mask)} - {None}
         truth = {"wears": [[name] for name in worn], "maybe": []}
-        track = TrackVote(config.vote_policy)
+        track = Vote(vote)
         for frame, box in walk(photo, np.random.default_rng((args.seed, person))):
             [(_, evidence)] = parser.parse([(frame, box)])
-            one = alone_vote(config)
-            one.add(evidence)
             track.add(evidence, quality(frame, box))
-            if track.looks >= config.vote.looks:
-                alone.count(person, truth, one.result())
+            if track.looks >= vote.looks:
+                single.count(person, truth, alone(vote, evidence))
                 fused.count(person, truth, track.result())
-    found = {"photos as a camera's: single looks": alone, "photos as a camera's: fused": fused}
+    found = {"photos as a camera's: single looks": single, "photos as a camera's: fused": fused}
     return as_figures(found)
 
 
 def on_clip(
-    clip: Path, config: Config, stack: ExitStack, parser: GarmentParser
+    clip: Path, settings: LiveSettings, models: Models, parser: GarmentParser
 ) -> dict[str, float]:
     """A clip in which one person at a time was labelled by eye."""
     truth = json.loads((CLOTHES / f"{clip.stem}_clothes.json").read_text())
-    alone, fused = Tally(), Tally()
-    schedule = ScheduleStage(SkipPolicy(0.0, 0.2, 0.2), Stats(), Pace())
-    garments = GarmentStage(parser, config.garments, config.vote_policy)
-    stages = (open_detector(config, stack), TrackStage(config.track_policy), garments)
+    single, fused = Tally(), Tally()
+    vote = settings.section("garments").of("").vote
+    stages, _ = open_stages(settings, models, Stats(), Pace(), ())
     for frame in frames(clip):
-        batch = schedule([TaggedFrame(frame)])
+        batch = [TaggedFrame(frame)]
         for stage in stages:
             batch = stage(batch)
         [tagged] = batch
@@ -138,23 +143,20 @@ def on_clip(
         best = max(tagged.tracks, key=lambda t: t.box[3] - t.box[1])
         if best.tags:
             [(_, evidence)] = parser.parse([(tagged.frame, best.box)])
-            one = alone_vote(config)
-            one.add(evidence)
-            alone.count(person["from"], person, one.result())
+            single.count(person["from"], person, alone(vote, evidence))
             fused.count(person["from"], person, best.tags)
-    return as_figures({f"{clip.name}: single looks": alone, f"{clip.name}: fused": fused})
+    return as_figures({f"{clip.name}: single looks": single, f"{clip.name}: fused": fused})
 
 
 def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Category F1 and label changes from look to look, on photos seen as by a camera and on each
     clip."""
-    config = Config()
-    model = packs.find(args.model or config.garments.model).name
-    garments = config.garments.model_copy(update={"model": model})
-    config = config.model_copy(update={"garments": garments})
-    with ExitStack() as stack:
-        parser = open_parser(config, stack)
-        figures = on_walks(args, config, parser)
+    config = make_config(packs, garments={"model": args.model} if args.model else {}, **EVEN)
+    settings = LiveSettings(config)
+    garments = settings.section("garments").of("")
+    with Models(config.engine, packs) as models:
+        parser = GarmentParser(*models.open(garments.model))
+        figures = on_walks(args, garments.vote, parser)
         for clip in args.clips:
-            figures |= on_clip(clip, config, stack, parser)
+            figures |= on_clip(clip, settings, models, parser)
     return figures

@@ -7,7 +7,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from engines.packs import SHIPPED
 from evaluation import pictures
 from evaluation.stills import still
 from pipeline.cli.app import main as threadline
-from pipeline.models.opening import open_parser
-from pipeline.settings.schema import Config, EngineConfig, GarmentConfig
-from pipeline.tagging.garments.parser import NO_GARMENT
+from pipeline.models.opening import EngineSettings, Models
+from pipeline.tagging.garments.parser import NO_GARMENT, GarmentParser
+from pipeline.tagging.garments.tagger import GarmentSettings
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128
@@ -114,20 +113,22 @@ def calibration(
     return expected_calibration_error(scores, right)
 
 
-def bags_seen(args: argparse.Namespace, names: list[str], model: str) -> dict[str, float]:
+def bags_seen(
+    args: argparse.Namespace, names: list[str], packs: Packs, model: str
+) -> dict[str, float]:
     """How many people of everyday pictures who carry no bag are said to, by their one crop."""
     coco = args.data / "coco_train128"
     if not coco.is_dir():
         return {}
     train, held = coco_split(coco, args.seed)
-    config = Config(engine=EngineConfig(backend=args.engine), garments=GarmentConfig(model=model))
+    least = GarmentSettings().vote.appear
     said = []
-    with ExitStack() as stack:
-        parser = open_parser(config, stack)
+    with Models(EngineSettings(backend=args.engine), packs) as models:
+        parser = GarmentParser(*models.open(model))
         stems = train + held if args.all else held
         for person in bagless_people(coco, stems, (), len(names)):
             [(_, evidence)] = parser.parse([(still(person.rgb), tuple(person.box))])
-            said.append(any(t.category == BAG and t.score >= config.vote.appear for t in evidence))
+            said.append(any(t.category == BAG and t.score >= least for t in evidence))
     return {
         "people without a bag (COCO)": len(said),
         "the same: said to carry one": float(np.mean(said)),
@@ -145,7 +146,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     frequency = report.photos_per_label(seen, len(names))
     frequent = {n for n, count in zip(names, frequency, strict=True) if count >= 20}
 
-    pack = packs.find(args.model or GarmentConfig().model)
+    pack = packs.find(args.model or GarmentSettings().model)
     said = tag_photos(photos, lambda p: cv2.cvtColor(p.rgb, cv2.COLOR_RGB2BGR), args.engine, pack)
     masks = {photo.id: one.mask for photo, one in zip(photos, said, strict=True)}
     counts = garments.confusion(photos, len(names), lambda photo: masks[photo.id])
@@ -172,5 +173,5 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
         "expected calibration error of tags": calibration(photos, said, names, mapping),
         "far camera: tag micro-F1, Fashionpedia categories": micro_f1(far_coarse),
         "far camera: loss": micro_f1(coarse) - micro_f1(far_coarse),
-        **bags_seen(args, names, pack.name),
+        **bags_seen(args, names, packs, pack.name),
     }

@@ -8,7 +8,7 @@ import json
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,19 @@ from training.garments import split_ids
 from training.logo_marks import DRAWN, Brand, load_brands, split_brands, without_twins
 
 from engines import Packs
+from engines.boxes import iou_matrix
+from pipeline.flow.pace import Pace
 from pipeline.flow.runner import Runner
-from pipeline.models.opening import open_detector, open_embedder, open_logos, open_parser
+from pipeline.flow.stages import open_detector, open_taggers
+from pipeline.models.opening import EngineSettings, Models
 from pipeline.photos import PhotoTagger
-from pipeline.settings.schema import Config
+from pipeline.settings.live import LiveSettings
+from pipeline.settings.schema import make_config
 from pipeline.sinks.annotate import annotated
 from pipeline.tagging.logos.gallery import open_gallery
 from pipeline.tagging.logos.gallery_edit import add, read_picture
-from pipeline.tagging.parsing import iou_matrix
+from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.tagger import LogoSettings
 from pipeline.types import Box, TaggedFrame
 
 #: Brands in the gallery, none seen by a training.
@@ -56,10 +61,9 @@ def brands_of(package: Path, seed: int) -> list[Brand]:
 @contextmanager
 def gallery_folder(package: Path, brands: Sequence[Brand], packs: Packs) -> Iterator[Path]:
     """A gallery of their SVG files, made as the command makes it."""
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        config = Config()
-        embed = open_embedder(config, stack)
-        gallery = open_gallery(Path(name), packs.find(config.logos.embedder))
+    with tempfile.TemporaryDirectory() as name, Models(EngineSettings(), packs) as models:
+        embed = Embedder(*models.open(LogoSettings().embedder))
+        gallery = open_gallery(Path(name), embed.pack)
         icons = package / "icons"
         pictures = [
             read_picture(b.name, icons / f"{b.name}.svg", embed, embed.size[0]) for b in brands
@@ -165,16 +169,16 @@ def _shown(person: Person, truth: Sequence[dict[str, Any]]) -> Counter[int]:
     return shown
 
 
-def photos(args: argparse.Namespace, gallery: Path) -> dict[str, float]:
+def photos(args: argparse.Namespace, gallery: Path, packs: Packs) -> dict[str, float]:
     """Brands said on street photos that no training of garments saw: false ones, nearly all."""
     root = args.data / "street_fashion"
     paths = [root / "photos" / f"{name}.jpg" for name in split_ids(root, args.seed)[1]]
-    config = Config.model_validate({"logos": {"gallery": str(gallery)}})
+    config = make_config(packs, logos={"gallery": str(gallery)})
+    settings = LiveSettings(config)
     found = 0
-    with ExitStack() as stack:
-        logos = open_logos(config, stack)
-        parser = open_parser(config, stack)
-        tagger = PhotoTagger(open_detector(config, stack), parser, config, logos)
+    with Models(config.engine, packs) as models:
+        detector = open_detector(settings, models, Pace().budget)
+        tagger = PhotoTagger(detector, open_taggers(settings, models), settings)
         for path in paths:
             photo = tagger.tag(path)
             said = [tag for tag in photo.tags if tag.kind == "logo"]
@@ -200,5 +204,5 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
                 found = {"people": len(sink.people), "brands said": on_people + len(sink.loose)}
             figures.update({f"{clip.stem}: {name}": value for name, value in found.items()})
         if args.data.is_dir() and not args.no_photos:
-            figures.update(photos(args, folder))
+            figures.update(photos(args, folder, packs))
     return figures

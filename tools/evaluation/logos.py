@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -26,8 +25,9 @@ from training.logo_marks import (
 from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
 
-from engines import Engine, Pack, Packs, open_engine
+from engines import Engine, Pack, Packs
 from evaluation.logo_controls import controls
+from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import (
     F32,
@@ -138,9 +138,9 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     brands = [*asked, *(held if args.all else test)][:BRANDS]
     _, fabrics = load_fabrics(args.data, args.seed)
     figures: dict[str, float] = {"brands": len(brands), "asked for": min(len(asked), BRANDS)}
-    with ExitStack() as stack:
-        spec = packs.find(settings.embedder)
-        embed = Embedder(stack.enter_context(open_engine(spec, args.engine)), spec)
+    with Models(EngineSettings(backend=args.engine), packs) as models:
+        embed = Embedder(*models.open(settings.embedder))
+        spec = embed.pack
         figures["search among 5,000 brands x 8, ms"] = search_ms(embed)
         figures.update(_recognised(embed, spec, brands, asked, fabrics))
         figures.update(_controls(spec, brands, asked, fabrics))
@@ -148,7 +148,8 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
             seen = {brand.name for brand in load_brands(args.icons, DRAWN)}
             parts = split_others(args.marks, seen, args.seed)
             figures.update(_others(embed, spec, parts, fabrics))
-    figures.update(detection(args, asked, fabrics, packs))
+        engine, _ = models.open(settings.detector)
+        figures.update(detection(args, asked, fabrics, engine))
     return figures
 
 
@@ -226,22 +227,21 @@ def _controls(
 
 
 def detection(
-    args: argparse.Namespace, brands: Sequence[Brand], fabrics: list[Image], packs: Packs
+    args: argparse.Namespace, brands: Sequence[Brand], fabrics: list[Image], engine: Engine
 ) -> dict[str, float]:
     """AP50 on composed scenes, and the recall of small marks at the default score."""
-    settings = LogoSettings()
+    least = LogoSettings().score
     root = args.data / "street_fashion"
     _, photos, names = load_split(root, args.seed)
     cloth = cloth_labels(root, names)
     figures: dict[str, float] = {}
-    with open_engine(packs.find(settings.detector), args.engine) as engine:
-        for rough in (PLAIN, ROUGH):
-            material = Material(photos, cloth, fabrics, brands, (rough, rough))
-            found_ones = _detected(_scenes(material), engine, settings.score)
-            for where, share in APART.items():
-                only = _detected(_scenes(replace(material, people=share)), engine, settings.score)
-                found_ones[f"{AP50}, {where}"] = only[AP50]
-            figures |= {f"{name}, roughness {rough}": v for name, v in found_ones.items()}
+    for rough in (PLAIN, ROUGH):
+        material = Material(photos, cloth, fabrics, brands, (rough, rough))
+        found_ones = _detected(_scenes(material), engine, least)
+        for where, share in APART.items():
+            only = _detected(_scenes(replace(material, people=share)), engine, least)
+            found_ones[f"{AP50}, {where}"] = only[AP50]
+        figures |= {f"{name}, roughness {rough}": v for name, v in found_ones.items()}
     return figures
 
 

@@ -10,7 +10,7 @@ from job import Log, arguments
 
 import pipeline
 from pipeline.flow.runner import Runner
-from pipeline.settings.schema import Config
+from pipeline.settings.schema import make_config
 
 args = arguments()
 log = Log(args, pipeline.__version__)
@@ -51,9 +51,9 @@ if slow:
     settings["motion"] = {"threshold": 0.0}
     settings["garments"] = {"enabled": False}
 with tempfile.TemporaryDirectory() as folder:
-    with Runner(Config.model_validate(settings), Path(folder), (Watch(),)) as runner:
+    with Runner(make_config(**settings), Path(folder), (Watch(),)) as runner:
         if slow:
-            slowed(runner._stages[1].engine, float(args.job.split(":")[1]))
+            slowed(runner._detector.engine, float(args.job.split(":")[1]))
         runner.start()
         time.sleep(args.seconds)
         runner.stop()

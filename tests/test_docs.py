@@ -1,0 +1,182 @@
+"""Everything the documentation names is there, and every command it shows works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from support import CLIP, HERE
+
+from pipeline.cli.app import app
+
+ROOT = HERE.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+#: Folders of the repository that a path in the documentation may begin with.
+TOP = ("pipeline", "engines", "configs", "tools", "tests", "docs")
+BIN = Path(sys.executable).parent
+
+
+def blocks(page: Path) -> list[str]:
+    """Lines of the code blocks of a page, or of the comments of a settings file."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".yaml":
+        return [line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")]
+    found = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.S | re.M)
+    return [line.strip() for block in found for line in block.splitlines()]
+
+
+def commands(page: Path) -> list[str]:
+    """The ``threadline`` commands a page shows."""
+    shown = [line for line in blocks(page) if line.startswith("threadline ")]
+    inline = re.findall(r"`(threadline [^`\n]+)`", page.read_text(encoding="utf-8"))
+    return sorted({line.split("  #")[0].strip() for line in [*shown, *inline]})
+
+
+ALL = sorted({(page.name, command) for page in [*PAGES, *CONFIGS] for command in commands(page)})
+
+
+def parsed(words: list[str]) -> None:
+    """Parse the words of a command line as the program would, without running anything."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        if not words:
+            return
+        assert words[0] in command.commands, f"no command {words[0]!r}"
+        command, words = command.commands[words[0]], words[1:]
+    if words:
+        command.make_context(command.name, list(words))
+
+
+@pytest.mark.parametrize(("page", "command"), ALL)
+def test_every_command_shown_is_one_the_program_takes(page, command):
+    if "|" not in command and "..." not in command and "[" not in command:
+        parsed(shlex.split(command)[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_path_named_exists(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(rf"(?<![\w./-])((?:{'|'.join(TOP)})/[\w./-]*\w)", text)
+    missing = {path for path in named if not (ROOT / path).exists() and page.name != "CHANGELOG.md"}
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        other = page if not path else (page.parent / path).resolve()
+        assert other.exists(), target
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", other.read_text(encoding="utf-8"), flags=re.M)
+            slugs = {re.sub(r"[^\w\- ]", "", t.lower()).strip().replace(" ", "-") for t in titles}
+            assert anchor in slugs, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_tool_and_target_named_takes_what_is_shown(page):
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
+    for line in re.findall(r"^(?:`|)make ([a-z -]+)", text, flags=re.M):
+        assert set(line.split()) <= targets, line
+    for script, rest in re.findall(r"python (tools/\w+\.py)([^`\n]*)", text):
+        folder = {"tools/bench.py": "benchmark", "tools/evaluate.py": "evaluation"}.get(script)
+        sources = (
+            [ROOT / script, *(ROOT / "tools" / folder).glob("*.py")] if folder else [ROOT / script]
+        )
+        known = "".join(path.read_text(encoding="utf-8") for path in sources)
+        for option in re.findall(r"--[\w-]+", rest.split("#")[0]):
+            assert f'"{option}"' in known, f"{script} {option}"
+
+
+def test_the_example_shown_is_the_one_that_is_tested():
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    package = HERE / "data" / "extension" / "threadline_stripes" / "__init__.py"
+    assert package.read_text(encoding="utf-8") in page
+
+
+# -- Run for real ------------------------------------------------------------------------------
+
+#: Commands that need what is not everywhere: TensorRT, and a shop's own files.
+NOT_RUN = ("models build", "models quantize", "gallery rebuild", "jetson-orin", "store-gpu", "OUT")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, short_clip) -> Path:
+    """A folder with every file that the documentation's commands name."""
+    folder = tmp_path_factory.mktemp("desk")
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    marks = sorted((HERE / "data" / "brands").glob("*.svg"))
+    picture = HERE / "data" / "person_reference.png"
+    for name in ("recording.mp4", "recordings/a.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(short_clip, folder / name)
+    for name in ("photo.jpg", "picture.jpg", "shelf/a.png", "photos/a.png", "acme-label.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(picture, folder / name)
+    shutil.copy(marks[0], folder / "acme.svg")
+    (folder / "marks").mkdir()
+    for mark in marks[:2]:
+        shutil.copy(mark, folder / "marks" / mark.name)
+    (folder / "packs").mkdir()
+    (folder / "my.yaml").write_text("outputs: {video: false}\ncameras: [{url: recording.mp4}]\n")
+    return folder
+
+
+def run(desk: Path, command: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command as shown; a live one is interrupted after some seconds."""
+    words = [str(BIN / "threadline"), *shlex.split(command)[1:]]
+    env = {**os.environ, "CAM_USER": "admin", "CAM_PASSWORD": "secret"}
+    process = subprocess.Popen(
+        words, cwd=desk, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    if seconds is not None:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def whole(command: str) -> bool:
+    """Whether a command is shown as it is run, not merely mentioned."""
+    bare = command in ("threadline run", "threadline tag", "threadline config check")
+    unclear = any(word in command for word in ("NAME", "DIR", "FILE", "KIND", "|", "...", "["))
+    return not bare and not unclear and not any(word in command for word in NOT_RUN)
+
+
+RUN = sorted({command for _, command in ALL if whole(command)})
+#: Galleries are made before they are used.
+IN_ORDER = sorted(RUN, key=lambda c: ("gallery import" not in c, "gallery add" not in c, c))
+
+
+def test_every_command_shown_does_what_it_says(desk, rtsp):
+    """One after the other in one folder, as a reader would."""
+    server = rtsp(mounts=2, user="admin:secret")
+    for config in (desk / "configs").glob("*.yaml"):
+        text = config.read_text(encoding="utf-8")
+        for i, address in enumerate(("10.0.0.7/stream1", "10.0.0.8/stream1")):
+            text = text.replace(address, server.url(i).removeprefix("rtsp://"))
+        config.write_text(text, encoding="utf-8")
+    failed = []
+    for command in IN_ORDER:
+        live = "rtsp://" in command or "configs/store-cpu.yaml" in command
+        asked = re.sub(r"rtsp://\S+", server.url(0, login="admin:secret@"), command)
+        done = run(desk, asked.replace("tests/data/street.mp4", str(CLIP)), 5 if live else None)
+        if done.returncode != 0 or "Traceback" in done.stderr:
+            failed.append(f"{command}: {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}")
+    assert not failed, "\n\n".join(failed)
+    assert (desk / "out" / "events.jsonl").stat().st_size > 0
