@@ -69,4 +69,7 @@ def source_name(location: str) -> str:
     else:
         base = re.split(r"[/\\]", location.rstrip("/\\"))[-1]
         base = re.sub(r"\.\w{1,5}$", "", base) or base
-    return re.sub(r"[^\w.-]+", "-", base).strip("-.")[:_NAME].rstrip("-.") or "source"
+    # Letters and decimal digits: what Python calls a word character besides, such as a superscript
+    # two, an id may not hold.
+    safe = "".join(c if c.isalpha() or c.isdecimal() or c in "_.-" else "-" for c in base)
+    return re.sub(r"-+", "-", safe).strip("-.")[:_NAME].rstrip("-.") or "source"

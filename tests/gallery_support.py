@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.packs import find
-from pipeline.tagging.logos.gallery_edit import Picture, read_picture
+from pipeline.tagging.logos.gallery_edit import NewPicture, read_picture
 
 SIDE = 48
 #: Any pack will do: galleries only remember which one it was.
@@ -41,6 +41,6 @@ def pixels(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return (flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-def pictures(paths: Iterable[Path]) -> list[Picture]:
+def pictures(paths: Iterable[Path]) -> list[NewPicture]:
     """Pictures for a gallery, each of the brand its file is named like."""
     return [read_picture(path.stem, path, pixels, SIDE) for path in paths]

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,8 @@ from types import TracebackType
 from engines.packs import Packs, shipped
 from pipeline.flow.cameras import Cameras, Shared
 from pipeline.flow.inbox import Inbox
+from pipeline.flow.inference import Inference
+from pipeline.flow.outbox import Outbox
 from pipeline.flow.pace import Pace
 from pipeline.flow.preparation import Preparation
 from pipeline.flow.stages import open_stages
@@ -25,30 +26,15 @@ from pipeline.protocols import Sink
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Config
 from pipeline.sinks import open_sinks
-from pipeline.types import Frame, TaggedFrame
+from pipeline.types import Frame
 
 log = logging.getLogger("threadline.runner")
 
-#: Tagged frames of recordings that may wait for the sinks.
-OUTBOX_DEPTH = 4
-#: Tagged frames of live cameras that may, if they bring news.
-OUTBOX_NEWS = 64
-#: Those without news that may, for each live camera.
-OUTBOX_PER_CAMERA = 2
-#: Slowdown from which quality is so much less that it is reported.
-DEGRADED = 2.0
 #: Seconds without a change of cameras after which engines get the threads that suit their number:
 #: that compiles every model anew.
 SETTLE_S = 3.0
 #: Seconds threads have to end once stopping has begun.
 JOIN_S = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Removed:
-    """In the outbox, behind the last frame of a camera that was removed."""
-
-    source: str
 
 
 class Runner:
@@ -89,19 +75,17 @@ class Runner:
         self._stop = threading.Event()
         self._opened = threading.Event()
         self._inbox: Inbox[Frame] = Inbox(stay)
-        self._outbox: Inbox[TaggedFrame | _Removed] = Inbox()
-        self._outlet = self._outbox.add("out", replace=False, depth=OUTBOX_DEPTH)
+        self._outbox = Outbox()
         self._sizes: list[tuple[int, int]] = []
         self._preparation = Preparation()
-        shared = Shared(self.settings, self._inbox, self.stats, self.pace)
+        self._shared = Shared(self.settings, self._inbox, self.stats, self.pace)
         self.cameras = Cameras(
-            config, self._packs, shared, self._announced, self._ended, self._changed
+            config, self._packs, self._shared, self._announced, self._ended, self._changed
         )
         self.left_behind: list[str] = []
         self._workers: list[Worker] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
-        self._told = False
 
     def __enter__(self) -> Runner:
         with ExitStack() as stack:
@@ -113,16 +97,23 @@ class Runner:
             self._sinks = self._open_sinks(outputs, live > 0 or self._inbox.stay)
             models = stack.enter_context(ExitStack())
             self._models = models.enter_context(Models(self.config.engine, self._packs, live))
-            self._stages, self._detector = open_stages(
+            self.stages, self._detector = open_stages(
                 self.settings, self._models, self.stats, self.pace, self._sizes
+            )
+            inference = Inference(
+                (self.stages, self._detector),
+                self._shared,
+                self.cameras,
+                self._outbox,
+                self._announced,
             )
             engine = self._detector.engine
             self.running_on = f"{engine.backend}, {engine.precision}"
             self._opened.set()
             self._changed()
             self._workers += [
-                Worker("inference", self._infer, self._ended),
-                Worker("sink", self._write, self._ended),
+                Worker("inference", lambda: inference.run(self._stop), self._ended),
+                Worker("sink", lambda: self._outbox.write(self._sinks, self.stats), self._ended),
                 Worker("preparation", self._preparation.run, self._ended),
             ]
             self._outputs, self._engines = outputs.pop_all(), models.pop_all()
@@ -196,7 +187,7 @@ class Runner:
             self.stop()
             self._outbox.stop()
         if worker.name == "inference":
-            self._outlet.close()
+            self._outbox.close()
         if worker.name == "sink":
             self._preparation.stop()
             self.finished.set()
@@ -204,8 +195,7 @@ class Runner:
     def _changed(self) -> None:
         """Cameras came or went: whatever depends on their number follows."""
         live = self.cameras.live
-        self._outlet.open(replace=False, depth=OUTBOX_NEWS if live else OUTBOX_DEPTH)
-        self._plain = OUTBOX_DEPTH + OUTBOX_PER_CAMERA * live
+        self._outbox.follow(live)
         if self._opened.is_set():
             follow = partial(self._models.live_cameras, live)
             self._preparation.ask("threads", follow, SETTLE_S)
@@ -224,84 +214,3 @@ class Runner:
             if self._stop.is_set():
                 return
         self._detector.prepare(*size)
-
-    def _infer(self) -> None:
-        while True:
-            self._stop.wait(self.pace.gathering.pause(time.monotonic()))
-            taken = self._inbox.take()
-            self._forget(self.cameras.gone())
-            frames = [frame for frame in taken if self._ready(frame)]
-            if frames:
-                self._round(frames)
-            elif not taken and self._inbox.drained:
-                return
-
-    def _ready(self, frame: Frame) -> bool:
-        """Whether a frame can be looked at without making all cameras wait for a compiler."""
-        size = (frame.width, frame.height)
-        if not frame.live or self._detector.ready(*size):
-            return True
-        self._announced(size, True)
-        if frame.source in self.stats.cameras:
-            self.stats.camera(frame.source).skipped["preparing"] += 1
-        return False
-
-    def _round(self, frames: list[Frame]) -> None:
-        self.pace.begin(time.monotonic())
-        batch = [TaggedFrame(frame) for frame in frames]
-        for stage in self._stages:
-            with self.stats.timed(stage.name):
-                batch = stage(batch)
-        now = time.monotonic()
-        for tagged in batch:
-            age_s = now - tagged.frame.captured_at
-            camera = self.stats.cameras.get(tagged.frame.source)
-            if camera is not None:  # else it was removed a moment ago
-                camera.count(tagged, age_s)
-            if tagged.frame.live:
-                self.pace.slowdown.finished(now, age_s)
-            self._hand_over(tagged)
-        self._tell_degraded()
-
-    def _forget(self, sources: list[str]) -> None:
-        for source in sources:
-            for stage in self._stages:
-                stage.forget(source)
-            self.pace.decoding.forget(source)
-            self._outlet.put(_Removed(source))
-
-    def _hand_over(self, tagged: TaggedFrame) -> None:
-        """Give a result to the sinks. Those that are slower than live cameras miss frames on which
-        nothing happened; what was found is never lost, and recordings wait."""
-        news = tagged.events or any(track.best for track in tagged.tracks)
-        if news or not tagged.frame.live:
-            self._outlet.put(tagged)
-        elif not self._outlet.offer(tagged, self._plain):
-            camera = self.stats.cameras.get(tagged.frame.source)
-            if camera is not None:
-                camera.unwritten += 1
-
-    def _tell_degraded(self) -> None:
-        slowdown = self.pace.slowdown.factor
-        if slowdown >= DEGRADED and not self._told:
-            self._told = True
-            interval_s = self.config.person.interval_s
-            log.warning(
-                "too much for this machine: people are searched every %.1f s instead of every "
-                "%.1f s, evenly on all cameras; fewer cameras or a lower frame rate would help",
-                slowdown * interval_s,
-                interval_s,
-            )
-
-    def _write(self) -> None:
-        while True:
-            items = self._outbox.take()
-            if not items and self._outbox.drained:
-                return
-            for item in items:
-                for sink in self._sinks:
-                    if isinstance(item, _Removed):
-                        sink.forget(item.source)
-                        continue
-                    with self.stats.timed(f"write {sink.name}"):
-                        sink.write(item)

@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import ConfigDict, Field, SecretStr, field_serializer, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import redact, source_name
 from pipeline.settings.section import Seconds, Section
-
-#: A name in events, file names and folders: one that begins with a dot could leave its folder.
-_ID = r"^([\w-][\w.-]{0,63})?$"
 
 
 class CameraSettings(Section):
@@ -27,7 +31,7 @@ class CameraSettings(Section):
     url: str = Field(
         min_length=1, description="RTSP, HTTP or HLS URL, file, /dev/videoN or csi://N"
     )
-    id: str = Field("", pattern=_ID, description="name in events and file names")
+    id: str = Field("", max_length=64, description="name in events and file names")
     user: SecretStr = Field(SecretStr(""), description="user name, where the URL has none")
     password: SecretStr = Field(SecretStr(""), description="password; may hold any character")
     transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP carries the video")
@@ -35,6 +39,15 @@ class CameraSettings(Section):
         "ffmpeg", description="what decodes; gstreamer on a Jetson, nvdec on an NVIDIA GPU"
     )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
+
+    @field_validator("id")
+    @classmethod
+    def _safe(cls, name: str) -> str:
+        if name.startswith(".") or not all(
+            c.isalpha() or c.isdecimal() or c in "_.-" for c in name
+        ):
+            raise ValueError("use letters, digits, '-', '_' and '.', and no dot to begin with")
+        return name
 
     @model_validator(mode="after")
     def _one_login(self) -> CameraSettings:

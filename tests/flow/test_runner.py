@@ -118,7 +118,7 @@ def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, short_cli
 
 
 def test_a_still_scene_is_gated_and_refreshed(tmp_path):
-    from sources.test_streams import encode, picture
+    from support import encode, picture
 
     path = encode(tmp_path / "still.mp4", [picture(320, 240, (90, 90, 90))] * 60)
     with Runner(config(str(path)), tmp_path / "out") as runner:

@@ -12,7 +12,7 @@ from pipeline.settings.section import Fixed
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
-from pipeline.tagging.logos.reader import LogoReader, Mark, around
+from pipeline.tagging.logos.reader import LogoReader, Mark, square_around
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags, nearer
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.vote import VoteSettings
@@ -52,7 +52,7 @@ def test_a_brand_is_reported_once_by_its_surest_mark_and_unknown_ones_not():
 
 @pytest.mark.parametrize("box", [(0.0, 0.0, 40.0, 10.0), (5.5, 7.5, 6.0, 8.0)])
 def test_the_square_around_a_mark_has_it_in_the_middle(box):
-    x0, y0, x1, y1 = around(box)
+    x0, y0, x1, y1 = square_around(box)
     assert abs((x1 - x0) - (y1 - y0)) <= 1
     assert x0 <= box[0]
     assert x1 >= box[2]

@@ -41,7 +41,7 @@ ENDINGS = (".svg", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class NewPicture:
     """A picture on its way into a gallery."""
 
     brand: str
@@ -55,7 +55,7 @@ class Picture:
         return f"marks/{digest}{self.path.suffix.lower()}"
 
 
-def read_picture(brand: str, path: Path, embed: Embed, side: int) -> Picture:
+def read_picture(brand: str, path: Path, embed: Embed, side: int) -> NewPicture:
     """Read and embed one picture of a brand.
 
     Raises:
@@ -64,7 +64,7 @@ def read_picture(brand: str, path: Path, embed: Embed, side: int) -> Picture:
     name = brand_name(brand)
     try:
         shown = np.stack(views(read_mark(path), side))
-        return Picture(name, path, path.read_bytes(), embed(shown))
+        return NewPicture(name, path, path.read_bytes(), embed(shown))
     except (MarkError, OSError) as error:
         raise GalleryError(str(error)) from None
 
@@ -85,7 +85,7 @@ def marks_in(folder: Path) -> list[Path]:
 
 
 def add(
-    gallery: Gallery, pictures: Sequence[Picture], background: F32 | None = None
+    gallery: Gallery, pictures: Sequence[NewPicture], background: F32 | None = None
 ) -> tuple[Gallery, list[str]]:
     """The gallery with more pictures, written to its folder, and what is odd about them.
 
@@ -167,7 +167,7 @@ def nearest(background: F32 | None, vectors: F32) -> float:
     return float((background @ vectors.T).max())
 
 
-def _twin(gallery: Gallery, picture: Picture) -> str | None:
+def _twin(gallery: Gallery, picture: NewPicture) -> str | None:
     """The brand whose picture is the same mark."""
     if not gallery.index.brands:
         return None

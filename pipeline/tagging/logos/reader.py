@@ -89,7 +89,9 @@ class LogoReader:
         if not len(boxes):
             return []
         places: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
-        vectors = self._embedder(crops([(frame, around(b)) for b in places], self._embedder.size))
+        vectors = self._embedder(
+            crops([(frame, square_around(b)) for b in places], self._embedder.size)
+        )
         matches = self.gallery.match(vectors)
         if self._lettering is not None:
             matches = [
@@ -143,7 +145,7 @@ class Embedder:
         return np.array(self._engine.infer({"images": crops})["embeddings"], np.float32)
 
 
-def around(box: Box) -> Window:
+def square_around(box: Box) -> Window:
     """The square around a mark, with the room its gallery pictures have."""
     x0, y0, x1, y1 = box
     half = max((0.5 + ROOM) * max(x1 - x0, y1 - y0), 2.0)

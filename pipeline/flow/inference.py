@@ -1,0 +1,103 @@
+"""The inference thread: rounds of frames, one of each camera, through all stages."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pipeline.flow.cameras import Cameras, Shared
+from pipeline.flow.outbox import Outbox
+from pipeline.people.detect import DetectStage
+from pipeline.protocols import Stage
+from pipeline.types import Frame, TaggedFrame
+
+log = logging.getLogger("threadline.inference")
+
+#: Slowdown from which quality is so much less that it is reported.
+DEGRADED = 2.0
+
+
+class Inference:
+    """Takes frames from the inbox, has them tagged, and hands the results over.
+
+    ``announce`` is told the size of pictures that the detector is not ready for.
+    """
+
+    def __init__(
+        self,
+        stages: tuple[Sequence[Stage], DetectStage],
+        shared: Shared,
+        cameras: Cameras,
+        outbox: Outbox,
+        announce: Callable[[tuple[int, int], bool], None],
+    ) -> None:
+        self._stages, self._detector = stages
+        self._shared = shared
+        self._cameras = cameras
+        self._outbox = outbox
+        self._announce = announce
+        self._told = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Until the inbox is drained."""
+        inbox, gathering = self._shared.inbox, self._shared.pace.gathering
+        while True:
+            stop.wait(gathering.pause(time.monotonic()))
+            taken = inbox.take()
+            self._forget(self._cameras.gone())
+            frames = [frame for frame in taken if self._ready(frame)]
+            if frames:
+                self._round(frames)
+            elif not taken and inbox.drained:
+                return
+
+    def _forget(self, sources: list[str]) -> None:
+        for source in sources:
+            for stage in self._stages:
+                stage.forget(source)
+            self._shared.pace.decoding.forget(source)
+            self._outbox.removed(source)
+
+    def _ready(self, frame: Frame) -> bool:
+        """Whether a frame can be looked at without making all cameras wait for a compiler."""
+        size = (frame.width, frame.height)
+        if not frame.live or self._detector.ready(*size):
+            return True
+        self._announce(size, True)
+        camera = self._shared.stats.cameras.get(frame.source)
+        if camera is not None:
+            camera.skipped["preparing"] += 1
+        return False
+
+    def _round(self, frames: list[Frame]) -> None:
+        stats, pace = self._shared.stats, self._shared.pace
+        pace.begin(time.monotonic())
+        batch = [TaggedFrame(frame) for frame in frames]
+        for stage in self._stages:
+            with stats.timed(stage.name):
+                batch = stage(batch)
+        now = time.monotonic()
+        for tagged in batch:
+            age_s = now - tagged.frame.captured_at
+            camera = stats.cameras.get(tagged.frame.source)
+            if camera is not None:  # else it was removed a moment ago
+                camera.count(tagged, age_s)
+            if tagged.frame.live:
+                pace.slowdown.finished(now, age_s)
+            if not self._outbox.put(tagged) and camera is not None:
+                camera.unwritten += 1
+        self._tell_degraded()
+
+    def _tell_degraded(self) -> None:
+        slowdown = self._shared.pace.slowdown.factor
+        if slowdown >= DEGRADED and not self._told:
+            self._told = True
+            interval_s = self._shared.settings.section("person").of("").interval_s
+            log.warning(
+                "too much for this machine: people are searched every %.1f s instead of every "
+                "%.1f s, evenly on all cameras; fewer cameras or a lower frame rate would help",
+                slowdown * interval_s,
+                interval_s,
+            )
