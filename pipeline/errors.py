@@ -4,7 +4,10 @@ PipelineError
 ├── ConfigError      a setting is wrong
 ├── SourceError      a camera or recording cannot be read (now)
 │   └── SourceRefusedError   and trying again will not help
-└── SinkError        a result cannot be written
+├── SinkError        a result cannot be written
+└── GalleryError     a gallery of brands cannot be used (``pipeline.tagging.logos.gallery``)
+
+Engines have errors of their own: ``engines.base``.
 """
 
 from __future__ import annotations

@@ -37,11 +37,12 @@ def make_folder(path: Path) -> None:
             raise PermissionError(13, "Permission denied")
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
+def replace_file(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file whole or not at all; ``durable``: also across a power cut, for the price of
+    waiting for the disk.
 
     Raises:
         SinkError: it cannot be written.
     """
     with explained(path):
-        files.replace_file(path, content)
+        files.replace_file(path, content, durable)

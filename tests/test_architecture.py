@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "engines").rglob("*.py")])
@@ -141,12 +140,24 @@ def within(name: str, room: str) -> bool:
     return name == room or name.startswith(room + ".")
 
 
-@pytest.fixture(params=sorted(NAMES))
-def module(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+def rule(check: Callable[[str], None]) -> Callable[[], None]:
+    """One test over all modules, which names every module that breaks the rule."""
+
+    @wraps(check)
+    def test() -> None:
+        broken = []
+        for module in sorted(NAMES):
+            try:
+                check(module)
+            except AssertionError as error:
+                broken.append(f"{module}: {str(error).splitlines()[0] if str(error) else error!r}")
+        assert not broken, "\n".join(broken)
+
+    del test.__wrapped__  # type: ignore[attr-defined]  # pytest would ask for a fixture `module`
+    return test
 
 
+@rule
 def test_modules_import_only_lower_rooms(module):
     level, room = place(module)
     for other in (reached(module) | everywhere(module)) & NAMES.keys():
@@ -155,6 +166,7 @@ def test_modules_import_only_lower_rooms(module):
             assert theirs[1] == room or theirs[0] < level, f"imports {other}, directly or not"
 
 
+@rule
 def test_pure_rooms_have_no_threads_logs_or_devices(module):
     if any(within(module, room) for room in PURE):
         bad = {name for name in reached(module) if any(within(name, i) for i in IMPURE)}
@@ -165,11 +177,13 @@ def test_pure_rooms_have_no_threads_logs_or_devices(module):
 ALLOWED_IN_PURE: dict[str, set[str]] = {}
 
 
+@rule
 def test_heavy_libraries_are_imported_late(module):
     if not within(module, "engines.nets"):
         assert not {name.split(".")[0] for name in reached(module)} & HEAVY
 
 
+@rule
 def test_only_the_command_line_reads_arguments(module):
     if not within(module, "pipeline.cli") and module != "pipeline.__main__":
         assert not {
@@ -177,6 +191,7 @@ def test_only_the_command_line_reads_arguments(module):
         }
 
 
+@rule
 def test_ceilings(module):
     path = NAMES[module].relative_to(ROOT).as_posix()
     text = NAMES[module].read_text(encoding="utf-8")
@@ -217,6 +232,7 @@ def is_mutable(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and maker(value) not in CONSTANT_MAKERS
 
 
+@rule
 def test_no_mutable_globals(module):
     """No list, set, dictionary or object that can be changed lies at the top of a module, and
     nothing there is changed by a function."""
@@ -233,16 +249,19 @@ def test_no_mutable_globals(module):
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)], "global statement"
 
 
+@rule
 def test_one_constant_a_line(module):
     for node in tree_of(module).body:
         if isinstance(node, ast.Assign):
             assert not any(isinstance(t, ast.Tuple) for t in node.targets), f"line {node.lineno}"
 
 
+@rule
 def test_the_formatter_is_never_switched_off(module):
     assert "fmt: " not in NAMES[module].read_text(encoding="utf-8")
 
 
+@rule
 def test_backends_are_named_in_one_table_only(module):
     """Whoever asks for an engine by name would have to know every new one."""
     if not within(module, "engines.trt") and module not in ("engines.ov", "engines.ort"):
@@ -257,6 +276,7 @@ def test_backends_are_named_in_one_table_only(module):
         assert not compared, f"line {compared[0].lineno}"
 
 
+@rule
 def test_modules_say_what_they_are_and_have_good_names(module):
     assert ast.get_docstring(tree_of(module))
     assert not set(re.split(r"[._]", module)) & FORBIDDEN_NAMES

@@ -62,7 +62,7 @@ class SnapshotSink:
         make_folder(path.parent)
         picture = snapshot(shot.crop, f"{source} #{track.id}", track.tags)
         _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        replace_file(path, packed.tobytes())
+        replace_file(path, packed.tobytes(), durable=False)
 
     def __enter__(self) -> SnapshotSink:
         make_folder(self._folder)

@@ -172,14 +172,14 @@ class Kept:
 def people_of(reader, out):
     """What a whole run finds in the first seconds of the clip."""
     from pipeline.flow.runner import Runner
-    from pipeline.settings.schema import Config
+    from pipeline.settings.schema import make_config
 
     clip = cut(out.with_suffix(".mp4"), 50)
     kept = Kept()
-    config = Config(
-        cameras=({"url": str(clip), "id": "a", "reader": reader},),
+    config = make_config(
+        cameras=[{"url": str(clip), "id": "a", "reader": reader}],
         outputs={"video": True, "snapshots": True},
-    )  # type: ignore[arg-type]
+    )
     with Runner(config, out, [kept]) as runner:
         runner.start()
         runner.wait()

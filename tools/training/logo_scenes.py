@@ -62,14 +62,14 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Backdrop:
     """What marks are printed on: a picture of the detector's size and where its cloth is."""
 
     rgb: Image
     cloth: npt.NDArray[np.bool_]
 
 
-def street(photo: Photo, cloth: Sequence[int], rng: Rng) -> Stage:
+def street(photo: Photo, cloth: Sequence[int], rng: Rng) -> Backdrop:
     """A person of a street photo as a detector crops them; labels ``cloth`` can be printed on."""
     width, height = SIZE
     window = crop_window(jitter_box(person_box(photo.mask), rng))
@@ -84,10 +84,10 @@ def street(photo: Photo, cloth: Sequence[int], rng: Rng) -> Stage:
     found = np.isin(mask, list(cloth))
     if rng.random() < 0.5:
         image, found = image[:, ::-1], found[:, ::-1]
-    return Stage(np.ascontiguousarray(image), np.ascontiguousarray(found))
+    return Backdrop(np.ascontiguousarray(image), np.ascontiguousarray(found))
 
 
-def single(fabrics: list[Image], rng: Rng) -> Stage:
+def single(fabrics: list[Image], rng: Rng) -> Backdrop:
     """A photo of one garment, cut to fill the picture; all but its edges can be printed on."""
     width, height = SIZE
     photo = fabrics[rng.integers(len(fabrics))]
@@ -97,13 +97,13 @@ def single(fabrics: list[Image], rng: Rng) -> Stage:
     y = int(rng.integers(0, large.shape[0] - height + 1))
     cloth = np.zeros((height, width), bool)
     cloth[height // 6 : -height // 6, width // 6 : -width // 6] = True
-    return Stage(np.ascontiguousarray(large[y : y + height, x : x + width]), cloth)
+    return Backdrop(np.ascontiguousarray(large[y : y + height, x : x + width]), cloth)
 
 
-def board(fabrics: list[Image], rng: Rng) -> Stage:
+def board(fabrics: list[Image], rng: Rng) -> Backdrop:
     """A wall, a sign, a box or a bag: plain, striped or of any cloth."""
     image = ground(fabrics, *SIZE, rng).astype(np.uint8)
-    return Stage(image, np.ones(image.shape[:2], bool))
+    return Backdrop(image, np.ones(image.shape[:2], bool))
 
 
 def _text(rng: Rng, side: float) -> F32:
@@ -228,7 +228,7 @@ def _laid(
 
 
 def compose(
-    stage: Stage, brands: Sequence[Brand], rng: Rng, rough: float = ROUGH, most: int = 3
+    stage: Backdrop, brands: Sequence[Brand], rng: Rng, rough: float = ROUGH, most: int = 3
 ) -> Scene:
     """A scene with up to ``most`` marks, and prints that are none, on a stage."""
     image = stage.rgb.astype(np.float32)

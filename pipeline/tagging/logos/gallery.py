@@ -2,8 +2,9 @@
 
 The folder holds ``gallery.json`` (brands, their files, the model that embedded them), the files
 themselves under ``marks/`` and their embeddings in one array. Adding a brand embeds its pictures
-and nothing else: no training, no engine is built. A change is there whole or not at all: files and
-array come under new names first, the index is replaced last.
+and nothing else: no training, no engine is built. A change is there whole or not at all, as long as
+one process makes changes at a time: files and array come under new names first, the index is
+replaced last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pictures of brand marks, from files nobody has checked: SVG, PNG, JPEG.
 
-SVG is drawn by resvg, which runs no script and fetches nothing; a file that asks for either, or for
-other files, is refused all the same: it would not look as its maker meant.
+SVG is drawn by resvg, which runs no script and fetches nothing. A file whose text openly asks for
+either, or for other files, is refused all the same: it would not look as its maker meant.
 """
 
 from __future__ import annotations
