@@ -113,7 +113,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         stream = material(args.video, ".h264", args.rate)
         for count in args.count:
             with Server(stream, count, args.rate) as server:
-                changes = {
+                changes: dict[str, Any] = {
                     "cameras": [
                         {"url": url, "id": f"cam{i}", "exclude": [STRIP]}
                         for i, url in enumerate(server.urls)

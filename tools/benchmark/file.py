@@ -56,15 +56,17 @@ def row(name: str, result: dict[str, Any]) -> str:
 
 
 def stage_rows(result: dict[str, Any]) -> list[str]:
-    """Milliseconds per call and share of the run of every stage; ``looks`` without what its
-    taggers take, which have rows of their own."""
-    total, stages = result["duration_s"], result["stages"]
+    """Milliseconds per call and share of the run of every stage. Taggers follow ``looks``, which
+    is without them: every second counts once."""
+    stages = {name: (stage["calls"], stage["seconds"]) for name, stage in result["stages"].items()}
+    taggers = {name: stages.pop(name) for name in known_taggers() if name in stages}
     rows = []
-    for name, stage in stages.items():
-        inner = known_taggers() if name == LookStage.name else ()
-        seconds = stage["seconds"] - sum(stages[t]["seconds"] for t in inner if t in stages)
-        each, share = 1000 * seconds / stage["calls"], 100 * seconds / total
-        rows.append(f"| {name} | {stage['calls']} | {each:.2f} | {share:.0f} % |")
+    for name, (calls, seconds) in stages.items():
+        inner = taggers if name == LookStage.name else {}
+        own = seconds - sum(spent for _, spent in inner.values())
+        for shown, (times, spent) in {name: (calls, own), **inner}.items():
+            share = 100 * spent / result["duration_s"]
+            rows.append(f"| {shown} | {times} | {1000 * spent / times:.2f} | {share:.0f} % |")
     return rows
 
 

@@ -10,6 +10,7 @@ from job import Log, arguments
 
 import pipeline
 from pipeline.flow.runner import Runner
+from pipeline.people.detect import DetectStage
 from pipeline.settings.schema import make_config
 
 args = arguments()
@@ -53,7 +54,8 @@ if slow:
 with tempfile.TemporaryDirectory() as folder:
     with Runner(make_config(**settings), Path(folder), (Watch(),)) as runner:
         if slow:
-            slowed(runner._detector.engine, float(args.job.split(":")[1]))
+            [detector] = [stage for stage in runner.stages if stage.name == DetectStage.name]
+            slowed(detector.engine, float(args.job.split(":")[1]))
         runner.start()
         time.sleep(args.seconds)
         runner.stop()

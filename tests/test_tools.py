@@ -1,10 +1,11 @@
-"""tools/compare_outputs.py: which records of two folders differ."""
+"""Tools that need no training: comparing outputs, the tables of the benchmarks."""
 
 from __future__ import annotations
 
 import json
 
 import compare_outputs
+from benchmark.file import stage_rows
 
 EVENT = {"event": "entered", "track_id": 1, "utc": 1.5, "pts": 0.2}
 
@@ -50,3 +51,18 @@ def test_missing_records_fields_and_files_are_differences(tmp_path, capsys):
 def test_two_folders_without_records_are_no_comparison(tmp_path, capsys):
     assert compare_outputs.main([str(tmp_path), str(tmp_path)]) == 2
     assert "holds events.jsonl or frames.jsonl or tags.jsonl" in capsys.readouterr().err
+
+
+def test_every_second_of_a_run_counts_once():
+    stages = {
+        "looks": {"calls": 10, "seconds": 4.0},
+        "write video": {"calls": 10, "seconds": 1.0},
+        "logos": {"calls": 2, "seconds": 0.5},
+        "garments": {"calls": 5, "seconds": 3.0},
+    }
+    assert stage_rows({"duration_s": 10.0, "stages": stages}) == [
+        "| looks | 10 | 50.00 | 5 % |",
+        "| garments | 5 | 600.00 | 30 % |",
+        "| logos | 2 | 250.00 | 5 % |",
+        "| write video | 10 | 100.00 | 10 % |",
+    ]
