@@ -30,6 +30,8 @@ from engines.base import (
 AUTOMATIC = True
 PLANS = False
 
+#: Held while OpenVINO is used for the first time.
+_FIRST = Lock()
 _CAPABILITY = MappingProxyType({"f32": "FP32", "bf16": "BF16", "f16": "FP16"})
 
 
@@ -39,6 +41,10 @@ def library() -> Any:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
+    # Its first conversion of a type sets up what a second thread waits for while it holds the
+    # interpreter, which the first one needs to go on: two models opened side by side hang for good.
+    with _FIRST:
+        openvino.Type.f32.to_dtype()
     return openvino
 
 

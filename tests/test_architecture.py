@@ -63,6 +63,7 @@ CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
     "by_reader",  # makes a function
+    "Lock",  # nothing is kept in it
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "core", "helper", "helpers", "manager", "misc"}
 
