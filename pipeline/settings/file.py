@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
-from pipeline.settings.schema import Config, is_per_run, merged, schema
+from pipeline.settings.schema import Config, is_per_run, is_section, merged, schema
 from pipeline.settings.section import Section
 
 _ENV = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
@@ -119,7 +119,7 @@ def _section_at(path: Path_) -> Any:
 
 def _section_in(annotation: Any) -> Any:
     """The settings class inside of a type: of ``X``, ``X | None``, ``tuple[X, ...]``."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    if is_section(annotation):
         return annotation
     found = (_section_in(inner) for inner in get_args(annotation))
     return next((section for section in found if section is not None), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from operator import getitem
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_origin
 
 from pydantic import ValidationError, ValidationInfo, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -135,6 +135,11 @@ def _extra(field: FieldInfo) -> Mapping[str, Any]:
     return extra if isinstance(extra, dict) else {}
 
 
+def is_section(kind: Any) -> bool:
+    """Whether a type is a section's class. For Python 3.10, ``tuple[int]`` is a type as well."""
+    return get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, Section)
+
+
 def is_per_run(field: FieldInfo) -> bool:
     """Whether a field is the same for all cameras."""
     return bool(_extra(field).get("per_run"))
@@ -148,7 +153,7 @@ def _overrides(section: type[Section]) -> type[Section]:
         if is_per_run(field):
             continue
         kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
+        if is_section(kind):
             kind = _overrides(kind)
         elif field.metadata:
             kind = getitem(Annotated, (kind, *field.metadata))

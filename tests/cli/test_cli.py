@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -308,7 +309,7 @@ def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "till.mp4").write_bytes(b"x")
-    named = cameras([str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"])
+    named = cameras([str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"], Counter())
     assert [camera["id"] for camera in named] == ["till", "till-2", "h-till"]
     taken = {"x", "x-2"}
     assert unique("x", taken) == "x-3"

@@ -120,12 +120,12 @@ def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, short_cli
 def test_a_still_scene_is_gated_and_refreshed(tmp_path):
     from support import encode, picture
 
-    path = encode(tmp_path / "still.mp4", [picture(320, 240, (90, 90, 90))] * 60)
+    path = encode(tmp_path / "still.mp4", [picture(320, 240, (90, 90, 90))] * 200)
     with Runner(config(str(path)), tmp_path / "out") as runner:
         runner.start()
         finish(runner)
         stats = runner.stats.camera("c0")
-    assert stats.analysed == 60
-    assert stats.detector_runs == 2, "6 s, refreshed every 4 s"
-    assert stats.skipped["motion"] == 56
-    assert stats.skipped["interval"] == 2, "the frame after each look is not even compared"
+    assert stats.analysed == 200
+    assert stats.detector_runs == 11, "five a second for two seconds, once more 16 s later"
+    assert stats.skipped["motion"] == 178
+    assert stats.skipped["interval"] == 11, "the frame after each look is not even compared"
