@@ -3,6 +3,7 @@
 PipelineError
 ├── ConfigError      a setting is wrong
 ├── SourceError      a camera or recording cannot be read (now)
+│   ├── SourceDeniedError    a camera refuses for now: it is tried again, slowly
 │   └── SourceRefusedError   and trying again will not help
 ├── SinkError        a result cannot be written
 └── GalleryError     a gallery of brands cannot be used (``pipeline.tagging.logos.gallery``)
@@ -31,8 +32,13 @@ class SourceError(PipelineError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
+class SourceDeniedError(SourceError):
+    """A camera that refuses for now: wrong password, nothing at its address. It may be booting, or
+    somebody may mend it; but trying often can lock its account."""
+
+
 class SourceRefusedError(SourceError):
-    """A source that trying again will not bring back: missing file, wrong password."""
+    """A source that trying again will not bring back: a missing file, no decoder for its codec."""
 
 
 class SinkError(PipelineError, OSError):

@@ -65,7 +65,8 @@ class Picture(Protocol):
 class Frame:
     """One decoded picture and its times. Owns what the decoder gave; converts lazily.
 
-    ``live`` frames come from a camera, which does not wait.
+    ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
+    than ``captured_at`` by the network's delay; ``None`` where that is not known.
     """
 
     source: str
@@ -76,6 +77,12 @@ class Frame:
     planes: Picture
     live: bool = False
     camera_utc: float | None = None
+    arrived_at: float | None = None
+
+    @property
+    def waiting_since(self) -> float:
+        """Monotonic time from which it waited for this process; earlier, the network had it."""
+        return self.captured_at if self.arrived_at is None else self.arrived_at
 
     @property
     def width(self) -> int:

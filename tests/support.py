@@ -166,6 +166,12 @@ class RtspServer:
         assert line.startswith("rtsp://"), "the RTSP server did not start"
         return self
 
+    def forget_user(self) -> None:
+        """Ask nobody for a password, from the next start on."""
+        if "--user" in self._command:
+            at = self._command.index("--user")
+            del self._command[at : at + 2]
+
     def pause(self, frozen: bool = True) -> None:
         """Freeze the server with its connections open, or let it go on."""
         assert self._process is not None

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.inbox import Slot
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
@@ -45,6 +45,16 @@ def backoff_s(failures: int, jitter: float) -> float:
     if failures > 60:
         base = min(2.0 ** min(failures - 60, 10), 30.0)
     return base * (0.5 + 0.5 * jitter)
+
+
+def denied_backoff_s(refusals: int, jitter: float) -> float:
+    """Pause after ``refusals`` in a row; ``jitter`` is 0 to 1.
+
+    Twenty to thirty seconds for the first ten (a camera or recorder that boots), then doubling to
+    ten minutes: a wrong password that is tried often locks the account.
+    """
+    base = 30.0 if refusals <= 10 else min(30.0 * 2.0 ** min(refusals - 10, 10), 600.0)
+    return base * (2 + jitter) / 3
 
 
 def _give_way() -> None:
@@ -102,17 +112,23 @@ class Capture:
             with self.turns.admit:
                 if self.stop.is_set() or not self._read_once(source):
                     return
-        failures, told = 0, ""
+        failures, refusals, told = 0, 0, ""
         while not self.stop.is_set():
-            began = time.monotonic()
-            if not self._read_once(source):
-                return
-            failures = 1 if time.monotonic() - began > _FORGIVEN_S else failures + 1
-            pause = backoff_s(failures, random.random())
-            if self.stats.note != told or failures == 1:  # an outage is told once, not per try
+            began, denied = time.monotonic(), False
+            try:
+                if not self._read_once(source):
+                    return
+            except SourceDeniedError as error:
+                self.stats.state, self.stats.note, denied = "down", str(error), True
+            again = time.monotonic() - began > _FORGIVEN_S
+            failures = 1 if again else failures + 1
+            refusals = (1 if again else refusals + 1) if denied else 0
+            if self.stats.note != told or again:  # an outage is told once, not per try
                 told = self.stats.note
-                log.warning("%s; trying again until it is back", told)
-            if self.stop.wait(pause):
+                when = "every half minute, later more rarely" if denied else "until it is back"
+                log.warning("%s; trying again %s", told, when)
+            pause = denied_backoff_s if denied else backoff_s
+            if self.stop.wait(pause(refusals if denied else failures, random.random())):
                 return
             source = open_source(self.camera)
 
@@ -126,6 +142,8 @@ class Capture:
         except SourceRefusedError as error:
             self._fail(error)
             return False
+        except SourceDeniedError:
+            raise
         except SourceError as error:
             self.stats.state, self.stats.note = "down", str(error)
         except Exception as error:  # one camera's defect must not end the others
@@ -148,7 +166,7 @@ class Capture:
             self._up()
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
-            behind = time.monotonic() - frame.captured_at
+            behind = time.monotonic() - frame.waiting_since
             source.decoding = self.pace.decoding.choose(source.id, behind, source.decoding)
             if frame.live and frame.pts < offered + self.pace.gathering.gap_s:
                 stats.withheld += 1

@@ -85,7 +85,8 @@ class Inference:
             if camera is not None:  # else it was removed a moment ago
                 camera.count(tagged, age_s)
             if tagged.frame.live:
-                pace.slowdown.finished(now, age_s)
+                # The network's delay is no work of this machine.
+                pace.slowdown.finished(now, now - tagged.frame.waiting_since)
             if not self._outbox.put(tagged) and camera is not None:
                 camera.unwritten += 1
         self._tell_degraded()

@@ -47,3 +47,8 @@ class StreamClock:
             self._least.append((arrived, offset))
             lag = 0.0
         return arrived - lag
+
+    def arrived_at(self, taken: float, arrived: float) -> float:
+        """Monotonic time from which this process could deal with a picture: when it arrived, where
+        the stream has to be waited for; else when it was taken, since it waited here."""
+        return arrived if self._waited > WAITED else taken

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.picture.yuv import Planes
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
@@ -37,7 +37,7 @@ _CONVERTERS = ("nvvidconv", "videoconvert")
 #: What a CSI camera is asked for unless its address says so: csi://0?width=1280&height=720&fps=30
 _CSI: Mapping[str, int] = MappingProxyType({"width": 1920, "height": 1080, "fps": 30})
 _JITTER_MS = 100
-#: GStreamer's resource errors that trying again will not help: no such file, no permission.
+#: GStreamer's resource errors of what refuses for now: no such file, no permission.
 _NOT_FOUND = 3
 _NOT_AUTHORIZED = 15
 #: GStreamer's numbers of RTSP transports.
@@ -148,12 +148,12 @@ class GStreamerSource(BaseSource):
         if message is None:
             return
         error, _ = message.parse_error()
-        final = not self.live or (
-            error.matches(self._gst.ResourceError.quark(), _NOT_FOUND)
-            or error.matches(self._gst.ResourceError.quark(), _NOT_AUTHORIZED)
+        denied = error.matches(self._gst.ResourceError.quark(), _NOT_FOUND) or error.matches(
+            self._gst.ResourceError.quark(), _NOT_AUTHORIZED
         )
-        kind = SourceRefusedError if final else SourceError
-        raise kind(f"{self.where}: GStreamer: {redact(error.message)}")
+        kind = SourceDeniedError if denied else SourceError
+        text = f"{self.where}: GStreamer: {redact(error.message)}"
+        raise (kind if self.live else SourceRefusedError)(text)
 
     def __iter__(self) -> Iterator[Frame]:
         sample, index = self._first, 0

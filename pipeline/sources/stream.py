@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import av
 
-from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
@@ -32,36 +32,48 @@ _UNPARSED = "noparse"
 #: Reader -> where it decodes, if not on the processor.
 _DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu})
 
-#: FFmpeg error class -> (explanation, whether trying again may help).
-_REASONS: tuple[tuple[str, str, bool], ...] = (
-    ("HTTPUnauthorizedError", "user name or password refused (401); check the URL", False),
-    ("HTTPForbiddenError", "access forbidden (403); check the user's rights", False),
-    ("HTTPNotFoundError", "nothing at this address (404); check the path", False),
-    ("FileNotFoundError", "no such file or device; check the path", False),
-    ("PermissionError", "no permission to read it", False),
-    ("IsADirectoryError", "is a folder", False),
-    ("ProtocolNotFoundError", "this kind of address is not supported", False),
-    ("DecoderNotFoundError", "no decoder for this codec", False),
-    ("ConnectionRefusedError", "connection refused; is the camera on and the port right?", True),
-    ("TimeoutError", "no answer in time; is the camera on and reachable?", True),
-    ("ExitError", "no data in time; is the camera sending?", True),
-    ("EOFError", "the stream ended", True),
-    ("InvalidDataError", "not a readable video, or damaged", True),
+#: FFmpeg error class -> (explanation, what it is for a live camera; recordings are not retried).
+_REASONS: tuple[tuple[str, str, type[SourceError]], ...] = (
+    (
+        "HTTPUnauthorizedError",
+        "user name or password refused (401); check the URL",
+        SourceDeniedError,
+    ),
+    (
+        "HTTPForbiddenError",
+        "access forbidden (403); check the user's rights",
+        SourceDeniedError,
+    ),
+    ("HTTPNotFoundError", "nothing at this address (404); check the path", SourceDeniedError),
+    ("FileNotFoundError", "no such file or device; check the path", SourceDeniedError),
+    ("PermissionError", "no permission to read it", SourceDeniedError),
+    ("IsADirectoryError", "is a folder", SourceRefusedError),
+    ("ProtocolNotFoundError", "this kind of address is not supported", SourceRefusedError),
+    ("DecoderNotFoundError", "no decoder for this codec", SourceRefusedError),
+    (
+        "ConnectionRefusedError",
+        "connection refused; is the camera on and the port right?",
+        SourceError,
+    ),
+    ("TimeoutError", "no answer in time; is the camera on and reachable?", SourceError),
+    ("ExitError", "no data in time; is the camera sending?", SourceError),
+    ("EOFError", "the stream ended", SourceError),
+    ("InvalidDataError", "not a readable video, or damaged", SourceError),
 )
 
 
-def _explain(error: Exception, live: bool, remote: bool) -> tuple[str, bool]:
-    """Reason in words, and whether a live source may come back."""
+def _explain(error: Exception, live: bool, remote: bool) -> tuple[str, type[SourceError]]:
+    """Reason in words, and what it is for a live camera."""
     names = {cls.__name__ for cls in type(error).__mro__}
     if live and "InvalidDataError" in names:
-        return "no usable answer in time; is it a camera, and sending?", True
-    for name, reason, again in _REASONS:
+        return "no usable answer in time; is it a camera, and sending?", SourceError
+    for name, reason, kind in _REASONS:
         if name in names:
-            return reason, again
+            return reason, kind
     text = redact(str(getattr(error, "strerror", None) or error))
     if "Input/output error" in text and remote:
-        return "cannot be reached; check the host name and the network", True
-    return text, True
+        return "cannot be reached; check the host name and the network", SourceError
+    return text, SourceError
 
 
 class StreamSource(BaseSource):
@@ -202,7 +214,9 @@ class StreamSource(BaseSource):
             return Frame(self.id, index, pts, now, time.time(), planes)
         taken = self._clock.captured_at(pts, now, waited)
         utc = time.time() - (now - taken)
-        return Frame(self.id, index, pts, taken, utc, planes, True, self._camera_utc(picture))
+        arrived = self._clock.arrived_at(taken, now)
+        camera_utc = self._camera_utc(picture)
+        return Frame(self.id, index, pts, taken, utc, planes, True, camera_utc, arrived)
 
     def _planes(self, picture: Any) -> Picture:
         try:
@@ -236,9 +250,8 @@ class StreamSource(BaseSource):
         return self._pts
 
     def _failure(self, error: Exception) -> SourceError:
-        reason, again = _explain(error, self.live, "://" in self.camera.url)
-        kind = SourceError if again and self.live else SourceRefusedError
-        return kind(f"{self.where}: {reason}")
+        reason, kind = _explain(error, self.live, "://" in self.camera.url)
+        return (kind if self.live else SourceRefusedError)(f"{self.where}: {reason}")
 
     def __exit__(self, *error: object) -> None:
         self._decoded = iter(())

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 from support import CLIP, free_port, wait_until
 
-from pipeline.flow.capture import backoff_s
+from pipeline.flow import capture
+from pipeline.flow.capture import backoff_s, denied_backoff_s
 from pipeline.flow.runner import Runner
 from pipeline.settings.schema import make_config
 from pipeline.sources import open_source
@@ -123,13 +124,28 @@ def test_too_much_work_is_reported_once(rtsp, tmp_path, caplog):
     assert caplog.text.count("too much for this machine") == 1
 
 
+def test_a_camera_that_refused_for_a_while_comes_back(rtsp, tmp_path, monkeypatch, caplog):
+    """A recorder that boots answers 401 or 404 until it knows its cameras."""
+    monkeypatch.setattr(capture, "denied_backoff_s", lambda refusals, jitter: 0.3)
+    server = rtsp(user="admin:secret")
+    with running(tmp_path, {"url": server.url(), "id": "door"}) as runner:
+        stats = runner.stats.camera("door")
+        wait_until(lambda: stats.state == "down" and "401" in stats.note, 10, "the refusal")
+        assert not runner.finished.is_set(), "the only camera refuses, and the run goes on"
+        server.kill()
+        server.forget_user()
+        server.start()
+        wait_until(lambda: stats.state == "up", 10, "it is let in")
+    assert caplog.text.count("401") == 1
+
+
 def test_wrong_password_is_reported_once_and_not_repeated(rtsp, tmp_path, caplog):
     server = rtsp(user="admin:secret")
     right = {"url": server.url(login="admin:secret@"), "id": "right"}
     wrong = {"url": server.url(login="admin:hunter2@"), "id": "wrong"}
     with running(tmp_path, right, wrong) as runner:
         refused = runner.stats.camera("wrong")
-        wait_until(lambda: refused.state == "failed", 10, "the refusal")
+        wait_until(lambda: refused.state == "down", 10, "the refusal")
         assert "password" in refused.note
         wait_until(lambda: runner.stats.camera("right").analysed, 15, "the other camera works")
     text = caplog.text + refused.note + (tmp_path / "events.jsonl").read_text()
@@ -193,3 +209,11 @@ def test_backoff_is_quick_first_and_patient_later():
     assert backoff_s(61, 1.0) == 2.0
     assert backoff_s(500, 1.0) == 30.0
     assert backoff_s(500, 0.0) == 15.0
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_refusals_are_tried_again_slowly_and_then_more_slowly(jitter):
+    pauses = [denied_backoff_s(n, jitter) for n in range(1, 40)]
+    assert all(20 <= pause <= 30 for pause in pauses[:10]), "back within half a minute"
+    assert pauses == sorted(pauses)
+    assert 400 <= pauses[-1] <= 600

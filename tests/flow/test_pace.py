@@ -16,7 +16,7 @@ from pipeline.people.schedule import START_S, STILL_S, MotionSettings, ScheduleS
 from pipeline.people.zones import Zones
 from pipeline.settings.section import Fixed
 from pipeline.sources.clock import SPAN_S, StreamClock
-from pipeline.types import TaggedFrame
+from pipeline.types import Frame, TaggedFrame
 
 SETTINGS = PaceSettings(latency_s=0.2, most_slowdown=8.0)
 PERSON = PersonSettings(interval_s=0.2, refresh_s=2.0)
@@ -256,6 +256,30 @@ def test_a_reader_that_falls_behind_knows():
         arrived = 100 / 15 + (i - 100) * 0.08
         lag = arrived - clock.captured_at(i / 15, arrived, waited=False)
     assert lag == pytest.approx(60 * (0.08 - 1 / 15), rel=0.1)
+
+
+def test_the_network_s_delay_is_not_work_of_this_machine():
+    """Pictures half a second late, each of which had to be waited for: they waited nowhere here."""
+    clock = StreamClock()
+    for i in range(100):
+        arrived = 50 + i / 10 + (0.45 if i > 50 else 0.0)
+        taken = clock.captured_at(i / 10, arrived, waited=True)
+        frame = Frame(
+            "a", i, i / 10, taken, 0.0, None, True, None, clock.arrived_at(taken, arrived)
+        )
+        if i > 50:
+            assert frame.captured_at == pytest.approx(arrived - 0.45)
+            assert frame.waiting_since == arrived
+
+
+def test_what_waited_in_the_socket_because_this_machine_was_slow_is_its_work():
+    clock = StreamClock()
+    for i in range(100):
+        clock.captured_at(i / 15, i / 15, waited=True)
+    for i in range(100, 160):
+        arrived = 100 / 15 + (i - 100) * 0.08
+        taken = clock.captured_at(i / 15, arrived, waited=False)
+    assert clock.arrived_at(taken, arrived) == taken < arrived - 0.5
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e3), st.booleans()), max_size=40))
