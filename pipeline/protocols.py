@@ -54,7 +54,11 @@ class Stage(Protocol):
 
 
 class Sink(Protocol):
-    """Somewhere results go. ``write`` raises SinkError when they cannot; leaving finishes files."""
+    """Somewhere results go. ``write`` raises SinkError when they cannot; leaving finishes files.
+
+    A sink that wants them may have ``late(events)`` as well: events that no frame brings, since a
+    camera was lost or removed, or the run ends.
+    """
 
     name: str
 

@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
-from pipeline.flow.capture import Capture
+from pipeline.flow.capture import Capture, Outage
 from pipeline.flow.inbox import Inbox
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import Stats
@@ -85,6 +86,7 @@ class Cameras:
         self._running: dict[str, _Running] = {}
         self._leaving: set[Worker] = set()
         self._gone: list[str] = []
+        self._lost: list[str] = []
         self._stopped = False
 
     @property
@@ -159,6 +161,19 @@ class Cameras:
             names, self._gone = self._gone, []
             return names
 
+    def lost(self) -> list[str]:
+        """Names of cameras that have sent nothing for ``track.lost_s``, once an outage, since this
+        was last asked."""
+        with self._lock:
+            names, self._lost = self._lost, []
+            return names
+
+    def _quiet(self, name: str) -> None:
+        with self._lock:
+            if name in self._running:
+                self._lost.append(name)
+        self._shared.inbox.poke()
+
     def _checked(self, camera: Camera | Mapping[str, Any]) -> Camera:
         kind: Any = schema().model_fields["cameras"].annotation
         try:
@@ -183,8 +198,16 @@ class Cameras:
         shared.settings.add(camera)
         slot = shared.inbox.add(name, replace=is_live(camera.url))
         stop = threading.Event()
+        lost_s = shared.settings.section("track").of(name).lost_s
         capture = Capture(
-            camera, slot, shared.stats.camera(name), shared.pace, self._turns, self._announce, stop
+            camera,
+            slot,
+            shared.stats.camera(name),
+            shared.pace,
+            self._turns,
+            self._announce,
+            stop,
+            Outage(lost_s, partial(self._quiet, name)),
         )
         worker = Worker(f"capture {name}", capture.run, self._left)
         self._running[name] = _Running(camera, worker, stop)

@@ -76,6 +76,25 @@ class Turns(Protocol):
     decode: AbstractContextManager[object]
 
 
+class Outage:
+    """Tells ``lost`` once that nothing has come for ``lost_s`` seconds."""
+
+    def __init__(self, lost_s: float, lost: Callable[[], None]) -> None:
+        self._lost_s = lost_s
+        self._lost = lost
+        self._last: float | None = None
+
+    def came(self, now: float) -> None:
+        """A frame came, at a monotonic time."""
+        self._last = now
+
+    def lasts(self, now: float) -> None:
+        """No frame comes; asked at every try."""
+        if self._last is not None and now - self._last >= self._lost_s:
+            self._last = None
+            self._lost()
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """The capture loop of one camera.
@@ -84,6 +103,7 @@ class Capture:
         slot: its place in the inbox; a removed camera puts into the void.
         announce: told the size of a camera's pictures before its frames, and whether it is live.
         stop: set when the camera is removed, or the run ends.
+        outage: told of frames, and of tries that brought none.
     """
 
     camera: CameraSettings
@@ -93,6 +113,7 @@ class Capture:
     turns: Turns
     announce: Callable[[tuple[int, int], bool], None]
     stop: threading.Event
+    outage: Outage
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -120,6 +141,7 @@ class Capture:
                     return
             except SourceDeniedError as error:
                 self.stats.state, self.stats.note, denied = "down", str(error), True
+            self.outage.lasts(time.monotonic())
             again = time.monotonic() - began > _FORGIVEN_S
             failures = 1 if again else failures + 1
             refusals = (1 if again else refusals + 1) if denied else 0
@@ -166,7 +188,9 @@ class Capture:
             self._up()
             stats.decoded += 1
             stats.corrupt = corrupt + source.corrupt
-            behind = time.monotonic() - frame.waiting_since
+            now = time.monotonic()
+            self.outage.came(now)
+            behind = now - frame.waiting_since
             source.decoding = self.pace.decoding.choose(source.id, behind, source.decoding)
             if frame.live and frame.pts < offered + self.pace.gathering.gap_s:
                 stats.withheld += 1

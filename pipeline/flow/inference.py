@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from pipeline.flow.cameras import Cameras, Shared
 from pipeline.flow.outbox import Outbox
-from pipeline.people.detect import DetectStage
-from pipeline.protocols import Stage
+from pipeline.flow.stages import Stages
 from pipeline.types import Frame, TaggedFrame
 
 log = logging.getLogger("threadline.inference")
@@ -27,13 +26,13 @@ class Inference:
 
     def __init__(
         self,
-        stages: tuple[Sequence[Stage], DetectStage],
+        stages: Stages,
         shared: Shared,
         cameras: Cameras,
         outbox: Outbox,
         announce: Callable[[tuple[int, int], bool], None],
     ) -> None:
-        self._stages, self._detector = stages
+        self._stages = stages
         self._shared = shared
         self._cameras = cameras
         self._outbox = outbox
@@ -41,21 +40,29 @@ class Inference:
         self._told = False
 
     def run(self, stop: threading.Event) -> None:
-        """Until the inbox is drained."""
+        """Until the inbox is drained; then everybody in view has left."""
         inbox, gathering = self._shared.inbox, self._shared.pace.gathering
         while True:
             stop.wait(gathering.pause(time.monotonic()))
             taken = inbox.take()
             self._forget(self._cameras.gone())
+            self._lose(self._cameras.lost())
             frames = [frame for frame in taken if self._ready(frame)]
             if frames:
                 self._round(frames)
             elif not taken and inbox.drained:
+                self._lose(self._cameras.names())
                 return
 
-    def _forget(self, sources: list[str]) -> None:
+    def _lose(self, sources: list[str]) -> None:
+        """End everybody seen by cameras that send nothing any more."""
         for source in sources:
-            for stage in self._stages:
+            self._outbox.late(self._stages.events.lost(source))
+
+    def _forget(self, sources: list[str]) -> None:
+        self._lose(sources)
+        for source in sources:
+            for stage in self._stages.every:
                 stage.forget(source)
             self._shared.pace.decoding.forget(source)
             self._outbox.removed(source)
@@ -63,7 +70,7 @@ class Inference:
     def _ready(self, frame: Frame) -> bool:
         """Whether a frame can be looked at without making all cameras wait for a compiler."""
         size = (frame.width, frame.height)
-        if not frame.live or self._detector.ready(*size):
+        if not frame.live or self._stages.detect.ready(*size):
             return True
         self._announce(size, True)
         camera = self._shared.stats.cameras.get(frame.source)
@@ -75,7 +82,7 @@ class Inference:
         stats, pace = self._shared.stats, self._shared.pace
         pace.begin(time.monotonic())
         batch = [TaggedFrame(frame) for frame in frames]
-        for stage in self._stages:
+        for stage in self._stages.every:
             with stats.timed(stage.name):
                 batch = stage(batch)
         now = time.monotonic()

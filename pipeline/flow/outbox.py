@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.flow.inbox import Inbox
 from pipeline.flow.stats import Stats
 from pipeline.protocols import Sink
-from pipeline.types import TaggedFrame
+from pipeline.types import Event, TaggedFrame
 
 #: Tagged frames of recordings that may wait for the sinks.
 DEPTH = 4
@@ -25,6 +25,13 @@ class _Removed:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Events without a frame of their own: no more frames come."""
+
+    events: Sequence[Event]
+
+
 class Outbox:
     """One slot between the inference thread and the sinks.
 
@@ -33,7 +40,7 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._box: Inbox[TaggedFrame | _Removed] = Inbox()
+        self._box: Inbox[TaggedFrame | _Removed | _Late] = Inbox()
         self._slot = self._box.add("out", replace=False, depth=DEPTH)
         self._plain = DEPTH
 
@@ -48,6 +55,11 @@ class Outbox:
         if news or not tagged.frame.live:
             return self._slot.put(tagged) == 0
         return self._slot.offer(tagged, self._plain)
+
+    def late(self, events: Sequence[Event]) -> None:
+        """Hand over events that no frame brings: a camera was lost or removed, the run ends."""
+        if events:
+            self._slot.put(_Late(events))
 
     def removed(self, source: str) -> None:
         """No more results of a camera will come."""
@@ -69,8 +81,16 @@ class Outbox:
                 return
             for item in items:
                 for sink in sinks:
-                    if isinstance(item, _Removed):
-                        sink.forget(item.source)
-                        continue
                     with stats.timed(f"write {sink.name}"):
-                        sink.write(item)
+                        _give(sink, item)
+
+
+def _give(sink: Sink, item: TaggedFrame | _Removed | _Late) -> None:
+    if isinstance(item, _Removed):
+        sink.forget(item.source)
+    elif isinstance(item, _Late):
+        late = getattr(sink, "late", None)
+        if late is not None:
+            late(item.events)
+    else:
+        sink.write(item)

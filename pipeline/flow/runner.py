@@ -97,17 +97,17 @@ class Runner:
             self._sinks = self._open_sinks(outputs, live > 0 or self._inbox.stay)
             models = stack.enter_context(ExitStack())
             self._models = models.enter_context(Models(self.config.engine, self._packs, live))
-            self.stages, self._detector = open_stages(
+            self.stages = open_stages(
                 self.settings, self._models, self.stats, self.pace, self._sizes
             )
             inference = Inference(
-                (self.stages, self._detector),
+                self.stages,
                 self._shared,
                 self.cameras,
                 self._outbox,
                 self._announced,
             )
-            engine = self._detector.engine
+            engine = self.stages.detect.engine
             self.running_on = f"{engine.backend}, {engine.precision}"
             self._opened.set()
             self._changed()
@@ -200,7 +200,7 @@ class Runner:
             follow = partial(self._models.live_cameras, live)
             self._preparation.ask("threads", follow, SETTLE_S)
             if live:
-                self._preparation.ask("canvases", self._detector.prepare_canvases)
+                self._preparation.ask("canvases", self.stages.detect.prepare_canvases)
 
     def _announced(self, size: tuple[int, int], live: bool) -> None:
         """Frames of this size will come: have models compiled for it on another thread than the
@@ -208,9 +208,9 @@ class Runner:
         if live:
             if not self._opened.is_set():
                 self._sizes.append(size)
-            self._preparation.ask(size, lambda: self._detector.prepare(*size))
+            self._preparation.ask(size, lambda: self.stages.detect.prepare(*size))
             return
         while not self._opened.wait(0.1):
             if self._stop.is_set():
                 return
-        self._detector.prepare(*size)
+        self.stages.detect.prepare(*size)

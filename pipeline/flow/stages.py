@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import cast
 
 from pipeline.events import EventStage
@@ -46,11 +47,20 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of a run in their order, and two of them by name."""
+
+    every: tuple[Stage, ...]
+    detect: DetectStage
+    events: EventStage
+
+
 def open_stages(
     settings: LiveSettings, models: Models, stats: Stats, pace: Pace, sizes: Sizes
-) -> tuple[list[Stage], DetectStage]:
-    """The stages of a run, and the detector among them, ready for pictures of the ``sizes`` that
-    live cameras have announced by the time it is open."""
+) -> Stages:
+    """The stages of a run, the detector ready for pictures of the ``sizes`` that live cameras have
+    announced by the time it is open."""
     section = settings.section
     with ThreadPoolExecutor(1) as pool:  # models are opened side by side
         opening = pool.submit(open_taggers, settings, models)
@@ -59,10 +69,16 @@ def open_stages(
             detector.prepare(*size)
         taggers = opening.result()
     trackers = Trackers(section("track"), section("person"))
-    known = trackers if detector.canvases else None
-    steer = (pace.budget, pace.decoding)
-    schedule = ScheduleStage(section("person"), section("motion"), settings.zones, known, steer)
+    schedule = ScheduleStage(
+        section("person"),
+        section("motion"),
+        settings.zones,
+        trackers,
+        (pace.budget, pace.decoding),
+        parts=bool(detector.canvases),
+    )
     stages: list[Stage] = [schedule, detector, TrackStage(trackers)]
     if taggers:
         stages.append(LookStage(taggers, section("looks"), pace.budget, stats.timed))
-    return [*stages, EventStage()], detector
+    events = EventStage()
+    return Stages((*stages, events), detector, events)

@@ -20,6 +20,9 @@ from pipeline.types import Frame, TaggedFrame, Window
 
 #: Seconds without motion after which a camera counts as still.
 STILL_S = 5.0
+#: Seconds for which a stream that has begun is looked at as if something moved: whoever stands
+#: there from the first picture on gives no other cause to look.
+START_S = 2.0
 #: How much longer a still camera may go on without a look at the whole picture.
 PATIENCE = 4.0
 
@@ -35,13 +38,17 @@ class _Watch:
     """What is remembered of a camera.
 
     Attributes:
+        size: width and height of its picture.
+        began_at: when its stream began, in stream seconds, or its picture became another size.
         grid: its picture when last looked at.
-        at: when that was, in stream seconds.
+        at: when that was.
         whole_at: when it was last looked at as a whole.
         moved_at: when something last moved.
         left_out: cells in which motion does not count.
     """
 
+    size: tuple[int, int] = (0, 0)
+    began_at: float = -inf
     grid: Grid | None = None
     at: float = -inf
     whole_at: float = -inf
@@ -63,7 +70,9 @@ class ScheduleStage:
     Live cameras share what the budget allows in a round, the most overdue first: a busy camera
     cannot starve a quiet one, and cameras that started together drift apart instead of asking all
     at once. Recordings get all they ask for. Between looks at the whole picture, only what changed
-    and the people known from the last round are looked at.
+    and the people known from the last round are looked at. Where nothing moves, the whole picture
+    is looked at while its stream has only begun, and while somebody in it is not settled (see
+    ``Tracker.settled``).
     """
 
     name = "schedule"
@@ -75,12 +84,15 @@ class ScheduleStage:
         zones: PerSource[Zones],
         trackers: Trackers | None,
         pace: tuple[Budget, Demand],
+        parts: bool = True,
     ) -> None:
-        """Without ``trackers``, whole pictures are looked at always."""
+        """Without ``parts``, or without ``trackers``, whole pictures are looked at always. Without
+        ``trackers``, nobody is known who could need a look where nothing moves."""
         self._person = person
         self._motion = motion
         self._zones = zones
         self._trackers = trackers
+        self._parts = parts
         self._budget, self._demand = pace
         self._watches: dict[str, _Watch] = {}
 
@@ -109,7 +121,8 @@ class ScheduleStage:
     def _overdue(self, frame: Frame) -> float:
         watch = self._watches.setdefault(frame.source, _Watch())
         if frame.pts < watch.at:  # the stream began anew
-            watch.at, watch.whole_at, watch.moved_at = -inf, -inf, frame.pts
+            watch.at, watch.whole_at = -inf, -inf
+            watch.began_at = watch.moved_at = frame.pts
         interval_s = self._person.of(frame.source).interval_s * self._slowdown(frame)
         return overdue(interval_s, frame.pts - watch.at)
 
@@ -131,10 +144,11 @@ class ScheduleStage:
 
     def _windows(self, frame: Frame, watch: _Watch, grid: Grid) -> tuple[Window, ...] | None:
         """What to look at: ``None`` for the whole picture, nothing where nothing moved."""
-        source = frame.source
-        if watch.grid is None or watch.grid.shape != grid.shape:
+        source, size = frame.source, (frame.width, frame.height)
+        if watch.grid is None or watch.size != size:
             watch.left_out = self._zones.of(source).left_out(grid.shape)
-            watch.grid, watch.whole_at, watch.moved_at = grid, -inf, frame.pts
+            watch.size, watch.grid, watch.whole_at = size, grid, -inf
+            watch.began_at = watch.moved_at = frame.pts
         changed = changed_cells(watch.grid, grid, watch.left_out)
         moved = np.count_nonzero(changed) >= self._motion.of(source).threshold * changed.size
         if moved:
@@ -145,8 +159,14 @@ class ScheduleStage:
         if frame.pts - watch.whole_at >= refresh_s * self._slowdown(frame):
             return None
         if not moved:
-            return ()
-        if self._trackers is None or not self._person.of(source).parts:
+            return None if self._awaited(frame, watch) else ()
+        if self._trackers is None or not (self._parts and self._person.of(source).parts):
             return None
         people = self._trackers.where(source, frame.pts)
-        return windows_to_look_at(changed, people, (frame.width, frame.height))
+        return windows_to_look_at(changed, people, size)
+
+    def _awaited(self, frame: Frame, watch: _Watch) -> bool:
+        """Whether somebody may be there who has to be looked at though nothing moves."""
+        if frame.pts - watch.began_at < START_S:
+            return True
+        return self._trackers is not None and not self._trackers.of(frame.source).settled()

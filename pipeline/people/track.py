@@ -34,6 +34,10 @@ SPEED_S = 0.56
 FIRST = 0.5
 #: A person counts as missed only if this share of the box was searched.
 SEEN = 0.8
+#: Looks at the picture after which a new person has been seen often enough to be tagged.
+SETTLED = 16
+#: Looks in a row that miss somebody after which no further one is needed to believe it.
+MISSED = 4
 
 
 class TrackSettings(Section):
@@ -48,7 +52,10 @@ class TrackSettings(Section):
 
 @dataclass(slots=True)
 class Target:
-    """One followed person; the tracker's own state."""
+    """One followed person; the tracker's own state.
+
+    ``looks`` since the person was confirmed found them in place; the last ``missed`` did not.
+    """
 
     id: int
     box: F64
@@ -56,6 +63,8 @@ class Target:
     pts: float
     velocity: F64 = field(default_factory=lambda: np.zeros(4))
     hits: int = 1
+    looks: int = 0
+    missed: int = 0
     unseen_s: float = 0.0
     predicted: bool = False
     appearance: F64 | None = None
@@ -82,11 +91,13 @@ class Target:
         self.box = box - 0.3 * error
         self.score, self.pts = score, pts
         self.hits += 1
-        self.unseen_s, self.predicted = 0.0, False
+        self.looks += 1
+        self.missed, self.unseen_s, self.predicted = 0, 0.0, False
 
     def rest(self, pts: float) -> None:
         """Nothing moved here."""
         self.velocity[:] = 0.0
+        self.looks += 1
         self.pts, self.predicted = pts, False
 
     def as_box(self, pts: float) -> Box:
@@ -167,8 +178,7 @@ class Tracker:
         With ``windows``, only these were looked at, and elsewhere nothing moved: who is not in
         them stands still.
         """
-        elapsed = 0.0 if self._looked_at is None else max(pts - self._looked_at, 0.0)
-        self._looked_at = pts
+        elapsed = self._since_looked(pts)
         strong = [d for d in detections if d.score >= self._person.score]
         weak = [d for d in detections if self._person.keep_score <= d.score < self._person.score]
         waiting, fresh = self._match(self._targets, strong, pts)
@@ -176,10 +186,11 @@ class Tracker:
         missed = []
         for target in waiting:
             looked_at = windows is None or _among(target.as_box(pts), windows)
-            if not looked_at and not target.unseen_s:
+            if not looked_at and not target.missed:
                 target.rest(pts)
             else:
                 target.unseen_s += elapsed
+                target.missed += 1
                 target.predicted = True
                 missed.append(target)
         ended = self._retire(missed)
@@ -190,7 +201,17 @@ class Tracker:
         for target in self._targets:
             if target.id == 0 and target.hits >= self._settings.confirm_hits:
                 target.id, self._next_id = self._next_id, self._next_id + 1
+                target.looks = 0
         return ended
+
+    def still(self, pts: float) -> list[int]:
+        """Nothing moved up to ``pts``: whoever the last look found is there, and whoever it missed
+        is not; ids of confirmed tracks that ended."""
+        elapsed = self._since_looked(pts)
+        for target in self._targets:
+            target.predicted = target.missed > 0
+            target.unseen_s += elapsed * target.predicted
+        return self._retire([target for target in self._targets if target.missed])
 
     def advance(self) -> None:
         """A frame went by without a detection run: boxes are predictions until the next one."""
@@ -202,18 +223,31 @@ class Tracker:
         return [t for t in self._targets if t.id and t.unseen_s <= SHOWN_S]
 
     def where(self, pts: float) -> list[Whereabouts]:
-        """The people in view and what may yet become one."""
+        """The people in view and what may yet become one; those just missed are in doubt."""
         return [
-            Whereabouts(t.as_box(t.pts), t.as_box(pts), bool(t.id))
+            Whereabouts(t.as_box(t.pts), t.as_box(pts), bool(t.id) and not t.missed)
             for t in self._targets
-            if t.unseen_s <= SHOWN_S
+            if t.unseen_s <= SHOWN_S or t.missed < 2
         ]
+
+    def settled(self) -> bool:
+        """Whether a scene in which nothing moves may be left alone: everybody in it is confirmed,
+        was seen often enough to be tagged, and is not missed for the first time."""
+        return all(
+            t.missed >= MISSED or (t.id and not t.missed and t.looks >= SETTLED)
+            for t in self._targets
+        )
 
     def clear(self) -> list[int]:
         """Forget all (another picture size, another scene); ids of confirmed tracks that ended."""
         ended = [t.id for t in self._targets if t.id]
         self._targets, self._looked_at = [], None
         return ended
+
+    def _since_looked(self, pts: float) -> float:
+        """Seconds since the last look, or since nothing had moved after it."""
+        since, self._looked_at = self._looked_at, pts
+        return 0.0 if since is None else max(pts - since, 0.0)
 
     def _match(
         self, targets: list[Target], detections: list[Detection], pts: float
@@ -237,8 +271,9 @@ class Tracker:
         )
 
     def _retire(self, waiting: list[Target]) -> list[int]:
-        """Drop unconfirmed targets at once and confirmed ones after ``lost_s``."""
-        gone = [t for t in waiting if not t.id or t.unseen_s > self._settings.lost_s]
+        """Drop unconfirmed targets at once, confirmed ones after ``lost_s`` and two looks."""
+        lost_s = self._settings.lost_s
+        gone = [t for t in waiting if not t.id or (t.unseen_s > lost_s and t.missed > 1)]
         self._targets = [t for t in self._targets if not any(t is g for g in gone)]
         return [t.id for t in gone if t.id]
 

@@ -30,7 +30,7 @@ class TrackStage:
         tracker = self._trackers.of(frame.source)
         ended: list[int] = []
         pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
-        if frame.pts < pts - 1.0 or (width, height) != (frame.width, frame.height):
+        if frame.pts < pts or (width, height) != (frame.width, frame.height):
             ended += tracker.clear()
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
         if tagged.decision == "detect":
@@ -38,6 +38,8 @@ class TrackStage:
         elif tagged.decision == "predict":
             tracker.advance()
         still = tagged.decision == "still"
+        if still:
+            ended += tracker.still(frame.pts)
         tracks = tuple(
             Track(
                 t.id,

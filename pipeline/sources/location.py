@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SourceRefusedError
-from pipeline.picture.still import IMAGE_SUFFIXES
+from pipeline.picture.header import read_header
+from pipeline.picture.still import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_folder, kind_of, told
 
 RECORDING_SUFFIXES = frozenset(
     {
         *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
         *(".flv", ".wmv", ".3gp", ".ogv", ".h264", ".264", ".h265", ".hevc", ".gif", ".y4m"),
+        *(".asf", ".dav", ".vob", ".mxf", ".3g2", ".f4v", ".m2v", ".divx"),
     }
 )
 #: Motion JPEG: a recording on a disk, a camera over HTTP.
@@ -22,6 +25,24 @@ MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 def is_picture(location: str) -> bool:
     """Whether a path names a still picture."""
     return Path(location).suffix.lower() in IMAGE_SUFFIXES
+
+
+def holds_picture(location: str) -> bool:
+    """Whether a path names a still picture of any kind, also by what is in the file."""
+    path = Path(location)
+    suffix = path.suffix.lower()
+    if "://" in location or suffix in RECORDING_SUFFIXES | MJPEG_SUFFIXES:
+        return False
+    if suffix in IMAGE_SUFFIXES | UNREAD_SUFFIXES:
+        return True
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            header = read_header(file)
+    except (OSError, ValueError):
+        return False
+    return header is not None and header.kind != "GIF"
 
 
 def is_capture_device(location: str) -> bool:
@@ -38,17 +59,26 @@ def is_live_over_http(location: str) -> bool:
     return PurePosixPath(path).suffix.lower() not in RECORDING_SUFFIXES
 
 
-def expand(location: str) -> list[str]:
+def expand(location: str, left_out: Counter[str] | None = None) -> list[str]:
     """A folder's videos and pictures in order of name; anything else as it is.
+
+    Args:
+        left_out: counts what else is in the folder, by kind.
 
     Raises:
         SourceRefusedError: the folder holds nothing readable.
     """
     path = Path(location)
-    if "://" in location or not path.is_dir():
+    if "://" in location or not is_folder(path):
         return [location]
+    kinds = {inside: kind_of(inside) for inside in path.iterdir()}
     known = RECORDING_SUFFIXES | MJPEG_SUFFIXES | IMAGE_SUFFIXES
-    files = sorted(p for p in path.iterdir() if p.is_file() and p.suffix.lower() in known)
+    others = Counter(kind for kind in kinds.values() if kind not in known)
+    files = sorted(inside for inside, kind in kinds.items() if kind in known)
     if not files:
-        raise SourceRefusedError(f"{location}: no video or picture in this folder")
+        raise SourceRefusedError(
+            f"{location}: no video or picture in this folder{told(others, '; ')}"
+        )
+    if left_out is not None:
+        left_out.update(others)
     return [str(p) for p in files]

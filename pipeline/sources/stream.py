@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import av
 
-from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
@@ -21,6 +21,7 @@ from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live_over_http
 from pipeline.sources.nvdec import Nvdec, on_gpu
 from pipeline.sources.planes import to_planes, turns_of
+from pipeline.sources.reasons import explain
 from pipeline.types import Frame, Picture
 
 #: Frame rate assumed where a stream names none.
@@ -31,49 +32,6 @@ _WAITED = 0.3
 _UNPARSED = "noparse"
 #: Reader -> where it decodes, if not on the processor.
 _DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu})
-
-#: FFmpeg error class -> (explanation, what it is for a live camera; recordings are not retried).
-_REASONS: tuple[tuple[str, str, type[SourceError]], ...] = (
-    (
-        "HTTPUnauthorizedError",
-        "user name or password refused (401); check the URL",
-        SourceDeniedError,
-    ),
-    (
-        "HTTPForbiddenError",
-        "access forbidden (403); check the user's rights",
-        SourceDeniedError,
-    ),
-    ("HTTPNotFoundError", "nothing at this address (404); check the path", SourceDeniedError),
-    ("FileNotFoundError", "no such file or device; check the path", SourceDeniedError),
-    ("PermissionError", "no permission to read it", SourceDeniedError),
-    ("IsADirectoryError", "is a folder", SourceRefusedError),
-    ("ProtocolNotFoundError", "this kind of address is not supported", SourceRefusedError),
-    ("DecoderNotFoundError", "no decoder for this codec", SourceRefusedError),
-    (
-        "ConnectionRefusedError",
-        "connection refused; is the camera on and the port right?",
-        SourceError,
-    ),
-    ("TimeoutError", "no answer in time; is the camera on and reachable?", SourceError),
-    ("ExitError", "no data in time; is the camera sending?", SourceError),
-    ("EOFError", "the stream ended", SourceError),
-    ("InvalidDataError", "not a readable video, or damaged", SourceError),
-)
-
-
-def _explain(error: Exception, live: bool, remote: bool) -> tuple[str, type[SourceError]]:
-    """Reason in words, and what it is for a live camera."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    if live and "InvalidDataError" in names:
-        return "no usable answer in time; is it a camera, and sending?", SourceError
-    for name, reason, kind in _REASONS:
-        if name in names:
-            return reason, kind
-    text = redact(str(getattr(error, "strerror", None) or error))
-    if "Input/output error" in text and remote:
-        return "cannot be reached; check the host name and the network", SourceError
-    return text, SourceError
 
 
 class StreamSource(BaseSource):
@@ -250,7 +208,7 @@ class StreamSource(BaseSource):
         return self._pts
 
     def _failure(self, error: Exception) -> SourceError:
-        reason, kind = _explain(error, self.live, "://" in self.camera.url)
+        reason, kind = explain(error, self.live, "://" in self.camera.url)
         return (kind if self.live else SourceRefusedError)(f"{self.where}: {reason}")
 
     def __exit__(self, *error: object) -> None:

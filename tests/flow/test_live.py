@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -92,6 +93,9 @@ class Slow:
         self.events.update(event.name for event in tagged.events)
         time.sleep(0.2)
 
+    def late(self, events):
+        self.events.update(event.name for event in events)
+
     def forget(self, source):
         pass
 
@@ -122,6 +126,21 @@ def test_too_much_work_is_reported_once(rtsp, tmp_path, caplog):
         assert runner.stats.as_json()["degraded"]["slowdown"] > 1
         wait_until(lambda: "too much for this machine" in caplog.text, 3, "the warning")
     assert caplog.text.count("too much for this machine") == 1
+
+
+def test_everybody_has_left_soon_after_the_camera_is_lost_and_not_when_it_is_back(rtsp, tmp_path):
+    server = rtsp()
+    with running(tmp_path, {"url": server.url(), "id": "door"}) as runner:
+        wait_until(lambda: events(tmp_path)["entered"] >= 2, 20, "people")
+        server.kill()
+        wait_until(
+            lambda: events(tmp_path)["left"] == events(tmp_path)["entered"], 8, "all have left"
+        )
+        assert runner.stats.camera("door").state == "down"
+        left = [e for e in map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+                if e["event"] == "left"]  # fmt: skip
+        shown = max(e["pts"] for e in left)
+        assert shown <= runner.stats.camera("door").pts, "dated with a frame that showed them"
 
 
 def test_a_camera_that_refused_for_a_while_comes_back(rtsp, tmp_path, monkeypatch, caplog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
@@ -100,6 +101,16 @@ def test_people_only_without_garments(tmp_path, short_clip):
         finish(runner)
         assert "garments" not in runner.stats.stages
         assert runner.stats.camera("c0").people > 0
+
+
+def test_everybody_has_left_when_a_recording_ends(tmp_path, short_clip):
+    with Runner(config(str(short_clip)), tmp_path) as runner:
+        runner.start()
+        finish(runner)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    entered = [e["track_id"] for e in events if e["event"] == "entered"]
+    assert entered
+    assert sorted(entered) == sorted(e["track_id"] for e in events if e["event"] == "left")
 
 
 def test_stopping_before_starting_is_fine(tmp_path, short_clip):

@@ -131,7 +131,7 @@ def on_clip(
     truth = json.loads((CLOTHES / f"{clip.stem}_clothes.json").read_text())
     single, fused = Tally(), Tally()
     vote = settings.section("garments").of("").vote
-    stages, _ = open_stages(settings, models, Stats(), Pace(), ())
+    stages = open_stages(settings, models, Stats(), Pace(), ()).every
     for frame in frames(clip):
         batch = [TaggedFrame(frame)]
         for stage in stages:

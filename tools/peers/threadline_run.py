@@ -54,7 +54,7 @@ if slow:
 with tempfile.TemporaryDirectory() as folder:
     with Runner(make_config(**settings), Path(folder), (Watch(),)) as runner:
         if slow:
-            [detector] = [stage for stage in runner.stages if stage.name == DetectStage.name]
+            [detector] = [stage for stage in runner.stages.every if stage.name == DetectStage.name]
             slowed(detector.engine, float(args.job.split(":")[1]))
         runner.start()
         time.sleep(args.seconds)
