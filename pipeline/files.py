@@ -1,14 +1,24 @@
-"""Files written whole or not at all, with errors people understand."""
+"""Files written whole or not at all, for their owner alone, and never over what is read; errors
+that people understand."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from engines import files
-from pipeline.errors import SinkError
+from pipeline.errors import ConfigError, SinkError
+
+#: In folders that hold nothing but pictures this program made: by it they are known.
+MARK = ".threadline"
+#: In ``--out``: whoever has locked it writes there.
+LOCK = ".threadline.lock"
+#: What the system says where somebody else holds a lock; anything else: no locks on this disk.
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 @contextmanager
@@ -25,24 +35,140 @@ def explained(path: Path) -> Iterator[None]:
         ) from None
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents.
+def private(path: str | os.PathLike[str], flags: int) -> int:
+    """An opener for ``open``: a file it creates is its owner's alone, whatever the umask; one that
+    is there keeps its mode."""
+    return os.open(path, flags, files.PRIVATE)
+
+
+def make_folder(path: Path, private: bool = False) -> None:
+    """Create a folder and its parents; ``private``: for their owner alone. Those that are there
+    keep their mode.
 
     Raises:
         SinkError: it cannot be created or is not writable.
     """
     with explained(path):
-        path.mkdir(parents=True, exist_ok=True)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(0o700 if private else 0o777, exist_ok=True)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder")
         if not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(errno.EACCES, "Permission denied")
 
 
-def replace_file(path: Path, content: bytes, durable: bool = True) -> None:
-    """Write a file whole or not at all; ``durable``: also across a power cut, for the price of
-    waiting for the disk.
+def make_pictures(path: Path) -> None:
+    """Create a folder for pictures of people, its owner's alone, and mark it: ``made_here``. One
+    that holds something already is left unmarked.
+
+    Raises:
+        SinkError: it cannot be created or is not writable.
+    """
+    make_folder(path, private=True)
+    with explained(path):
+        if not any(path.iterdir()):
+            os.close(private(path / MARK, os.O_CREAT | os.O_WRONLY))
+
+
+def made_here(folder: Path) -> bool:
+    """Whether all pictures in a folder are this program's."""
+    return is_there(folder / MARK)
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[None]:
+    """Keep a folder for results, made if missing, to this run. A process that dies lets go of it.
+
+    Raises:
+        SinkError: another run writes there, or it cannot be written.
+    """
+    make_folder(folder, private=True)
+    with explained(folder):
+        handle = private(folder / LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        if not _lock(handle):
+            raise SinkError(
+                f"{folder}: another run writes there; wait until it has ended, or choose another "
+                "--out"
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file until it is closed; false if somebody else has locked it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _HELD
+    return True
+
+
+def refuse_overlap(outputs: Iterable[Path], inputs: Iterable[Path], option: str) -> None:
+    """Make sure that nothing is written over what is read: neither the same path, however it is
+    spelt, nor the same file by another name.
+
+    Args:
+        option: named as the remedy: ``--out``.
+
+    Raises:
+        ConfigError: something would be.
+    """
+    known = {key: path for path in inputs for key in _identities(path)}
+    for path in outputs:
+        for key in _identities(path):
+            if key in known:
+                there = "" if known[key] == path else f", as {known[key]}"
+                raise ConfigError(
+                    f"{path}: is read{there}, and would be overwritten; choose another {option}"
+                )
+
+
+def _identities(path: Path) -> Iterator[object]:
+    """All by which a file is the same as another: where it really is; device and inode."""
+    yield real(path)
+    try:
+        there = path.stat()
+    except (OSError, ValueError):
+        return
+    if there.st_ino:  # some file systems number nothing
+        yield there.st_dev, there.st_ino
+
+
+def real(path: Path) -> Path:
+    """Where a path leads, links followed as far as they do."""
+    try:
+        return Path(os.path.normcase(os.path.realpath(path)))
+    except (OSError, ValueError):  # no path at all
+        return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something; nothing is where no path can lead."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def replace_file(path: Path, content: bytes, durable: bool = True, private: bool = False) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        durable: also across a power cut, for the price of waiting for the disk.
+        private: nobody but its owner may read it, whatever the umask.
 
     Raises:
         SinkError: it cannot be written.
     """
     with explained(path):
-        files.replace_file(path, content, durable)
+        files.replace_file(path, content, durable, private)

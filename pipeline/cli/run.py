@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from engines.packs import open_packs
 from pipeline.cli import settings as options
-from pipeline.cli.errors import errors, explained, start_logging
+from pipeline.cli.errors import errors, explained, start_logging, warn
 from pipeline.cli.options import (
     ConfigOption,
     EngineOption,
@@ -25,10 +26,12 @@ from pipeline.cli.options import (
     PacksOption,
     QuietOption,
 )
+from pipeline.cli.outputs import check_run
 from pipeline.cli.screen import Screen, summary
 from pipeline.errors import ConfigError
-from pipeline.files import make_folder, replace_file
+from pipeline.files import make_folder, replace_file, reserved
 from pipeline.flow.runner import Runner
+from pipeline.picture.still import told
 from pipeline.sources import is_live
 
 #: Signals this close together are one: `timeout` and shells signal process and group.
@@ -60,12 +63,18 @@ def run(
         if outputs:
             changes["outputs"] = outputs
         if sources:
-            changes["cameras"] = options.cameras(sources)
+            left_out = Counter[str]()
+            changes["cameras"] = options.cameras(sources, left_out)
+            if left_out and not quiet:
+                warn(told(left_out))
         settings = options.read_settings(config_file, registry, changes)
         if not settings.cameras:
             raise ConfigError("no camera given; name one, or list cameras: in the --config file")
+        options.refuse_pictures(settings)
+        check_run(settings, out, stats, [config_file, packs])
         runner = Runner(settings, out, packs=registry)
-        code = _run(runner, out, stats, quiet)
+        with reserved(out):
+            code = _run(runner, out, stats, quiet)
         if runner.left_behind:  # native code that is still busy would crash on the way out
             sys.stdout.flush()
             sys.stderr.flush()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError, SourceRefusedError, source_name
+from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
 from pipeline.settings.schema import Config
 from pipeline.sources import expand
+from pipeline.sources.location import holds_picture, is_picture
 
 
 def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -> Config:
@@ -34,24 +38,57 @@ def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str,
     if engine is not None:
         found["engine"] = {"backend": engine}
     if gallery is not None:
-        if not gallery.is_dir():
+        if not is_folder(gallery):
             raise ConfigError(f"{gallery}: no gallery; make it with: threadline gallery add")
         found["logos"] = {"gallery": str(gallery)}
     return found
 
 
-def cameras(sources: list[str]) -> list[dict[str, str]]:
+def cameras(sources: list[str], left_out: Counter[str]) -> list[dict[str, str]]:
     """Settings of the cameras named on the command line, each with a name of its own.
+
+    Args:
+        left_out: counts what is not read of folders, by kind.
 
     Raises:
         SourceRefusedError: a name is no text, or a folder holds nothing readable.
+        ConfigError: a folder holds only pictures.
     """
-    urls = [url for source in sources for url in (expand(source) if source else [source])]
+    urls = [url for source in sources for url in _recordings(source, left_out)]
     for url in urls:
         if not url or url.encode(errors="ignore").decode() != url:
             raise SourceRefusedError(f"{url!a}: empty, or not UTF-8; rename it")
     names: set[str] = set()
     return [{"url": url, "id": unique(source_name(url)[:56], names)} for url in urls]
+
+
+def _recordings(source: str, left_out: Counter[str]) -> list[str]:
+    """A folder's recordings; anything else as it is."""
+    found: list[str] = expand(source, left_out) if source else [source]
+    if found == [source]:
+        return found
+    recordings = [url for url in found if not is_picture(url)]
+    if not recordings:
+        raise ConfigError(
+            f"{source}: holds only pictures; use: threadline tag {shlex.quote(source)}"
+        )
+    if len(recordings) < len(found):
+        left_out["pictures (use: threadline tag)"] += len(found) - len(recordings)
+    return recordings
+
+
+def refuse_pictures(config: Config) -> None:
+    """Make sure that no camera is a still picture: without time, nothing could be reported.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for camera in config.cameras:
+        if holds_picture(camera.url):
+            raise ConfigError(
+                f"{camera.url}: a picture, and no recording; use: threadline tag "
+                f"{shlex.quote(camera.url)}"
+            )
 
 
 def unique(name: str, taken: set[str]) -> str:

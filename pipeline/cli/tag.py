@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +15,7 @@ from rich.progress import track as progress_bar
 
 from engines.packs import open_packs
 from pipeline.cli import settings as options
-from pipeline.cli.errors import complain, explained, start_logging
+from pipeline.cli.errors import complain, explained, start_logging, warn
 from pipeline.cli.options import (
     ConfigOption,
     EngineOption,
@@ -22,15 +24,21 @@ from pipeline.cli.options import (
     PacksOption,
     QuietOption,
 )
+from pipeline.cli.outputs import check_photos
 from pipeline.errors import ConfigError, SinkError, SourceError
-from pipeline.files import make_folder, replace_file
+from pipeline.files import make_pictures, replace_file, reserved
 from pipeline.flow.pace import Pace
 from pipeline.flow.stages import open_detector, open_taggers
 from pipeline.models.opening import Models
 from pipeline.photos import PhotoTagger
-from pipeline.picture.still import find_photos
+from pipeline.picture.still import find_photos, told
 from pipeline.settings.live import LiveSettings
 from pipeline.sinks.jsonl import JsonLines
+
+#: Of the name of a written picture: file systems allow 255.
+_MOST_BYTES = 200
+#: An address on the command line, as it is left when taken for a path.
+_URL = re.compile(r"(?i)(?:https?|ftp|rtsps?):/")
 
 
 def tag(
@@ -50,11 +58,19 @@ def tag(
         registry = open_packs(packs)
         changes = {**options.changes(engine, gallery), "cameras": []}
         config = options.read_settings(config_file, registry, changes)
+        if any(_URL.match(str(path)) for path in photos):  # it may hold a password
+            raise ConfigError("addresses are not read; download the picture first")
+        left_out = Counter[str]()
+        found = list(find_photos(photos, left_out))
+        if left_out and not quiet:
+            warn(told(left_out))
+        folders = ["masks"] * masks + ["drawn"] * draw
+        check_photos(config, out, found, [config_file, packs], folders)
+        stack.enter_context(reserved(out))
         settings = LiveSettings(config)
         models = stack.enter_context(Models(config.engine, registry))
         detector = open_detector(settings, models, Pace().budget)
         tagger = PhotoTagger(detector, open_taggers(settings, models), settings)
-        found = list(find_photos(photos))
         lines = JsonLines(out / "tags.jsonl", append=False)
         lines.open()
         stack.callback(lines.close)
@@ -68,7 +84,7 @@ def tag(
                 failures += 1
                 complain(str(error))
                 continue
-            stem = options.unique(path.stem, stems)
+            stem = options.unique(_short(path.stem), stems)
             lines.write(photo.record() | ({"mask": f"masks/{stem}.png"} if masks else {}))
             if masks:
                 _write_png(out / "masks" / f"{stem}.png", photo.mask())
@@ -83,13 +99,18 @@ def tag(
 def _write_labels(out: Path, labels: tuple[str, ...]) -> None:
     if not labels:
         raise ConfigError("--masks needs garments.enabled: true")
-    make_folder(out / "masks")
-    replace_file(out / "labels.json", json.dumps(labels).encode())
+    make_pictures(out / "masks")
+    replace_file(out / "labels.json", json.dumps(labels).encode(), private=True)
+
+
+def _short(stem: str) -> str:
+    """A name that leaves room for a number and another suffix behind it."""
+    return stem.encode(errors="ignore")[:_MOST_BYTES].decode(errors="ignore")
 
 
 def _write_png(path: Path, image: Any) -> None:
-    make_folder(path.parent)
+    make_pictures(path.parent)
     done, packed = cv2.imencode(".png", image)
     if not done:
         raise SinkError(f"{path}: the picture cannot be packed as PNG")
-    replace_file(path, packed.tobytes())
+    replace_file(path, packed.tobytes(), private=True)

@@ -2,56 +2,193 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import SourceRefusedError
+from pipeline.files import made_here
+from pipeline.picture.header import Header, read_header
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
+#: Kinds of pictures that are known, but not read.
+UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 #: Larger picture files are refused (bytes).
 MOST_BYTES = 200_000_000
+#: Larger pictures are refused (pixels): those of the largest cameras have 100 million.
+MOST_PIXELS = 120_000_000
+#: The same, times how often the picture is gone through to unpack it (progressive JPEG).
+MOST_WORK = 16 * MOST_PIXELS
+#: Folders of other programs, which hold their thumbnails and what was thrown away.
+_FOREIGN = frozenset({"@eaDir", "@Recycle", "@tmp", "#recycle", "#snapshot", "__MACOSX"})
+#: Grey level that stands behind transparent pictures.
+_GROUND = 255
+#: Rows of a picture that are worked on at a time.
+_ROWS = 256
+#: Kinds of what was left out that are named.
+_MOST_TOLD = 6
+
+Bgr = npt.NDArray[np.uint8]
 
 
-def load_image(path: Path) -> npt.NDArray[np.uint8]:
-    """BGR uint8 (H, W, 3), turned upright where EXIF says so.
+def load_image(path: Path) -> Bgr:
+    """BGR uint8 (H, W, 3), turned upright where EXIF says so, on white where it is transparent.
 
     Raises:
         SourceRefusedError: missing, too large or not a picture.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise SourceRefusedError(f"{path}: larger than {MOST_BYTES // 1_000_000} MB")
-        packed = np.frombuffer(path.read_bytes(), np.uint8)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise SourceRefusedError(f"{path}: not a file")
+        with path.open("rb") as file:
+            header = _checked(file, path)
+            file.seek(0)
+            packed = np.frombuffer(file.read(MOST_BYTES), np.uint8)
     except SourceRefusedError:
         raise
-    except OSError as error:
-        raise SourceRefusedError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceRefusedError(f"{path}: cannot be read: {reason}") from None
     try:
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR) if packed.size else None
-    except cv2.error:  # more pixels than OpenCV accepts
+        image = _unpacked(packed, header)
+    except (cv2.error, MemoryError):
         image = None
     if image is None:
         raise SourceRefusedError(f"{path}: not a picture, or damaged")
-    return np.asarray(image, np.uint8)
+    return image
 
 
-def find_photos(places: Sequence[Path]) -> Iterator[Path]:
+def _checked(file: BinaryIO, path: Path) -> Header:
+    """What a file declares, if it may be unpacked."""
+    if os.fstat(file.fileno()).st_size > MOST_BYTES:
+        raise SourceRefusedError(f"{path}: larger than {MOST_BYTES // 1_000_000} MB")
+    header = read_header(file)
+    if header is None:
+        raise SourceRefusedError(f"{path}: not a picture, or damaged; use JPEG, PNG or WebP")
+    if header.kind == "HEIC":
+        raise SourceRefusedError(f"{path}: HEIC is not supported; save it as JPEG")
+    pixels = header.width * header.height
+    if pixels > MOST_PIXELS:
+        raise SourceRefusedError(
+            f"{path}: {header.width} x {header.height} pixels; more than "
+            f"{MOST_PIXELS // 1_000_000} million are not read; save it smaller"
+        )
+    if pixels * header.passes > MOST_WORK:
+        raise SourceRefusedError(f"{path}: packed in {header.passes} passes; save it anew")
+    return header
+
+
+def _unpacked(packed: npt.NDArray[np.uint8], header: Header) -> Bgr | None:
+    if header.alpha:
+        whole = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)  # the only way to see alpha
+        if whole is not None and whole.dtype in (np.uint8, np.uint16) and whole.shape[2:] == (4,):
+            seen = whole[..., 3].any()  # where nothing is, the channel means something else
+            if seen:
+                return _turned(_on_ground(whole), header.turn)
+    image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _on_ground(whole: npt.NDArray[np.uint8]) -> Bgr:
+    """BGR uint8 of BGRA of 8 or 16 bits, on a light ground."""
+    most = np.float32(np.iinfo(whole.dtype).max)
+    out = np.empty((*whole.shape[:2], 3), np.uint8)
+    for row in range(0, len(whole), _ROWS):
+        part = whole[row : row + _ROWS].astype(np.float32) / most
+        alpha = part[..., 3:]
+        out[row : row + _ROWS] = 255 * part[..., :3] * alpha + _GROUND * (1 - alpha) + 0.5
+    return out
+
+
+def _turned(image: Bgr, turn: int) -> Bgr:
+    """A picture upright, by its EXIF orientation."""
+    if turn >= 5:
+        image = image.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        image = image[::-1]
+    if turn in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def find_photos(places: Sequence[Path], left_out: Counter[str] | None = None) -> Iterator[Path]:
     """Pictures named directly, and those in folders and their sub-folders, in order of name.
+
+    Folders of pictures that this program made are left out, and what other programs hide.
+
+    Args:
+        left_out: counts what else the folders hold, by kind.
 
     Raises:
         SourceRefusedError: a folder holds no picture.
     """
     for place in places:
-        if not place.is_dir():
+        if not is_folder(place):
             yield place
             continue
-        inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        others = Counter[str]()
+        inside = sorted(_inside(place, others))
         if not inside:
-            raise SourceRefusedError(f"{place}: no picture in this folder")
+            raise SourceRefusedError(f"{place}: no picture in this folder{told(others, '; ')}")
+        if left_out is not None:
+            left_out.update(others)
         yield from inside
+
+
+def _inside(place: Path, others: Counter[str]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        others["unreadable folders"] += 1
+
+    for folder, folders, names in os.walk(place, onerror=unreadable):
+        for name in list(folders):
+            own = made_here(Path(folder, name))
+            if own or is_hidden(name):
+                folders.remove(name)
+                others["folders of results" if own else "hidden"] += 1
+        for name in names:
+            kind = kind_of(Path(folder, name))
+            if kind in IMAGE_SUFFIXES:
+                yield Path(folder, name)
+            else:
+                others[kind] += 1
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; what can be no name is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is meant for programs alone: ``._photo.jpg``, ``@eaDir``."""
+    return name.startswith(".") or name in _FOREIGN
+
+
+def kind_of(path: Path) -> str:
+    """Of what is in a folder: the suffix in small letters, or why it is no file to be read."""
+    if is_hidden(path.name):
+        return "hidden"
+    if not path.is_file():
+        return "folders" if path.is_dir() else "no files"
+    return path.suffix.lower() or "without suffix"
+
+
+def told(left_out: Counter[str], before: str = "") -> str:
+    """``left out: 3 .heic, 2 .txt``, and what to do about it; nothing if nothing was."""
+    if not left_out:
+        return ""
+    kinds = [f"{count} {kind}" for kind, count in left_out.most_common()]
+    more = [f"{len(kinds) - _MOST_TOLD} other kinds"] if len(kinds) > _MOST_TOLD else []
+    remedy = "; HEIC is not supported: save it as JPEG" if UNREAD_SUFFIXES & set(left_out) else ""
+    return f"{before}left out: {', '.join(kinds[:_MOST_TOLD] + more)}{remedy}"

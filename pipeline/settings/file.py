@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
 from pipeline.settings.schema import Config, is_per_run, is_section, merged, schema
-from pipeline.settings.section import Section
 
 _ENV = re.compile(r"\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 #: A configuration larger than this is a mistake (bytes).

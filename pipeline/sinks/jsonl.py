@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.files import explained, make_folder
+from pipeline.files import explained, make_folder, private
 from pipeline.settings.section import PerSource
 from pipeline.sinks.records import event_record, frame_record
 from pipeline.sinks.settings import Place, SinkSettings
-from pipeline.types import TaggedFrame
+from pipeline.types import Event, TaggedFrame
 
 
 class EventsSettings(SinkSettings):
@@ -27,7 +28,7 @@ class FramesSettings(SinkSettings):
 
 
 class JsonLines:
-    """A file of JSON objects, continued (``append``) or begun anew."""
+    """A file of JSON objects, its owner's alone, continued (``append``) or begun anew."""
 
     def __init__(self, path: Path, append: bool) -> None:
         self.path = path
@@ -35,9 +36,14 @@ class JsonLines:
         self._file: IO[str] | None = None
 
     def open(self) -> None:
-        make_folder(self.path.parent)
+        make_folder(self.path.parent, private=True)
         with explained(self.path):
-            self._file = self.path.open(self._mode, encoding="utf-8", errors="backslashreplace")
+            broken = self._mode == "a" and _cut_short(self.path)
+            self._file = open(  # noqa: SIM115  # Path.open takes no opener
+                self.path, self._mode, encoding="utf-8", errors="backslashreplace", opener=private
+            )
+            if broken:
+                self._file.write("\n")
 
     def write(self, record: dict[str, Any]) -> None:
         assert self._file is not None
@@ -50,6 +56,15 @@ class JsonLines:
             file, self._file = self._file, None
             with explained(self.path):
                 file.close()
+
+
+def _cut_short(path: Path) -> bool:
+    """Whether a file's last line was cut short, as by a power cut."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 class _LineSink:
@@ -88,6 +103,12 @@ class EventSink(_LineSink):
 
     def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
         return map(event_record, tagged.events)
+
+    def late(self, events: Sequence[Event]) -> None:
+        """Write events that no frame brings."""
+        for event in events:
+            if self._settings.of(event.source).wanted(self._live):
+                self._lines.write(event_record(event))
 
 
 class FrameSink(_LineSink):

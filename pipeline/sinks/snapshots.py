@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.files import make_folder, replace_file
+from pipeline.files import make_folder, make_pictures, replace_file
 from pipeline.picture.crop import clip_box, person_window
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, snapshot, tag_text
@@ -59,13 +59,13 @@ class SnapshotSink:
 
     def _save(self, source: str, track: Track, shot: _Shot) -> None:
         path = self._folder / source / f"person-{track.id:04d}.jpg"
-        make_folder(path.parent)
+        make_folder(path.parent, private=True)
         picture = snapshot(shot.crop, f"{source} #{track.id}", track.tags)
         _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        replace_file(path, packed.tobytes(), durable=False)
+        replace_file(path, packed.tobytes(), durable=False, private=True)
 
     def __enter__(self) -> SnapshotSink:
-        make_folder(self._folder)
+        make_pictures(self._folder)
         return self
 
     def __exit__(self, *error: object) -> None:

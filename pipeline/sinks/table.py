@@ -28,18 +28,29 @@ class SinkEntry:
         settings: its section of ``outputs``; all fields have defaults.
         make: the sink, given its settings as they stand for each camera. It writes nothing of a
             camera whose settings do not want it.
+        file: which file in its place it writes for a source, if it may be there already: one that
+            is read is never written.
     """
 
     settings: type[SinkSettings]
     make: Callable[[PerSource[Any], Place], Sink]
+    file: Callable[[Place, str], Path | None] = lambda place, source: None
 
 
 #: Name under ``outputs`` -> sink, in the order in which they are written.
 SINKS: Mapping[str, SinkEntry] = MappingProxyType(
     {
-        "events": SinkEntry(EventsSettings, EventSink),
-        "frames": SinkEntry(FramesSettings, FrameSink),
-        "video": SinkEntry(VideoSettings, VideoSink),
+        "events": SinkEntry(
+            EventsSettings, EventSink, lambda place, _: place.folder / "events.jsonl"
+        ),
+        "frames": SinkEntry(
+            FramesSettings, FrameSink, lambda place, _: place.folder / "frames.jsonl"
+        ),
+        "video": SinkEntry(
+            VideoSettings,
+            VideoSink,
+            lambda place, source: None if place.live else place.folder / f"{source}.mp4",
+        ),
         "snapshots": SinkEntry(SnapshotsSettings, SnapshotSink),
     }
 )
@@ -93,3 +104,17 @@ def open_sinks(
         for name, part in parts.items()
         if any(part.of(source).wanted(live) for source in asked)
     ]
+
+
+def files_written(
+    folder: Path, outputs: PerSource[Section], live: bool, sources: Iterable[str]
+) -> list[Path]:
+    """The files that sinks will open for these sources; arguments as for ``open_sinks``."""
+    place = Place(folder, live)
+    found = [
+        entry.file(place, source)
+        for source in sources
+        for name, entry in sink_entries().items()
+        if _Part(outputs, name).of(source).wanted(live)
+    ]
+    return [path for path in found if path is not None]

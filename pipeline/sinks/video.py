@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from pipeline.errors import SinkError
-from pipeline.files import explained, make_folder
+from pipeline.files import explained, make_folder, private
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, annotated
 from pipeline.sinks.settings import Place, SinkSettings
@@ -24,6 +24,8 @@ from pipeline.types import TaggedFrame
 _CLOCK = 90_000
 #: Ticks between the last picture of one connection and the first of the next.
 _PAUSE = _CLOCK // 25
+#: Microseconds of video that are lost if the machine dies.
+_FRAGMENT = 1_000_000
 #: Encoders in order of preference, with their options. No B-frames: a fragmented file cannot say
 #: that its times are shifted by them.
 ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -58,6 +60,31 @@ def _encoder() -> tuple[str, dict[str, str]]:
     raise SinkError("no H.264 or MPEG-4 encoder in this FFmpeg; set outputs.video: false")
 
 
+class _Disk:
+    """A new file, its owner's alone. FFmpeg loses track of errors, and crashes on some: it is told
+    of none, and ``check`` raises the first."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb", buffering=0, opener=private)  # noqa: SIM115
+        self._error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        rest = memoryview(content)
+        try:
+            while rest and self._error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._error = error
+        return len(content)
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Writer:
     """One camera's file. Fragmented, so that what is written survives a crash."""
 
@@ -65,10 +92,14 @@ class _Writer:
         self.path = path
         self.size = (max(width & ~1, 2), max(height & ~1, 2))
         name, options = _encoder()
+        fragments = {
+            "movflags": "empty_moov+default_base_moof",
+            "frag_duration": str(_FRAGMENT),
+            "flush_packets": "1",
+        }
         with _encoding(path):
-            self._file: Any = av.open(
-                str(path), "w", options={"movflags": "frag_keyframe+empty_moov"}
-            )
+            self._disk = _Disk(path)
+            self._file: Any = av.open(self._disk, "w", format="mp4", options=fragments)
             self._stream: Any = self._file.add_stream(name, rate=25, options=options)
         self._stream.width, self._stream.height = self.size
         self._stream.pix_fmt = "yuv420p"
@@ -94,17 +125,23 @@ class _Writer:
             try:
                 for packet in self._stream.encode(frame):
                     self._file.mux(packet)
+                self._disk.check()
             except (av.FFmpegError, OSError):
                 self._broken = True
                 raise
 
     def close(self) -> None:
-        """Finish the file. One that could not be written is left as it is: FFmpeg crashes on it."""
-        if not self._broken:
-            self._mux(None)
-        if not self._broken:
+        """Finish the file; one that could not be written is left as it is."""
+        try:
+            if not self._broken:
+                self._mux(None)
+        finally:
             with _encoding(self.path):
-                self._file.close()
+                try:
+                    self._file.close()
+                    self._disk.check()
+                finally:
+                    self._disk.close()
 
 
 class VideoSink:
@@ -123,10 +160,19 @@ class VideoSink:
         if not self._settings.of(frame.source).wanted(self._live):
             return
         if frame.source not in self._writers:
-            began = time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(frame.utc)) if self._live else ""
-            path = self._folder / f"{frame.source}{began}.mp4"
+            path = self._path(frame.source, frame.utc)
             self._writers[frame.source] = _Writer(path, frame.width, frame.height)
         self._writers[frame.source].write(annotated(tagged), frame.pts)
+
+    def _path(self, source: str, utc: float) -> Path:
+        """A recording's file is written anew; a live camera's never over another."""
+        if not self._live:
+            return self._folder / f"{source}.mp4"
+        name = source + time.strftime("-%Y%m%dT%H%M%SZ", time.gmtime(utc))
+        path, number = self._folder / f"{name}.mp4", 2
+        while path.exists():
+            path, number = self._folder / f"{name}-{number}.mp4", number + 1
+        return path
 
     def forget(self, source: str) -> None:
         writer = self._writers.pop(source, None)
@@ -134,7 +180,7 @@ class VideoSink:
             writer.close()
 
     def __enter__(self) -> VideoSink:
-        make_folder(self._folder)
+        make_folder(self._folder, private=True)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -31,8 +31,5 @@ class BaseSource:
         self.turn: AbstractContextManager[object] = nullcontext()
         self.camera = camera
         self.where = redact(camera.url)
-
-    @property
-    def wait_s(self) -> float:
-        """Seconds to wait for a picture before giving up."""
-        return self.camera.timeout_s if self.live else FILE_TIMEOUT_S
+        #: Seconds to wait for a picture before giving up.
+        self.wait_s = camera.timeout_s if live else FILE_TIMEOUT_S

@@ -8,6 +8,9 @@ from collections import deque
 SPAN_S = 10.0
 #: Share of reads that had to wait from which a stream is known not to be behind.
 WAITED = 0.5
+#: Longest time for which a picture that came in a burst is held back, in seconds: segments are
+#: shorter.
+MOST_WAIT_S = 20.0
 #: Lag that jitter alone does not explain, in seconds.
 JITTER_S = 0.5
 
@@ -52,3 +55,19 @@ class StreamClock:
         """Monotonic time from which this process could deal with a picture: when it arrived, where
         the stream has to be waited for; else when it was taken, since it waited here."""
         return arrived if self._waited > WAITED else taken
+
+
+class Metronome:
+    """Hands out pictures that come in bursts, segments of HLS, at the speed at which they were
+    taken. A burst that comes late shifts all that follow: a stream is as old as its latest burst
+    made it, and never plays faster to catch up."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def wait_s(self, pts: float, now: float) -> float:
+        """Seconds until a picture's turn: its stamp in stream seconds, the time monotonic."""
+        wait = -1.0 if self._offset is None else self._offset + pts - now
+        if not 0 < wait < MOST_WAIT_S:
+            self._offset, wait = now - pts, 0.0
+        return wait

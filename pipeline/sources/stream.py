@@ -16,7 +16,7 @@ from pipeline.errors import SourceError, SourceRefusedError, redact
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.clock import StreamClock
+from pipeline.sources.clock import Metronome, StreamClock
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.location import is_live_over_http
 from pipeline.sources.nvdec import Nvdec, on_gpu
@@ -28,6 +28,8 @@ from pipeline.types import Frame, Picture
 _FALLBACK_RATE = Fraction(25)
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
+#: Seconds to wait for the next segment of HLS.
+_SEGMENT_S = 30.0
 #: FFmpeg's word for payloads as they come.
 _UNPARSED = "noparse"
 #: Reader -> where it decodes, if not on the processor.
@@ -66,6 +68,8 @@ class StreamSource(BaseSource):
         self._clock = StreamClock()
         self._assembler: Assembler | None = None
         self._nvdec = Nvdec()
+        #: What holds back pictures that come in bursts.
+        self.bursts: Metronome | None = None
 
     def __enter__(self) -> StreamSource:
         self._nvdec = _DECODERS.get(self.camera.reader, Nvdec)()
@@ -170,6 +174,9 @@ class StreamSource(BaseSource):
         pts, planes = self._seconds(picture, now), self._planes(picture)
         if not self.live:
             return Frame(self.id, index, pts, now, time.time(), planes)
+        if self.bursts is not None:
+            time.sleep(self.bursts.wait_s(pts, now))
+            now, waited = time.monotonic(), True
         taken = self._clock.captured_at(pts, now, waited)
         utc = time.time() - (now - taken)
         arrived = self._clock.arrived_at(taken, now)
@@ -255,6 +262,12 @@ def http_source(camera: CameraSettings) -> StreamSource:
     _check_host(camera)
     options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
     live = is_live_over_http(camera.url)
+    if urlsplit(camera.url).path.lower().endswith(".m3u8"):
+        options |= {"live_start_index": "-1"}  # the newest segment, not the third before it
+        source = StreamSource(camera, live=live, options=options, by_length=True)
+        source.wait_s = max(camera.timeout_s, _SEGMENT_S)
+        source.bursts = Metronome()
+        return source
     return StreamSource(camera, live=live, options=options, by_length=True)
 
 

@@ -309,7 +309,8 @@ def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "till.mp4").write_bytes(b"x")
-    named = cameras([str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"], Counter())
+    sources = [str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"]
+    named = cameras(sources, Counter())
     assert [camera["id"] for camera in named] == ["till", "till-2", "h-till"]
     taken = {"x", "x-2"}
     assert unique("x", taken) == "x-3"

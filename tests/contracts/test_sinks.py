@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
+import subprocess
 from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
 
 import av
 import jsonschema
+import numpy as np
 import pytest
 from support import make_frame
 
 from pipeline.errors import SinkError
+from pipeline.picture.yuv import Planes
 from pipeline.settings.section import Fixed
-from pipeline.sinks import SINKS, Place, SinkEntry, SinkSettings, open_sinks, output_settings
+from pipeline.sinks import (
+    SINKS,
+    Place,
+    SinkEntry,
+    SinkSettings,
+    files_written,
+    open_sinks,
+    output_settings,
+)
 from pipeline.sinks.table import sink_entries
 from pipeline.types import Event, Tag, TaggedFrame, Track
 
@@ -28,6 +41,14 @@ def tagged(pts: float, size: tuple[int, int] = (64, 48), source: str = "cam") ->
     track = Track(1, BOX, 0.9, best=True, tags=(TAG,))
     event = Event("appeared", source, 1, frame.index, pts, frame.utc, TAG)
     return TaggedFrame(frame, tracks=(track,), events=(event,))
+
+
+def noisy(pts: float) -> TaggedFrame:
+    """What takes much room in a video."""
+    y = np.random.default_rng(0).integers(0, 256, (480, 640), np.uint8)
+    result = tagged(pts, (640, 480))
+    planes = Planes(y, result.frame.planes.u, result.frame.planes.v)
+    return replace(result, frame=replace(result.frame, planes=planes))
 
 
 def opened(name, folder, live=False, **by_source):
@@ -91,6 +112,102 @@ def test_a_full_disk_is_a_sink_error(name, tmp_path):
 
     with pytest.raises(SinkError, match="free space"):
         fill()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 200 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    asked = [mount, "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder]
+    if mount is None or subprocess.run(asked, capture_output=True).returncode:
+        pytest.skip("needs root, to mount a disk that is soon full")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("name", list(SINKS))
+def test_a_disk_that_fills_up_is_a_sink_error(name, small_disk):
+    def fill() -> None:
+        with opened(name, small_disk) as sink:
+            for i in range(600):
+                result = noisy(i * 0.1)
+                track = replace(result.tracks[0], id=i)
+                sink.write(replace(result, tracks=(track,)))
+
+    with pytest.raises(SinkError, match="No space left on device; free space"):
+        fill()
+
+
+def test_a_video_that_fills_the_disk_at_its_very_end_is_a_sink_error(small_disk):
+    (small_disk / "other").write_bytes(bytes(190_000))
+    sink = opened("video", small_disk).__enter__()
+    sink.write(noisy(0.0))
+    with pytest.raises(SinkError, match="No space left on device"):
+        sink.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("cut", [b'{"event": "app', b"\0\0\0", "Caf\u00e9".encode()[:-1]])
+@pytest.mark.parametrize("name", ["events", "frames"])
+def test_after_a_power_cut_the_next_record_has_a_line_of_its_own(name, cut, tmp_path):
+    path = tmp_path / f"{name}.jsonl"
+    path.write_bytes(b'{"whole": 1}\n' + cut)
+    for _ in range(2):
+        with opened(name, tmp_path, live=True) as sink:
+            sink.write(tagged(0.0))
+    whole, broken, *rest = path.read_bytes().splitlines()
+    assert (whole, broken) == (b'{"whole": 1}', cut)
+    assert [json.loads(line)["camera"] for line in rest] == ["cam", "cam"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_what_is_written_of_people_is_their_owners_alone(make, tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        for live in (True, False):
+            with make(tmp_path / "new" / "out", live) as sink:
+                sink.write(tagged(0.0))
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "new").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+def test_what_a_video_holds_is_there_before_the_end(tmp_path):
+    """A process that is killed loses the last seconds, not the file."""
+    with opened("video", tmp_path) as sink:
+        for i in range(100):
+            sink.write(tagged(i * 0.1))
+        (tmp_path / "now.mp4").write_bytes((tmp_path / "cam.mp4").read_bytes())
+    with av.open(str(tmp_path / "now.mp4")) as container:
+        assert len(list(container.decode(video=0))) > 30
+    with av.open(str(tmp_path / "cam.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 100
+
+
+def test_a_live_video_is_written_over_no_other(tmp_path):
+    for _ in range(3):
+        with opened("video", tmp_path, live=True) as sink:
+            first = tagged(0.0)
+            sink.write(replace(first, frame=replace(first.frame, utc=1e9)))
+    names = sorted(path.name for path in tmp_path.glob("*.mp4"))
+    assert names == [f"cam-20010909T014640Z{end}.mp4" for end in ("-2", "-3", "")]
+
+
+def test_sinks_tell_the_files_they_may_write_over(tmp_path):
+    section = output_settings().model_validate({"frames": True})
+    files = files_written(tmp_path, Fixed(section), False, ["a", "b"])
+    assert sorted({path.name for path in files}) == [
+        "a.mp4",
+        "b.mp4",
+        "events.jsonl",
+        "frames.jsonl",
+    ]
+    with_live = files_written(tmp_path, Fixed(section), True, ["a"])
+    assert [path.name for path in with_live] == ["events.jsonl", "frames.jsonl"]
 
 
 def test_live_runs_add_and_recordings_start_anew(tmp_path):

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import contextmanager
 
 import pytest
+from servers.hls import HlsServer
 from support import CLIP, free_port, wait_until
 
 from pipeline.flow import capture
@@ -236,3 +237,25 @@ def test_refusals_are_tried_again_slowly_and_then_more_slowly(jitter):
     assert all(20 <= pause <= 30 for pause in pauses[:10]), "back within half a minute"
     assert pauses == sorted(pauses)
     assert 400 <= pauses[-1] <= 600
+
+
+@pytest.mark.parametrize("segment_s", [2, 4])
+def test_live_hls_is_analysed_at_its_own_speed_each_picture_once(tmp_path, segment_s, caplog):
+    """Segments come in bursts, and further apart than a camera may be silent."""
+    folder = tmp_path / "hls"
+    folder.mkdir()
+    with (
+        HlsServer(CLIP, folder, segment_s) as server,
+        running(tmp_path / "out", {"url": server.url, "id": "hls"}) as runner,
+    ):
+        stats = runner.stats.camera("hls")
+        wait_until(lambda: stats.analysed > 5, 20, "first pictures")
+        before, dropped, began = stats.analysed, stats.dropped, time.monotonic()
+        first = stats.pts
+        time.sleep(3 * segment_s)
+        seconds = time.monotonic() - began
+        assert (stats.analysed - before) / seconds == pytest.approx(10, abs=1.5)
+        assert (stats.pts - first) / seconds == pytest.approx(1, abs=0.15), "at its own speed"
+        assert stats.dropped - dropped <= 2
+    assert stats.reconnects == 0
+    assert "too much" not in caplog.text

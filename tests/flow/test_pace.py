@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.people.detect import PersonSettings
 from pipeline.people.schedule import START_S, STILL_S, MotionSettings, ScheduleStage
 from pipeline.people.zones import Zones
 from pipeline.settings.section import Fixed
-from pipeline.sources.clock import SPAN_S, StreamClock
+from pipeline.sources.clock import MOST_WAIT_S, SPAN_S, Metronome, StreamClock
 from pipeline.types import Frame, TaggedFrame
 
 SETTINGS = PaceSettings(latency_s=0.2, most_slowdown=8.0)
@@ -288,3 +289,25 @@ def test_no_picture_is_taken_after_it_arrived(steps):
     for pts, passed, waited in steps:
         now += passed
         assert clock.captured_at(pts, now, waited) <= now
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 8)), min_size=1, max_size=20))
+def test_bursts_are_handed_out_in_order_and_never_faster_than_they_were_taken(bursts):
+    metronome, pts, now, shown = Metronome(), 0.0, 0.0, []
+    for pictures, pause in bursts:
+        now += pause
+        for _ in range(pictures):
+            pts += 0.1
+            wait = metronome.wait_s(pts, now)
+            assert 0 <= wait <= MOST_WAIT_S
+            now += wait
+            shown.append(now)
+    assert all(later - earlier >= 0.1 - 1e-6 for earlier, later in pairwise(shown))
+
+
+def test_a_jump_of_the_stream_s_time_holds_nothing_back_for_long():
+    metronome = Metronome()
+    assert metronome.wait_s(5.0, 100.0) == 0
+    assert metronome.wait_s(5000.0, 100.1) == 0
+    assert metronome.wait_s(5000.1, 100.1) == pytest.approx(0.1)
+    assert metronome.wait_s(1.0, 100.2) == 0

@@ -18,9 +18,13 @@ def chunk(kind: bytes, content: bytes = b"") -> bytes:
 
 
 def png(
-    width: int, height: int, depth: int = 8, colour: int = 2, more: bytes = b"",
+    width: int,
+    height: int,
+    depth: int = 8,
+    colour: int = 2,
+    more: bytes = b"",
     rows: bytes = bytes(99),
-) -> bytes:  # fmt: skip
+) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     return PNG + header + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND")
 

@@ -74,20 +74,44 @@ RUNS = {
     "second of one name": ["other/cam.mp4", "shop/cam.mp4", "--out", "shop"],
     "by id": ["--config", "settings/own.yaml", "--out", "{}/shop"],
     "out is the source": ["shop/cam.mp4", "--out", "shop/cam.mp4"],
-    "out is the settings": ["shop/cam.mp4", "--config", "settings/own.yaml", "--out",
-                            "settings/own.yaml"],
+    "out is the settings": [
+        "shop/cam.mp4",
+        "--config",
+        "settings/own.yaml",
+        "--out",
+        "settings/own.yaml",
+    ],
     "stats is the source": ["shop/cam.mp4", "--stats", "shop/cam.mp4", "--out", "o"],
     "stats is a link": ["shop/cam.mp4", "--stats", "link.mp4", "--out", "o"],
-    "stats is the settings": ["shop/cam.mp4", "--config", "settings/own.yaml", "--stats",
-                              "settings/../settings/own.yaml", "--out", "o"],
-    "stats is in the gallery": ["shop/cam.mp4", "--gallery", "marks", "--stats",
-                                "marks/tags.jsonl", "--out", "o"],
+    "stats is the settings": [
+        "shop/cam.mp4",
+        "--config",
+        "settings/own.yaml",
+        "--stats",
+        "settings/../settings/own.yaml",
+        "--out",
+        "o",
+    ],
+    "stats is in the gallery": [
+        "shop/cam.mp4",
+        "--gallery",
+        "marks",
+        "--stats",
+        "marks/tags.jsonl",
+        "--out",
+        "o",
+    ],
     "stats is a result": ["shop/cam.mp4", "--stats", "o/events.jsonl", "--out", "o"],
-    "settings are a result": ["shop/cam.mp4", "--config", "settings/events.jsonl", "--out",
-                              "settings"],
+    "settings are a result": [
+        "shop/cam.mp4",
+        "--config",
+        "settings/events.jsonl",
+        "--out",
+        "settings",
+    ],
     "out is the gallery": ["shop/cam.mp4", "--gallery", "marks", "--out", "marks"],
     "video of somebody else": ["link.mp4", "--out", "other"],
-}  # fmt: skip
+}
 
 TAGS = {
     "masks among pictures": ["photos", "--out", "photos", "--masks"],
@@ -156,15 +180,61 @@ def test_without_video_a_recording_may_lie_beside_the_results(shop, monkeypatch)
 
 NAMES = {
     "run": [
-        "", " ", "-", ".", "..", "/", "~", "\n", "a\udcff.mp4", "x" * 300 + ".mp4", "a/" * 3000,
-        "/dev/null", "/dev/zero", "/dev/full", "/proc/self/mem", "/proc/self/environ", "concat:a|b",
-        "file:", "file://", "file:///", "http://", "http:///x", "rtsp://u:hunter2@", "rtsp://[",
-        "rtsp://u:hunter2@h:port/x", "subfile,,start,0,end,9,,:x", "pipe:0", "data:,x",
-        "async:http:x", "%s%n", "${HOME}", "con", "nul.mp4", "\u202egpj.mp4", "🎥.mp4", "@eaDir",
+        "",
+        " ",
+        "-",
+        ".",
+        "..",
+        "/",
+        "~",
+        "\n",
+        "a\udcff.mp4",
+        "x" * 300 + ".mp4",
+        "a/" * 3000,
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/proc/self/mem",
+        "/proc/self/environ",
+        "concat:a|b",
+        "file:",
+        "file://",
+        "file:///",
+        "http://",
+        "http:///x",
+        "rtsp://u:hunter2@",
+        "rtsp://[",
+        "rtsp://u:hunter2@h:port/x",
+        "subfile,,start,0,end,9,,:x",
+        "pipe:0",
+        "data:,x",
+        "async:http:x",
+        "%s%n",
+        "${HOME}",
+        "con",
+        "nul.mp4",
+        "\u202egpj.mp4",
+        "🎥.mp4",
+        "@eaDir",
     ],
-    "tag": ["", " ", ".", "/dev/null", "/dev/zero", "x" * 300 + ".jpg", "a/" * 3000, "a\udcff.jpg",
-            "\n", "http://u:hunter2@h/x.jpg", "%s.jpg", "/proc/self/mem", "🎥.jpg", "~", "missing"],
-}  # fmt: skip
+    "tag": [
+        "",
+        " ",
+        ".",
+        "/dev/null",
+        "/dev/zero",
+        "x" * 300 + ".jpg",
+        "a/" * 3000,
+        "a\udcff.jpg",
+        "\n",
+        "http://u:hunter2@h/x.jpg",
+        "%s.jpg",
+        "/proc/self/mem",
+        "🎥.jpg",
+        "~",
+        "missing",
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -188,3 +258,39 @@ def test_odd_names_get_one_line(tmp_path, monkeypatch, verb, name):
     assert "Traceback" not in said
     assert "hunter2" not in said
     assert not content(empty)
+
+
+OUTS = ["x" * 300, "a/" * 3000, "\udcff", "loop", "loop/x", "file", "file/x", "/dev/null", "\n", ""]
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [
+        *(("run", option) for option in ("--out", "--stats", "--gallery", "--config")),
+        *(("tag", option) for option in ("--out", "--gallery", "--config")),
+    ],
+)
+@pytest.mark.parametrize("name", OUTS, ids=lambda name: ascii(name[:20]))
+def test_odd_names_of_results_get_one_line(tmp_path, monkeypatch, verb, name, option):
+    put(tmp_path / "file")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.cli.run._run", lambda *given: 1)
+    source = "loop" if verb == "tag" else "missing.mp4"
+    more = ["--masks", "--draw"] if verb == "tag" else []
+    began = time.monotonic()
+    done = command(verb, source, *more, "--out", "out", option, name)
+    assert done.returncode in (1, 2)
+    assert time.monotonic() - began < 2
+    assert "Traceback" not in done.stderr
+    assert content(tmp_path)["file"] == b"x"
+
+
+@pytest.mark.parametrize("gallery", ["x" * 300, "a/" * 3000, "a\\0b", "loop"])
+def test_odd_names_in_settings_get_one_line(tmp_path, monkeypatch, gallery):
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.cli.run._run", lambda *given: 1)
+    (tmp_path / "own.yaml").write_text(f'logos: {{gallery: "{gallery}"}}\n')
+    done = command("run", "missing", "--config", "own.yaml", "--out", "out")
+    assert done.returncode in (1, 2)

@@ -105,14 +105,28 @@ def too_large(path):
 @pytest.mark.parametrize(
     "make",
     [
-        fifo, large, too_large, Path.mkdir, lambda path: None,
-        lambda path: path.symlink_to(path), lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to("/proc/self/mem"),
+        fifo,
+        large,
+        too_large,
+        Path.mkdir,
+        lambda path: None,
+        lambda path: path.symlink_to(path),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to("nowhere"),
+        lambda path: path.symlink_to("/proc/self/mem"),
     ],
     ids=[
-        "fifo", "large", "too-large", "folder", "missing", "loop", "endless", "nowhere", "memory",
+        "fifo",
+        "large",
+        "too-large",
+        "folder",
+        "missing",
+        "loop",
+        "endless",
+        "nowhere",
+        "memory",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_file_is_refused(reader, tmp_path, make):
     path = tmp_path / "x.jpg"
     make(path)
@@ -229,10 +243,21 @@ def test_transparent_pictures_are_turned_upright_as_others_are(tmp_path, turn):
 def test_thumbnails_of_other_programs_and_hidden_files_are_left_out(tmp_path):
     good = encoded(".jpg")
     for name in (
-        "a.jpg", "deep/b.JPG", "._a.jpg", "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", ".hidden/c.jpg",
-        "#recycle/d.jpg", "__MACOSX/._a.jpg", "e.heic", "f.heic", "notes.txt", "README",
-        "deep/@eaDir/b.jpg", "drawn/a.png", "drawn/.threadline",
-    ):  # fmt: skip
+        "a.jpg",
+        "deep/b.JPG",
+        "._a.jpg",
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg",
+        ".hidden/c.jpg",
+        "#recycle/d.jpg",
+        "__MACOSX/._a.jpg",
+        "e.heic",
+        "f.heic",
+        "notes.txt",
+        "README",
+        "deep/@eaDir/b.jpg",
+        "drawn/a.png",
+        "drawn/.threadline",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(good)
     (tmp_path / "folder.jpg").mkdir()
@@ -242,9 +267,13 @@ def test_thumbnails_of_other_programs_and_hidden_files_are_left_out(tmp_path):
     found = list(find_photos([tmp_path], left_out))
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.jpg", "deep/b.JPG"]
     assert left_out == {
-        "hidden": 6, ".heic": 2, ".txt": 1, "without suffix": 1, "no files": 2,
+        "hidden": 6,
+        ".heic": 2,
+        ".txt": 1,
+        "without suffix": 1,
+        "no files": 2,
         "folders of results": 1,
-    }  # fmt: skip
+    }
     drawn = list(find_photos([tmp_path / "drawn"]))
     assert [path.name for path in drawn] == ["a.png"], "named, it is meant"
 

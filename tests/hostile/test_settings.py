@@ -3,7 +3,6 @@ secret."""
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -74,12 +73,15 @@ def test_bad_settings_are_refused(tmp_path, monkeypatch, name):
 
 
 CONTENTS = {
-    "zeros": b"\0" * 500, "latin": b"cameras: [{url: \xff\xfe}]", "utf-16": "cameras: []".encode("utf-16"),
-    "large": b"# " + b"x" * 2_000_000, "control": b"cameras: [\x1b[31m]", "surrogate": b"\xed\xa0\x80",
-}  # fmt: skip
+    "zeros": b"\0" * 500,
+    "latin": b"cameras: [{url: \xff\xfe}]",
+    "large": b"# " + b"x" * 2_000_000,
+    "control": b"cameras: [\x1b[31m]",
+    "surrogate": b"\xed\xa0\x80",
+}
 
 
-@pytest.mark.parametrize("name", [name for name in CONTENTS if name != "utf-16"])
+@pytest.mark.parametrize("name", CONTENTS)
 def test_what_is_no_text_is_refused(tmp_path, name):
     path = tmp_path / "own.yaml"
     path.write_bytes(CONTENTS[name])
@@ -92,5 +94,5 @@ def test_what_is_no_file_is_refused(tmp_path, kind):
     if kind == "folder":
         path.mkdir()
     elif kind == "loop":
-        os.symlink(path, path)
+        path.symlink_to(path)
     checked(path)
