@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 import av
 import cv2
@@ -25,14 +27,36 @@ class _Lines(logging.Handler):
         errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
 
 
-def start_logging() -> None:
-    """Warnings and errors as plain lines; FFmpeg's and OpenCV's own chatter is switched off."""
+class _Json(logging.Formatter):
+    """A message as a JSON object: time, level, logger, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = datetime.fromtimestamp(record.created, timezone.utc).isoformat("T", "milliseconds")
+        found = {"time": stamp, "level": record.levelname.lower(), "logger": record.name}
+        found["message"] = redact(record.getMessage())
+        if record.exc_info:
+            found["traceback"] = redact(self.formatException(record.exc_info))
+        return json.dumps(found, ensure_ascii=False)
+
+
+class _Text(logging.Formatter):
+    """A message as a line of text, without credentials, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def start_logging(verbose: bool = False, as_json: bool = False) -> None:
+    """Warnings and errors, with ``verbose`` more, as plain lines or JSON; FFmpeg's and OpenCV's own
+    chatter is switched off."""
     av.logging.set_level(None)
     if hasattr(cv2, "setLogLevel"):  # not in every build
         cv2.setLogLevel(0)
     handler = _Lines()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s: %(message)s", "%H:%M:%S"))
+    text = _Text("%(asctime)s %(levelname)s: %(message)s", "%H:%M:%S")
+    handler.setFormatter(_Json() if as_json else text)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("threadline").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 @contextmanager

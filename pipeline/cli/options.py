@@ -20,4 +20,10 @@ GalleryOption = Annotated[
 PacksOption = Annotated[
     Path | None, typer.Option("--packs", help="Folder of further models, one folder each.")
 ]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log what is opened and when, too.")
+]
+LogJsonOption = Annotated[
+    bool, typer.Option("--log-json", help="Log one JSON object a line instead of text.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -22,18 +23,22 @@ from pipeline.cli.options import (
     ConfigOption,
     EngineOption,
     GalleryOption,
+    LogJsonOption,
     OutOption,
     PacksOption,
     QuietOption,
+    VerboseOption,
 )
 from pipeline.cli.outputs import check_run
-from pipeline.cli.screen import Screen, summary
+from pipeline.cli.screen import Screen, summary, table
 from pipeline.errors import ConfigError
 from pipeline.files import make_folder, replace_file, reserved
 from pipeline.flow.runner import Runner
 from pipeline.picture.still import told
 from pipeline.sources import is_live
 
+#: Seconds between two writings of the counters.
+STATS_S = 5.0
 #: Signals this close together are one: `timeout` and shells signal process and group.
 _ONE_SIGNAL_S = 0.2
 
@@ -43,7 +48,9 @@ def run(
     out: OutOption = Path("out"),
     config_file: ConfigOption = None,
     engine: EngineOption = None,
-    stats: Annotated[Path | None, typer.Option(help="Write the final counters here.")] = None,
+    stats: Annotated[
+        Path | None, typer.Option(help="Write the counters here, every few seconds and at the end.")
+    ] = None,
     frames: Annotated[bool, typer.Option("--frames", help="Also write frames.jsonl.")] = False,
     video: Annotated[
         bool | None, typer.Option("--video/--no-video", help="Annotated MP4 (default: files).")
@@ -51,9 +58,14 @@ def run(
     gallery: GalleryOption = None,
     packs: PacksOption = None,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
-    """Tag people's clothes and logos on cameras and recordings until they end or Ctrl-C."""
-    start_logging()
+    """Tag people's clothes and logos on cameras and recordings until they end or Ctrl-C.
+
+    SIGUSR1 prints the table of cameras.
+    """
+    start_logging(verbose, log_json)
     with explained():
         registry = open_packs(packs)
         changes = options.changes(engine, gallery)
@@ -85,24 +97,45 @@ def run(
 def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
     with ExitStack() as stack:
         _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
+        asked = _tell_on_signal()
         stack.enter_context(runner)
+        written = time.monotonic()
         try:
             with Screen(runner.stats, errors, quiet) as screen:
                 runner.start()
                 while not runner.finished.wait(0.25) and not runner.interrupted:
                     screen.update()
+                    if asked.is_set():
+                        asked.clear()
+                        errors.print(table(runner.stats))
+                    if stats is not None and time.monotonic() - written > STATS_S:
+                        written = time.monotonic()
+                        _write_stats(stats, runner, durable=False)
                 runner.wait()
         finally:
             if stats is not None:
-                make_folder(stats.parent)
-                replace_file(stats, json.dumps(runner.stats.as_json(), indent=1).encode())
+                _write_stats(stats, runner)
         if not quiet:
             summary(runner.stats, out, runner.running_on, Console())
         return _exit_code(runner)
 
 
+def _write_stats(path: Path, runner: Runner, durable: bool = True) -> None:
+    """Write the counters, whole or not at all."""
+    make_folder(path.parent)
+    replace_file(path, json.dumps(runner.stats.as_json(), indent=1).encode(), durable)
+
+
+def _tell_on_signal() -> threading.Event:
+    """An event that SIGUSR1 sets, where there is such a signal."""
+    asked = threading.Event()
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda number, frame: asked.set())
+    return asked
+
+
 def _stop_on_signals(runner: Runner) -> None:
-    """First Ctrl-C or SIGTERM: finish and close. Second: end at once."""
+    """First Ctrl-C, SIGTERM or hang-up: finish and close. Second: end at once."""
     first = 0.0
 
     def stop(number: int, frame: object) -> None:
@@ -116,6 +149,8 @@ def _stop_on_signals(runner: Runner) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    if hasattr(signal, "SIGHUP"):  # the terminal is gone
+        signal.signal(signal.SIGHUP, stop)
 
 
 def _exit_code(runner: Runner) -> int:

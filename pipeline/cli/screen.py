@@ -81,6 +81,11 @@ def _table(cameras: list[CameraStats], elapsed: float) -> Table:
     return table
 
 
+def table(stats: Stats) -> Table:
+    """The cameras of a run as they are now."""
+    return _table(list(stats.cameras.values()), max(time.monotonic() - stats.started, 0.001))
+
+
 def _notes(cameras: list[CameraStats]) -> list[Text]:
     """What is wrong, a line per camera; below the table, so that its numbers keep their room."""
     return [Text(camera.note, "yellow") for camera in cameras if camera.note][:_MOST_ROWS]

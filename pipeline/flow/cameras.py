@@ -7,6 +7,7 @@ it can follow. The other cameras notice nothing.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -28,6 +29,8 @@ from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Camera, Config, schema
 from pipeline.sources import is_live
 from pipeline.types import Frame
+
+log = logging.getLogger("threadline.cameras")
 
 #: Recordings read at the same time; further ones wait their turn.
 FILES_AT_ONCE = 4
@@ -211,10 +214,12 @@ class Cameras:
         )
         worker = Worker(f"capture {name}", capture.run, self._left)
         self._running[name] = _Running(camera, worker, stop)
+        log.info("camera %s: added", name)
         worker.start()
 
     def _stop(self, name: str) -> None:
         running = self._running.pop(name)
+        log.info("camera %s: removed", name)
         running.stop.set()
         if running.worker.is_alive():
             self._leaving.add(running.worker)

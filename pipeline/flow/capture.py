@@ -205,6 +205,7 @@ class Capture:
     def _up(self) -> None:
         """A frame came: the camera is there, maybe again."""
         if self.stats.state != "up":
+            log.info("%s: pictures come", self.camera.name)
             if self.stats.decoded > 0:
                 self.stats.reconnects += 1
                 log.warning("%s: back again", self.camera.name)

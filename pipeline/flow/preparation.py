@@ -46,8 +46,10 @@ class Preparation:
         """Do what is asked for until stopped."""
         while (taken := self._take()) is not None:
             key, job = taken
+            began = time.monotonic()
             try:
                 job()
+                log.info("prepared %s in %.1f s", key, time.monotonic() - began)
             except EngineError as error:
                 if key not in self._failed:  # what is asked for again fails again
                     log.error("%s", error)

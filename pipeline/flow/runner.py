@@ -107,8 +107,7 @@ class Runner:
                 self._outbox,
                 self._announced,
             )
-            engine = self.stages.detect.engine
-            self.running_on = f"{engine.backend}, {engine.precision}"
+            self.running_on = self.stages.detect.running_on
             self._opened.set()
             self._changed()
             self._workers += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
@@ -151,8 +152,10 @@ class Models:
 
     def _kept(self, pack: Pack, pixels: int) -> Engine:
         """A pack's engine, warmed up and remembered."""
-        threads = self._threads
+        threads, began = self._threads, time.monotonic()
         engine = self._engine(pack, pixels, threads)
+        took = time.monotonic() - began
+        log.info("model %s: opened on %s in %.1f s", pack.name, engine.backend, took)
         try:
             if pack.size[0] and not pack.multiple:
                 warm_up(engine, pack.size)

@@ -116,6 +116,12 @@ class DetectStage:
             out[i] = replace(batch[i], detections=people)
         return out
 
+    @property
+    def running_on(self) -> str:
+        """The engine and the arithmetic of the model: INT8 twins have theirs in the file."""
+        twin = self._pack.twin_of and self.engine.precision == "f32"
+        return f"{self.engine.backend}, {'int8' if twin else self.engine.precision}"
+
     def forget(self, source: str) -> None:
         """Nothing is kept from frame to frame."""
 

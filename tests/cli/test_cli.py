@@ -349,3 +349,41 @@ def test_the_installed_command_reports_what_this_machine_can_run():
         assert word in done.stdout
     for name in shipped().by_name:
         assert f"model {name}" in done.stdout
+
+
+def test_counters_are_written_and_shown_while_it_runs(tmp_path):
+    """Every few seconds, whole; and on SIGUSR1 as a table. A hang-up ends it like Ctrl-C."""
+    stats = tmp_path / "s.json"
+    process = start(
+        "run", CLIP, "--out", tmp_path / "out", "--stats", stats, "--no-video",
+        "--config", slow(tmp_path),
+    )  # fmt: skip
+    wait_until(stats.exists, 40, "counters while it runs")
+    assert process.poll() is None
+    assert json.loads(stats.read_text())["cameras"][0]["analysed"] > 0
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(1)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "street" in err
+    assert "detector" in err
+    assert (tmp_path / "out" / "events.jsonl").stat().st_size > 0
+
+
+def slow(folder: Path) -> Path:
+    """Settings with which the clip takes longer than counters are apart."""
+    path = folder / "slow.yaml"
+    path.write_text("person: {interval_s: 0, pixels: 1000000, parts: false}\n")
+    return path
+
+
+def test_the_log_as_json(tmp_path):
+    missing = tmp_path / "gone.mp4"
+    done = threadline("run", missing, "--out", tmp_path / "out", "--log-json", "-v", "--quiet")
+    rows = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {"error", "info"} <= {row["level"] for row in rows}
+    assert any(str(missing) in row["message"] for row in rows)
+    assert any("opened on" in row["message"] for row in rows), "verbose tells what is opened"
+    plain = threadline("run", missing, "--out", tmp_path / "out", "--quiet")
+    assert "opened on" not in plain.stderr
