@@ -1,5 +1,5 @@
 """``python -m pipeline`` is ``threadline``."""
 
-from pipeline.cli.app import main
+from pipeline.cli.start import main
 
 main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -45,8 +44,3 @@ def _root(
     ] = False,
 ) -> None:
     """Threadline: cameras in, tags out."""
-
-
-def main() -> None:
-    """Entry point of ``threadline``."""
-    sys.exit(app())

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -376,6 +377,24 @@ def slow(folder: Path) -> Path:
     path = folder / "slow.yaml"
     path.write_text("person: {interval_s: 0, pixels: 1000000, parts: false}\n")
     return path
+
+
+@pytest.mark.parametrize("after_s", [0.15, 0.35, 0.6, 1.2])
+def test_ctrl_c_is_clean_at_any_moment_of_the_start(tmp_path, after_s):
+    """While Python imports, while models are opened and compiled, with nothing kept from before."""
+    cache = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "threadline", "run", CLIP, "--out", tmp_path / "out"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=cache,
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert "Traceback" not in err
+    assert process.returncode in (130, -signal.SIGINT), "Python itself had not begun"
 
 
 def test_the_log_as_json(tmp_path):

@@ -23,7 +23,7 @@ from engines import Pack, Packs
 from engines.packs import SHIPPED
 from evaluation import pictures
 from evaluation.stills import still
-from pipeline.cli.app import main as threadline
+from pipeline.cli.start import main as threadline
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import NO_GARMENT, GarmentParser
 from pipeline.tagging.garments.tagger import GarmentSettings
