@@ -1,24 +1,23 @@
 """Whether a model's outputs stay the same on another engine or in another precision.
 
 Compared is what is made of the outputs where the pack says how (``compare``): boxes that count,
-labels of cells, the likeliest class, the direction of an embedding. Else the numbers themselves
-are. Some TensorRT versions build engines that run and are wrong; nothing built is used before it
-was compared.
+cells and tags of garments, the likeliest class, the direction of an embedding. Else the numbers
+themselves are. Some TensorRT versions build engines that run and are wrong; nothing built is used
+before it was compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from engines.base import Array, Engine, EngineError
-from engines.boxes import box_reader, overlaps
-from engines.packs import Pack
+from engines.boxes import F32, F64, box_reader, overlaps
+from engines.packs import Pack, labels
+from pipeline.models.alike import Parity, Share
 from pipeline.models.samples import Rgb, sample
 
 Outputs = Mapping[str, Array]
@@ -29,120 +28,30 @@ SCORE = 0.4
 FAINT = 0.1
 #: Overlap above which two boxes of one side are one.
 DOUBLE = 0.5
-#: How far above the score needed a box must be that one side may not lack.
+#: Overlap from which boxes of both sides are the same.
+SAME = 0.8
+#: How far above the score needed a box must be that one side may not lack, and how far apart the
+#: probabilities of a tag or class that one side has and the other has not.
 NEAR = 0.1
+#: Probability from which a label or category is a tag.
+WORN = 0.5
 #: Scores of a picture that are compared whatever they are.
 LIKELIEST = 100
+#: Labels that are no garment and never become tags.
+NO_GARMENT = frozenset({"null", "background", "hair", "skin"})
 
 
 class ParityError(EngineError):
     """Outputs changed too much, or cannot be compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is let pass.
-
-    Attributes:
-        agree: least share of boxes, cells or classes that are the same.
-        apart: largest mean difference of probabilities.
-        drift: largest mean difference of numbers, as a share of themselves.
-        cosine: least cosine of two embeddings.
-    """
-
-    agree: float
-    apart: float
-    drift: float
-    cosine: float
-
-
-#: By precision.
-LIMITS: Mapping[str, Limits] = MappingProxyType(
-    {
-        "f32": Limits(agree=0.995, apart=0.005, drift=0.02, cosine=0.9999),
-        "f16": Limits(agree=0.98, apart=0.01, drift=0.06, cosine=0.999),
-        "int8": Limits(agree=0.90, apart=0.04, drift=0.35, cosine=0.95),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """How alike two engines are over some pictures.
-
-    Attributes:
-        same: boxes, cells or classes that are the same, of ``total``.
-        apart: largest mean difference of probabilities on a picture.
-        cosine: least cosine of two embeddings.
-        pictures: how many were compared.
-        drift: largest mean difference of a picture's likeliest scores (or of all numbers, where the
-            pack does not say what they are), as a share of them: what can be compared where
-            nothing is found.
-    """
-
-    same: int = 0
-    total: int = 0
-    apart: float = 0.0
-    cosine: float = 1.0
-    pictures: int = 0
-    drift: float = 0.0
-
-    @property
-    def agree(self) -> float:
-        """Share of what is the same; 1 if there is nothing to compare."""
-        return self.same / self.total if self.total else 1.0
-
-    def merged(self, other: Parity) -> Parity:
-        """Both taken together."""
-        return Parity(
-            same=self.same + other.same,
-            total=self.total + other.total,
-            apart=max(self.apart, other.apart),
-            cosine=min(self.cosine, other.cosine),
-            pictures=self.pictures + other.pictures,
-            drift=max(self.drift, other.drift),
-        )
-
-    def failures(self, precision: str) -> list[str]:
-        """What is not let pass in a precision, in words."""
-        limits = LIMITS[precision]
-        found = []
-        if not self.agree >= limits.agree:
-            found.append(
-                f"{self.agree:.3f} of boxes, cells or classes are the same "
-                f"(at least {limits.agree} must be)"
-            )
-        if not self.apart <= limits.apart:
-            found.append(
-                f"probabilities differ by {self.apart:.4f} on average (at most {limits.apart})"
-            )
-        if not self.drift <= limits.drift:
-            found.append(
-                f"values differ by {self.drift:.1%} on average (at most {limits.drift:.0%})"
-            )
-        if not self.cosine >= limits.cosine:
-            found.append(f"embeddings have cosine {self.cosine:.4f} (at least {limits.cosine})")
-        return found
-
-    def record(self, precision: str) -> dict[str, Any]:
-        """As JSON has it, with what is not let pass in a precision."""
-        return {
-            "agree": round(self.agree, 5),
-            "of": self.total,
-            "apart": round(self.apart, 5),
-            "drift": round(self.drift, 4),
-            "cosine": round(self.cosine, 6),
-            "pictures": self.pictures,
-            "failures": self.failures(precision),
-        }
-
-
 def compare(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> Parity:
     """One picture's outputs (batches of one) by a reference and by another; ``size`` is the input's
-    (width, height). Outputs that are not finite get the worst result.
+    (width, height). Outputs that are missing, of another shape or not finite get the worst result.
 
     Raises:
-        ParityError: the pack asks for a comparison that does not exist.
+        ParityError: the pack asks for a comparison that does not exist or does not fit its outputs.
+        PackError: what the comparison needs of the pack is missing.
     """
     if pack.compare not in _COMPARISONS:
         known = ", ".join(filter(None, _COMPARISONS))
@@ -150,9 +59,22 @@ def compare(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) ->
             f"model '{pack.name}': compare = \"{pack.compare}\" in its pack.toml is unknown; "
             f"choose one of {known}, or leave it out"
         )
-    if any(not np.isfinite(array).all() for array in got.values() if array.dtype.kind == "f"):
-        return Parity(same=0, total=1, apart=1.0, cosine=-1.0, pictures=1, drift=1.0)
+    if lacking := [name for name in _NEEDED[pack.compare] if name not in wanted]:
+        raise ParityError(
+            f"model '{pack.name}': compare = \"{pack.compare}\" in its pack.toml needs an output "
+            f"'{lacking[0]}'; name it so, or leave the comparison out"
+        )
+    if any(name not in got or got[name].shape != array.shape for name, array in wanted.items()):
+        return _wrong()
+    arrays = (*wanted.values(), *got.values())
+    if not all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f"):
+        return _wrong()
     return _COMPARISONS[pack.compare](pack, wanted, got, size)
+
+
+def _wrong() -> Parity:
+    """Of outputs that cannot be right."""
+    return Parity(agree=Share(0, 1), apart=1.0, drift=1.0, cosine=-1.0, pictures=1)
 
 
 def run(pack: Pack, reference: Engine, other: Engine, pictures: Iterable[Rgb]) -> Parity:
@@ -160,6 +82,7 @@ def run(pack: Pack, reference: Engine, other: Engine, pictures: Iterable[Rgb]) -
 
     Raises:
         ParityError: there is nothing to compare on, or the comparison is unknown.
+        PackError: what the comparison needs of the pack is missing.
     """
     found = Parity()
     for picture in pictures:
@@ -178,20 +101,35 @@ def _boxes(
     """Boxes with scores of at least ``least``. One that the other side lacks counts only if its
     score is clearly enough."""
     read = box_reader(pack)
-    ours, theirs = (
+    (boxes, scores), (others, their) = (
         read(out["boxes"][0], out["scores"][0], size, least, DOUBLE) for out in (wanted, got)
     )
-    same, total, apart = 0, 0, [0.0]
-    for (boxes, scores), (others, their) in ((ours, theirs), (theirs, ours)):
-        overlap = overlaps(boxes, others)[0]
-        for i, score in enumerate(scores):
-            j = int(overlap[i].argmax()) if len(others) else -1
-            there = j >= 0 and overlap[i, j] >= 0.8
-            if there:
-                apart.append(abs(float(score) - float(their[j])))
-            if there or score >= least + NEAR:
-                same, total = same + bool(there), total + 1
-    return Parity(same, total, float(np.mean(apart)), 1.0, 1, _drift(wanted, got))
+    overlap = overlaps(boxes, others)[0]
+    best, back = (table.max(axis=1, initial=0.0) for table in (overlap, overlap.T))
+    paired = np.flatnonzero(best >= SAME)
+    same = len(paired) + int((back >= SAME).sum())
+    lacked = [scores[best < SAME], their[back < SAME]]
+    lacking = sum(int((side >= least + NEAR).sum()) for side in lacked)
+    found = Parity(Share(same, same + lacking), drift=_drift(wanted, got), pictures=1)
+    if not len(paired):
+        return found
+    partner = overlap[paired].argmax(axis=1)
+    return found.merged(
+        Parity(
+            overlap=Share(float(best[paired].sum()), len(paired)),
+            moves=_moves(boxes[paired], others[partner]),
+            apart=float(np.abs(scores[paired] - their[partner]).max()),
+        )
+    )
+
+
+def _moves(boxes: F32, others: F32) -> tuple[float, float, float, float]:
+    """What centres of boxes xyxy (n, 4) move and sizes grow by, in shares of the boxes, summed."""
+    sizes = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
+    edges: F64 = (others - boxes).astype(np.float64)
+    centres = ((edges[:, :2] + edges[:, 2:]) / 2 / sizes).sum(axis=0)
+    growth = ((edges[:, 2:] - edges[:, :2]) / sizes).sum(axis=0)
+    return float(centres[0]), float(centres[1]), float(growth[0]), float(growth[1])
 
 
 def _drift(wanted: Outputs, got: Outputs) -> float:
@@ -203,23 +141,53 @@ def _drift(wanted: Outputs, got: Outputs) -> float:
 
 
 def _cells(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> Parity:
-    cells = wanted["labels"] == got["labels"]
-    apart = max(float(np.abs(wanted[k] - got[k]).mean()) for k in ("worn", "categories"))
-    return Parity(int(cells.sum()), cells.size, apart, 1.0, 1)
+    """Cells of garments and the tags of the picture. Background, hair and skin are most of it and
+    easy, and nobody asks for them."""
+    names = [label.name for label in labels(pack)]
+    garments = [i for i, name in enumerate(names) if name not in NO_GARMENT]
+    bare = [i for i, name in enumerate(names) if name in NO_GARMENT]
+    if wanted["worn"].shape[1:] != (len(names),):
+        raise ParityError(
+            f"model '{pack.name}': its output 'worn' has the shape {wanted['worn'].shape}, but "
+            f"{len(names)} labels are in its list; they must be as many"
+        )
+    first, second = wanted["labels"], got["labels"]
+    counted = ~np.isin(first, bare) | ~np.isin(second, bare)
+    same = first == second
+    here = [i for i in garments if (first == i).any()]
+    each = {names[i]: Share(int(same[first == i].sum()), int((first == i).sum())) for i in here}
+    worn, others = (
+        np.concatenate([out["worn"][0][garments], out["categories"][0]]) for out in (wanted, got)
+    )
+    apart = np.abs(worn - others)
+    likely = (worn >= WORN) | (others >= WORN)
+    kept = ((worn >= WORN) == (others >= WORN)) | (apart < NEAR)
+    return Parity(
+        garments=Share(int(same[counted].sum()), int(counted.sum())),
+        labels=MappingProxyType(each),
+        tags=Share(int(kept[likely].sum()), int(likely.sum())),
+        apart=float(apart.max(initial=0.0)),
+        pictures=1,
+    )
 
 
 def _classes(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> Parity:
+    """The likeliest class, where the reference is clear about it, and all probabilities."""
     first, second = wanted["scores"][0], got["scores"][0]
-    clear = float(np.sort(first)[-1] - np.sort(first)[-2]) > NEAR
-    same = first.argmax() == second.argmax() or not clear
-    return Parity(int(same), 1, float(np.abs(first - second).mean()), 1.0, 1)
+    ordered = np.sort(first)
+    clear = len(first) < 2 or float(ordered[-1] - ordered[-2]) > NEAR
+    same = first.argmax() == second.argmax()
+    return Parity(
+        Share(int(same), 1) if clear else Share(),
+        apart=float(np.abs(first - second).max()),
+        pictures=1,
+    )
 
 
 def _directions(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> Parity:
     first, second = (out["embeddings"][0].astype(np.float64) for out in (wanted, got))
     lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
-    cosine = float(first @ second) / lengths if lengths else -1.0
-    return Parity(0, 0, 0.0, cosine, 1)
+    return Parity(cosine=float(first @ second) / lengths if lengths else -1.0, pictures=1)
 
 
 def _numbers(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> Parity:
@@ -227,13 +195,11 @@ def _numbers(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -
     found = Parity(pictures=1)
     for name, array in wanted.items():
         other = got[name]
-        if array.shape != other.shape:
-            one = Parity(0, 1, drift=1.0)
-        elif array.dtype.kind == "f":
+        if array.dtype.kind == "f":
             mean = max(float(np.abs(array).mean()), 1e-6)
             one = Parity(drift=float(np.abs(array - other).mean()) / mean)
         else:
-            one = Parity(int((array == other).sum()), array.size)
+            one = Parity(Share(int((array == other).sum()), array.size))
         found = found.merged(one)
     return found
 
@@ -248,5 +214,16 @@ _COMPARISONS: Mapping[str, _Comparison] = MappingProxyType(
         "cells": _cells,
         "classes": _classes,
         "directions": _directions,
+    }
+)
+#: Outputs that each needs.
+_NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "": (),
+        "boxes": ("boxes", "scores"),
+        "faint-boxes": ("boxes", "scores"),
+        "cells": ("labels", "worn", "categories"),
+        "classes": ("scores",),
+        "directions": ("embeddings",),
     }
 )

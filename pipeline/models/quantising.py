@@ -11,7 +11,7 @@ from engines.files import replace_file
 from engines.packs import verify
 from engines.quantize import Loss, convolutions, layer_losses, quantize
 from pipeline.models import parity
-from pipeline.models.parity import Parity
+from pipeline.models.alike import Parity
 from pipeline.models.samples import pictures, sample
 
 #: Pictures that ranges are taken from.

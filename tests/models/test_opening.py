@@ -23,6 +23,8 @@ PLAIN = EngineSettings(backend="onnxruntime", cache=False)
 class Recorded:
     """An engine that keeps books."""
 
+    backend = "recorded"
+
     def __init__(self, pack, name, options):
         self.name, self.counts, self.closed, self.ran = pack.name, [options.threads], 0, 0
         self.inputs = tuple(tensor.spec for tensor in pack.inputs)
