@@ -128,7 +128,8 @@ class Tag:
         attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
         level: whether ``label`` is a label or only a category.
         model: name of the model that reports it.
-        outlined: drawn with an outline of its own, as a mark on something is.
+        outlined: on a still picture it is drawn with an outline of its own, as a mark on something
+            is.
     """
 
     kind: str

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.picture.yuv import Planes
-from pipeline.types import Frame
+from pipeline.types import Frame, TaggedFrame
 
 HERE = Path(__file__).parent
 CLIP = HERE / "data" / "street.mp4"
@@ -140,6 +140,24 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class Silent:
+    """A sink that writes nothing; tests override what they watch."""
+
+    name = "silent"
+
+    def write(self, tagged: TaggedFrame) -> None:
+        pass
+
+    def forget(self, source: str) -> None:
+        pass
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
 
 
 class RtspServer:

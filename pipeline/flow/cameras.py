@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,30 +18,17 @@ from pydantic import ValidationError
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
-from pipeline.flow.capture import Capture, Outage
+from pipeline.flow.capture import Capture, Outage, Turns
 from pipeline.flow.inbox import Inbox
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
-from pipeline.models.opening import cores
 from pipeline.settings.live import LiveSettings
-from pipeline.settings.schema import Camera, Config, schema
+from pipeline.settings.schema import Camera, Config, camera_class, first_mistake
 from pipeline.sources import is_live
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.cameras")
-
-#: Recordings read at the same time; further ones wait their turn.
-FILES_AT_ONCE = 4
-
-
-class _Turns:
-    """What bounds how many cameras are read at a time."""
-
-    def __init__(self) -> None:
-        self.admit: AbstractContextManager[object] = threading.BoundedSemaphore(FILES_AT_ONCE)
-        # More decoders than cores, but for one, would only take turns with the models.
-        self.decode: AbstractContextManager[object] = threading.BoundedSemaphore(cores() + 1)
 
 
 @dataclass(slots=True)
@@ -84,7 +70,7 @@ class Cameras:
         self._announce = announce
         self._ended = ended
         self._changed = changed
-        self._turns = _Turns()
+        self._turns = Turns()
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
         self._leaving: set[Worker] = set()
@@ -178,15 +164,11 @@ class Cameras:
         self._shared.inbox.poke()
 
     def _checked(self, camera: Camera | Mapping[str, Any]) -> Camera:
-        kind: Any = schema().model_fields["cameras"].annotation
         try:
-            wanted: Camera = camera if isinstance(camera, Camera) else kind.__args__[0](**camera)
+            wanted = camera if isinstance(camera, Camera) else camera_class()(**camera)
             self._config.check(wanted, self._packs)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(map(str, first["loc"]))
-            text = str(first["msg"]).removeprefix("Value error, ")
-            raise ConfigError(redact(f"{key}: {text}" if key else text)) from None
+            raise ConfigError(redact(first_mistake(error))) from None
         except ValueError as error:
             raise ConfigError(redact(str(error))) from None
         return wanted

@@ -12,14 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.inbox import Slot
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
+from pipeline.models.opening import cores
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
 from pipeline.sources.camera import CameraSettings
@@ -31,6 +30,8 @@ log = logging.getLogger("threadline.capture")
 NICE = 5
 #: Frames a recording may have waiting.
 FILE_DEPTH = 4
+#: Recordings read at the same time; further ones wait their turn.
+FILES_AT_ONCE = 4
 #: Seconds of good pictures after which earlier failures are forgotten.
 _FORGIVEN_S = 10.0
 
@@ -64,7 +65,7 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-class Turns(Protocol):
+class Turns:
     """What cameras share while they are read.
 
     Attributes:
@@ -72,8 +73,10 @@ class Turns(Protocol):
         decode: held while a camera's picture is decoded.
     """
 
-    admit: AbstractContextManager[object]
-    decode: AbstractContextManager[object]
+    def __init__(self) -> None:
+        self.admit = threading.BoundedSemaphore(FILES_AT_ONCE)
+        # More decoders than cores, but for one, would only take turns with the models.
+        self.decode = threading.BoundedSemaphore(cores() + 1)
 
 
 class Outage:
@@ -141,6 +144,8 @@ class Capture:
                     return
             except SourceDeniedError as error:
                 self.stats.state, self.stats.note, denied = "down", str(error), True
+            if self.stop.is_set():  # removed: another one may have its name
+                return
             self.outage.lasts(time.monotonic())
             again = time.monotonic() - began > _FORGIVEN_S
             failures = 1 if again else failures + 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
 
 from pipeline.events import EventStage
 from pipeline.flow.pace import Pace
@@ -19,7 +18,7 @@ from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.looks import LookStage
-from pipeline.tagging.tagger import Tagger, TaggerSettings
+from pipeline.tagging.tagger import Tagger
 
 #: Widths and heights of live cameras' pictures; another thread may add to them.
 Sizes = Collection[tuple[int, int]]
@@ -42,8 +41,7 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
     return [
         entry.open(settings.section(name), models)
         for name, entry in known_taggers().items()
-        if cast(TaggerSettings, settings.section(name).of("")).wanted
-        or any(own.wanted for own in settings.overrides(name))
+        if settings.uses(name)
     ]
 
 

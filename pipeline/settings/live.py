@@ -39,9 +39,9 @@ class LiveSettings:
         """A section by name: ask it ``of(source)``."""
         return self._views[name]
 
-    def overrides(self, name: str) -> list[Any]:
-        """A section as it stands for every camera that overrides it."""
-        return list(self._views[name].own.values())
+    def uses(self, name: str) -> bool:
+        """Whether a tagger was wanted when the run began, by all cameras or by one of them."""
+        return self._config.uses(name)
 
     def add(self, camera: Camera) -> None:
         """Take in a camera, in the place of one of the same name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from operator import getitem
-from typing import Annotated, Any, cast, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import ValidationError, ValidationInfo, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -75,7 +75,14 @@ class Config(Section):
             raise ValueError(f"far: '{self.person.model}' sees pictures of one size only")
         for name in type(self).model_fields:
             if camera.override(name):
-                self.section_of(camera, name)
+                section = self.section_of(camera, name)
+                if getattr(section, "wanted", False) is True and not self.uses(name):
+                    raise ValueError(f"{name}: no camera used it when the run began")
+
+    def uses(self, name: str) -> bool:
+        """Whether a tagger is wanted by these settings, for all cameras or for one of them."""
+        own = (self.section_of(camera, name) for camera in self.cameras)
+        return any(section.wanted for section in (self.section(name), *own))
 
     def section_of(self, camera: Camera, name: str) -> Any:
         """A section as it stands for one camera.
@@ -90,9 +97,7 @@ class Config(Section):
         try:
             return type(section).model_validate(merged(section.model_dump(), override))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join((name, *map(str, first["loc"])))
-            raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+            raise ValueError(first_mistake(error, name)) from None
 
     def _models(self) -> Iterator[tuple[str, str, str]]:
         """Key, pack and task of every setting that names a pack and is in use."""
@@ -118,6 +123,14 @@ def _check_model(key: str, model: str, task: str, packs: Packs) -> None:
         reason = f"'{model}' is no {task} model"
     known = ", ".join(pack.name for pack in packs.of(task)) or "none; add it with --packs"
     raise ValueError(f"{key}: {reason}; for {task}: {known}")
+
+
+def first_mistake(error: ValidationError, *within: str) -> str:
+    """The first mistake in one line: its key, under the keys ``within``, and what is wrong."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join((*within, *map(str, first["loc"])))
+    text = str(first["msg"]).removeprefix("Value error, ")
+    return f"{key}: {text}" if key else text
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +202,12 @@ def schema() -> type[Config]:
     }
     fields["cameras"] = (tuple[camera, ...], ())
     return create_model("Config", __base__=Config, **fields)
+
+
+def camera_class() -> type[Camera]:
+    """The settings of one camera, with the sections of everything that is installed."""
+    kind: type[Camera] = get_args(schema().model_fields["cameras"].annotation)[0]
+    return kind
 
 
 def make_config(packs: Packs | None = None, **sections: Any) -> Config:

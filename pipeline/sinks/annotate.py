@@ -120,14 +120,12 @@ def draw_box(image: Bgr, box: Box, colour: tuple[int, int, int], predicted: bool
 def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) -> None:
     """Outline people and write their tags beside them, in place, lower (nearer) people on top.
 
-    ``outlined`` tags have a box of their own, and so have ``loose`` ones, which belong to nobody.
+    ``loose`` tags, attached to no person, have a box of their own. Tags of people have none here:
+    their boxes are of the frame they were last seen in, and people move on.
     """
     ordered = sorted(tracks, key=lambda track: track.box[3])
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
-        for tag in track.tags:
-            if tag.outlined:
-                draw_box(image, tag.box, colour_of(track.id), track.predicted)
     labels = [
         (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
         for track in ordered

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from support import CLIP, free_port, wait_until
+from support import CLIP, Silent, free_port, wait_until
 
 from pipeline.errors import ConfigError
 from pipeline.flow.runner import Runner
@@ -20,7 +20,7 @@ CHANGES = 200
 LONGEST_GAP_S = 0.5
 
 
-class Told:
+class Told(Silent):
     """A sink that notes of which cameras it was told to let go."""
 
     name = "told"
@@ -28,17 +28,8 @@ class Told:
     def __init__(self):
         self.forgotten: list[str] = []
 
-    def write(self, tagged):
-        pass
-
     def forget(self, source):
         self.forgotten.append(source)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
 
 
 @contextmanager
@@ -158,6 +149,7 @@ def test_two_hundred_changes_leave_nothing_and_stop_nobody(rtsp, tmp_path):
             for _ in range(CHANGES):
                 changes.once()
             changes.end()
+        print(f"longest gap {max(gaps.longest):.2f} s")  # noqa: T201
         assert max(gaps.longest) <= LONGEST_GAP_S
         guests = [f"guest{i}" for i in range(6)]
         deadline = time.monotonic() + 10
@@ -211,6 +203,14 @@ def test_a_wrong_change_is_refused_and_changes_nothing(tmp_path, short_clip, cha
         with pytest.raises(ConfigError, match=words):
             change(runner.cameras)
         assert runner.cameras.names() == ["door"]
+
+
+def test_a_tagger_that_the_run_began_without_is_not_silently_missing(tmp_path, short_clip):
+    nobody = {"url": str(short_clip), "id": "door", "garments": {"enabled": True}}
+    with running(tmp_path, garments={"enabled": False}) as runner:
+        with pytest.raises(ConfigError, match="garments: no camera used it when the run began"):
+            runner.cameras.add(nobody)
+        assert runner.cameras.add({**nobody, "garments": {"enabled": False}}) == "door"
 
 
 def test_no_camera_is_added_once_the_run_ends(tmp_path, short_clip):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 from servers.hls import HlsServer
-from support import CLIP, free_port, wait_until
+from support import CLIP, Silent, free_port, wait_until
 
 from pipeline.flow import capture
 from pipeline.flow.capture import backoff_s, denied_backoff_s
@@ -82,7 +82,7 @@ def test_a_frozen_camera_is_noticed_and_does_not_stall_the_others(rtsp, tmp_path
         wait_until(lambda: frozen.decoded > before, 10, "the camera is back")
 
 
-class Slow:
+class Slow(Silent):
     """A sink that takes a fifth of a second for every result: half of the camera's frames."""
 
     name = "slow"
@@ -96,15 +96,6 @@ class Slow:
 
     def late(self, events):
         self.events.update(event.name for event in events)
-
-    def forget(self, source):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
 
 
 def test_a_slow_sink_slows_no_camera_and_misses_no_event(rtsp, tmp_path):

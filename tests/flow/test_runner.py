@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from support import CLIP
+from support import CLIP, Silent
 
 from engines import ModelFileError
 from engines.packs import SHIPPED, Packs
@@ -42,20 +42,11 @@ def test_an_error_on_the_inference_thread_ends_the_run_and_is_raised(tmp_path, m
 
 
 def test_an_error_in_a_sink_ends_the_run_and_is_raised(tmp_path, monkeypatch):
-    class Full:
+    class Full(Silent):
         name = "full"
 
         def write(self, tagged):
             raise SinkError("disk full")
-
-        def forget(self, source):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
 
     monkeypatch.setattr(runner_module, "open_sinks", lambda *_: [Full()])
     with Runner(config(str(CLIP)), tmp_path) as runner:

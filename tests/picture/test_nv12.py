@@ -14,7 +14,7 @@ import pytest
 from host_cuda import HostCuda, on_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import CLIP, cut
+from support import CLIP, Silent, cut
 
 from engines.trt.gpu import driver
 from engines.trt.regions import Regions
@@ -148,7 +148,7 @@ def test_pictures_of_ten_bits_are_refused_with_the_remedy(decoding_there, monkey
         next(iter(source))
 
 
-class Kept:
+class Kept(Silent):
     """A sink that keeps what it is given."""
 
     name = "kept"
@@ -158,15 +158,6 @@ class Kept:
 
     def write(self, tagged):
         self.results.append(tagged)
-
-    def forget(self, source):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
 
 
 def people_of(reader, out):

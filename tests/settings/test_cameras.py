@@ -208,7 +208,7 @@ def test_cameras_come_and_go_while_the_settings_are_in_use():
     settings.drop("own")
     assert settings.section("garments").of("new").wanted
     assert person.of("own").score == 0.5
-    assert all(not settings.overrides(name) for name in ("person", "garments", "outputs"))
+    assert all(not settings.section(name).own for name in ("person", "garments", "outputs"))
 
 
 def test_a_camera_that_does_not_fit_changes_nothing():
@@ -222,5 +222,5 @@ def test_a_camera_that_does_not_fit_changes_nothing():
 
 
 def test_overrides_are_listed_whole():
-    [own] = live_settings().overrides("person")
+    [own] = live_settings().section("person").own.values()
     assert (own.score, own.interval_s) == (0.7, 0.4)
