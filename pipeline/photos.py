@@ -17,6 +17,7 @@ from pipeline.picture.yuv import from_bgr
 from pipeline.settings.live import LiveSettings
 from pipeline.sinks.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
 from pipeline.sinks.records import VERSION, box_record, tag_record
+from pipeline.tagging.failures import Failures
 from pipeline.tagging.garments.tagger import GarmentTagger
 from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
@@ -92,6 +93,7 @@ class PhotoTagger:
     ) -> None:
         self._detector = detector
         self._taggers = [tagger for tagger in taggers if tagger.settings.of("").wanted]
+        self._failures = Failures(lenient=False)
         self._person = settings.section("person").of("")
 
     @property
@@ -112,7 +114,7 @@ class PhotoTagger:
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
         boxes = tuple(p.box for p in persons)
         looks = [self._look("person", frame, box, boxes) for box in boxes or [whole]]
-        found = show(looks, self._taggers)
+        found = show(looks, self._taggers, self._failures)
         tags: list[Tag] = []
         for i, evidence in enumerate(found):
             number = i + 1 if persons else None

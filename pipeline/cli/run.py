@@ -113,6 +113,9 @@ def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
                         _write_stats(stats, runner, durable=False)
                 runner.wait()
         finally:
+            for outlet in runner.stats.outlets:
+                if outlet.lacking:
+                    warn(outlet.lacking)
             if stats is not None:
                 _write_stats(stats, runner)
         if not quiet:
@@ -154,9 +157,12 @@ def _stop_on_signals(runner: Runner) -> None:
 
 
 def _exit_code(runner: Runner) -> int:
-    """0 if all went well; 1 if a camera or recording failed; 130 if a recording was cut short."""
+    """0 if all went well; 1 if a camera, recording or output failed; 130 if a recording was cut
+    short."""
     cameras = list(runner.stats.cameras.values())
     if any(camera.state == "failed" for camera in cameras):
+        return 1
+    if any(outlet.lacking for outlet in runner.stats.outlets):
         return 1
     recordings = [c for c in runner.config.cameras if not is_live(c.url)]
     unfinished = any(runner.stats.cameras[c.name].state != "done" for c in recordings)

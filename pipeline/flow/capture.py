@@ -107,6 +107,7 @@ class Capture:
         announce: told the size of a camera's pictures before its frames, and whether it is live.
         stop: set when the camera is removed, or the run ends.
         outage: told of frames, and of tries that brought none.
+        room: has a recording wait for slow outlets.
     """
 
     camera: CameraSettings
@@ -117,6 +118,7 @@ class Capture:
     announce: Callable[[tuple[int, int], bool], None]
     stop: threading.Event
     outage: Outage
+    room: Callable[[threading.Event], None]
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -200,6 +202,8 @@ class Capture:
             if frame.live and frame.pts < offered + self.pace.gathering.gap_s:
                 stats.withheld += 1
             else:
+                if not frame.live:
+                    self.room(self.stop)
                 stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():

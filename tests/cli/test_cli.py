@@ -48,7 +48,7 @@ def test_run_tags_a_recording(short_clip, tmp_path):
     assert {"entered", "appeared"} <= {event["event"] for event in events}
     assert len(lines(out / "frames.jsonl")) == 30
     assert (out / "short.mp4").stat().st_size > 10_000
-    assert list((out / "snapshots" / "short").glob("person-*.jpg"))
+    assert list((out / "snapshots" / "short").glob("*/*-person-*.jpg"))
 
 
 def test_quiet_prints_nothing(short_clip, tmp_path):
@@ -179,7 +179,7 @@ def test_an_output_folder_that_cannot_be_written(short_clip, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_ends_the_run_with_a_message(short_clip, tmp_path):
+def test_a_full_disk_is_reported_and_the_run_fails(short_clip, tmp_path):
     (tmp_path / "events.jsonl").symlink_to("/dev/full")
     stats = tmp_path / "s.json"
     done = command("run", short_clip, "--out", tmp_path, "--no-video", "--stats", stats)
