@@ -23,6 +23,7 @@ LEVELS = (
             "pipeline.errors",
             "pipeline.protocols",
             "pipeline.files",
+            "pipeline.ids",
             "pipeline.plugins",
             "pipeline.settings.section",
         )
@@ -34,6 +35,7 @@ LEVELS = (
         "tagging": ("pipeline.tagging",),
         "events": ("pipeline.events",),
         "sinks": ("pipeline.sinks",),
+        "store": ("pipeline.store",),
         "models": ("pipeline.models",),
         # Arithmetic alone: the schema gathers its settings like those of the rooms.
         "pace": ("pipeline.flow.pace",),

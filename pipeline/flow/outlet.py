@@ -24,7 +24,9 @@ PER_CAMERA = 2
 DRAIN_S = 0.8
 #: Seconds for which recordings wait for a sink that takes nothing at all.
 PATIENCE_S = 10.0
-#: Events delivered at a time: more while the sink is quick, fewer while it is slow.
+#: Events delivered at a time, at first and at most: more while the sink is quick, fewer while it
+#: is slow.
+FIRST_BATCH = 8
 BATCH = 256
 _BRISK_S = 0.1
 
@@ -157,7 +159,7 @@ class EventOutlet:
         self._health = Health(self.counters)
         self._journaling = journaling
         self._reader = journaling.reader()
-        self._batch = BATCH
+        self._batch = FIRST_BATCH
         self._busy = False
         self._took = time.monotonic()
         self._deadline = float("inf")

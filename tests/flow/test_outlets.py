@@ -193,7 +193,7 @@ def test_events_wait_for_a_sink_that_fails_and_come_in_order_without_gaps(tmp_pa
         for _ in range(300):
             outlets.put(results.next())
         wait_until(lambda: len(in_file(tmp_path)) == 600, 5, "the file has them")
-        assert counters(outlets, "receiver").waiting == 600
+        wait_until(lambda: counters(outlets, "receiver").waiting == 600, 5, "it is counted")
         receiver.fail = False
         wait_until(lambda: len(receiver.got) == 600, 5, "so has the sink")
     assert receiver.got == in_file(tmp_path)
