@@ -132,7 +132,10 @@ class Journaling:
         with self._changed:
             if closed and not written:  # the last try
                 self._lost(len(self._rows) + len(self._waiting))
-            self._drained = closed and not (written and self._waiting)
+                self._waiting.clear()
+                self._rows = []
+            self.counters.waiting = len(self._rows) + len(self._waiting)
+            self._drained = closed and not self.counters.waiting
             self._changed.notify_all()
 
     def _append(self) -> int:

@@ -43,7 +43,7 @@ class Outlets:
         self._anew = anew
         self._journal = Journal(folder)
         self._workers: list[Worker] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come while it is held
         self._stopping = False
         self._closed = False
         self._end_at = float("inf")
