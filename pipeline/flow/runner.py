@@ -216,7 +216,9 @@ class Runner:
         if worker.name == "inference":
             self.outlets.close()
         if worker.name == "journal":  # the last outlet, but for those that are stuck
-            self.stop()
+            self._preparation.stop()
+            if any(one.is_alive() for one in self._outlet_workers if one is not worker):
+                self.stop()
             self.finished.set()
 
     def _changed(self) -> None:

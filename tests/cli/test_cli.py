@@ -30,11 +30,11 @@ def test_run_tags_a_recording(short_clip, tmp_path):
     assert str(out) in done.stdout
     stats = json.loads((out / "s.json").read_text())
     assert set(stats) == {
-        "duration_s", "peak_memory_mb", "degraded", "cameras", "removed", "stages",
+        "duration_s", "peak_memory_mb", "degraded", "cameras", "removed", "outlets", "stages",
     }  # fmt: skip
     [camera] = stats["cameras"]
     for key in (
-        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "looks", "unwritten",
+        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "looks", "unwritten", "failed",
         "reconnects", "latency",
     ):  # fmt: skip
         assert key in camera
