@@ -22,6 +22,8 @@ class Source(Protocol):
         size: width and height of its pictures in pixels, where known once entered.
         length_s: length of a recording in seconds, where known.
         corrupt: pieces of the stream that could not be decoded so far.
+        lost: pictures so far that did not come whole, or build on one that did not.
+        jumps: how often the time of a live stream jumped so far.
         decoding: how thoroughly a camera is decoded; may be set at any time.
         turn: held while decoding, to bound how many do at a time.
     """
@@ -31,6 +33,8 @@ class Source(Protocol):
     size: tuple[int, int] | None
     length_s: float | None
     corrupt: int
+    lost: int
+    jumps: int
     decoding: Decoding
     turn: AbstractContextManager[object]
 

@@ -20,6 +20,7 @@ LEVELS = (
         "vocabulary": (
             "pipeline",
             "pipeline.types",
+            "pipeline.address",
             "pipeline.errors",
             "pipeline.protocols",
             "pipeline.files",

@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.inbox import Slot
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
+from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
@@ -119,6 +120,7 @@ class Capture:
     stop: threading.Event
     outage: Outage
     room: Callable[[threading.Event], None]
+    troubles: Troubles = field(default_factory=Troubles)
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -190,12 +192,20 @@ class Capture:
         stats.length_s = source.length_s
         if source.size is not None:
             self.announce(source.size, source.live)
-        corrupt, offered = stats.corrupt, float("-inf")
+        self.troubles.begin(stats, time.monotonic())
+        try:
+            return self._offer(source)
+        finally:
+            self.troubles.count(source, stats)
+
+    def _offer(self, source: Source) -> bool:
+        stats, offered = self.stats, float("-inf")
         for frame in source:
             self._up()
             stats.decoded += 1
-            stats.corrupt = corrupt + source.corrupt
             now = time.monotonic()
+            self.troubles.count(source, stats)
+            self.troubles.tell(self.camera, stats, now)
             self.outage.came(now)
             behind = now - frame.waiting_since
             source.decoding = self.pace.decoding.choose(source.id, behind, source.decoding)
@@ -208,7 +218,6 @@ class Capture:
                 offered = frame.pts
             if self.stop.is_set():
                 return False
-        stats.corrupt = corrupt + source.corrupt
         return True
 
     def _up(self) -> None:

@@ -30,6 +30,8 @@ class CameraStats:
         skipped: detector runs saved, by policy; counted on the inference thread.
         withheld: frames not even offered because the machine had too little time; counted on the
             capture thread, and reported as ``skipped["pace"]``.
+        lost: pictures that did not come whole, or build on one that did not.
+        jumps: how often the time of its stream jumped.
         looks: crops shown to each tagger.
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
@@ -48,6 +50,8 @@ class CameraStats:
     failed: int = 0
     reconnects: int = 0
     corrupt: int = 0
+    lost: int = 0
+    jumps: int = 0
     people: int = 0
     length_s: float | None = None
     pts: float = 0.0
@@ -84,6 +88,8 @@ class CameraStats:
             "skipped": dict(skipped),
             "dropped": self.dropped,
             "corrupt": self.corrupt,
+            "lost": self.lost,
+            "jumps": self.jumps,
             "detector_runs": self.detector_runs,
             "partial_runs": self.partial_runs,
             "looks": dict(self.looks),

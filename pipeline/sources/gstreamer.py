@@ -19,7 +19,7 @@ from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, 
 from pipeline.picture.yuv import Planes
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.clock import StreamClock
+from pipeline.sources.clock import StreamClock, StreamTime
 from pipeline.types import Frame, Plane
 
 #: Elements up to the decoded picture, by kind; the first one is called ``src``.
@@ -85,6 +85,7 @@ class GStreamerSource(BaseSource):
         self._pipeline: Any = None
         self._first: Any = None
         self._clock = StreamClock()
+        self._time = StreamTime()
         self._pts = -1.0
 
     def __enter__(self) -> GStreamerSource:
@@ -166,13 +167,16 @@ class GStreamerSource(BaseSource):
 
     def _frame(self, sample: Any, index: int, now: float) -> Frame:
         buffer, planes = sample.get_buffer(), self._planes(sample)
-        stamp = buffer.pts / self._gst.SECOND if buffer.pts != self._gst.CLOCK_TIME_NONE else -1.0
-        # Where the stream carries no time, or one that stands still, it goes on by a frame.
-        self._pts = stamp if stamp > self._pts else self._pts + _FRAME_S
+        stamp = None if buffer.pts == self._gst.CLOCK_TIME_NONE else buffer.pts / self._gst.SECOND
         if not self.live:
+            # Where the recording carries no time, or one that stands still, it goes on by a frame.
+            later = stamp is not None and stamp > self._pts
+            self._pts = stamp if stamp is not None and later else self._pts + _FRAME_S
             return Frame(self.id, index, self._pts, now, time.time(), planes)
-        taken = self._clock.captured_at(self._pts, now, True)
-        return Frame(self.id, index, self._pts, taken, time.time() - (now - taken), planes, True)
+        pts = self._time.seconds(stamp, now, True)
+        self.jumps = self._time.jumps
+        taken = self._clock.captured_at(pts, now, True)
+        return Frame(self.id, index, pts, taken, time.time() - (now - taken), planes, True)
 
     def _planes(self, sample: Any) -> Planes:
         """Planes of an I420 sample, copied: GStreamer takes its memory back."""
@@ -216,6 +220,8 @@ def rtsp_source(camera: CameraSettings) -> GStreamerSource:
         "timeout": wait,
         "protocols": _TRANSPORTS[camera.transport],
     }
+    if camera.tls == "insecure":
+        properties["tls-validation-flags"] = 0
     return GStreamerSource(camera, live=True, reader=_READERS["rtsp"], properties=properties)
 
 

@@ -1,24 +1,23 @@
-"""Video through PyAV: recordings, RTSP cameras, HTTP and HLS, V4L2 devices."""
+"""Video through PyAV: recordings and V4L2 devices here, what has an address in ``network``."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 
-from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.clock import Metronome, StreamClock
+from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
-from pipeline.sources.location import is_live_over_http
 from pipeline.sources.nvdec import Nvdec, on_gpu
 from pipeline.sources.planes import to_planes, turns_of
 from pipeline.sources.reasons import explain
@@ -28,10 +27,10 @@ from pipeline.types import Frame, Picture
 _FALLBACK_RATE = Fraction(25)
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
-#: Seconds to wait for the next segment of HLS.
-_SEGMENT_S = 30.0
 #: FFmpeg's word for payloads as they come.
-_UNPARSED = "noparse"
+UNPARSED = "noparse"
+#: FFmpeg's flag of formats without stamps; those for pictures from a pipe lack it.
+_UNTIMED = 0x80
 #: Reader -> where it decodes, if not on the processor.
 _DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu})
 
@@ -64,18 +63,24 @@ class StreamSource(BaseSource):
         self._container: Any = None
         self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
-        self._at = 0.0
         self._clock = StreamClock()
+        self._time = StreamTime()
+        self._camera_clock = CameraClock()
         self._assembler: Assembler | None = None
         self._nvdec = Nvdec()
+        self._missing = 0
         #: What holds back pictures that come in bursts.
         self.bursts: Metronome | None = None
+        #: What notices that pictures are missing, where the network may lose some.
+        self.cadence: Cadence | None = None
+        #: What opens the parts of a stream instead of FFmpeg: PyAV's ``io_open``.
+        self.fetch: Callable[..., Any] | None = None
 
     def __enter__(self) -> StreamSource:
         self._nvdec = _DECODERS.get(self.camera.reader, Nvdec)()
         self._open(self._options)
         try:
-            if _UNPARSED in self._options.get("fflags", "") and not self._assembles():
+            if UNPARSED in self._options.get("fflags", "") and not self._assembles():
                 self._container.close()
                 self._open(self._options | {"fflags": "nobuffer"})
             self._set_up()
@@ -88,6 +93,7 @@ class StreamSource(BaseSource):
         wait = (self.wait_s, self.wait_s)
         there = self._nvdec.accelerator
         more = {} if there is None else {"hwaccel": there}  # older PyAV does not know it
+        more |= {} if self.fetch is None else {"io_open": self.fetch}
         try:
             with self._nvdec.current():
                 self._container = av.open(
@@ -120,7 +126,11 @@ class StreamSource(BaseSource):
                 self.length_s = self._container.duration / av.time_base
         self._decoder = Decoder(context, self.live)
         self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
-        self._start = stream.start_time
+        self._start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        form = self._container.format
+        stamped = not form.flags & _UNTIMED and not form.name.endswith("pipe")
+        step_s = float(1 / self._rate) if self.bursts else None
+        self._time = StreamTime(stamped, step_s)
         self._decoded = self._decode()
         if self.live:
             self.size = (context.width, context.height) if context.width else None
@@ -144,6 +154,7 @@ class StreamSource(BaseSource):
         for packet, waited in self._packets():
             pictures = self._decoder.decode(packet, self.decoding, self.turn)
             self.corrupt = self._decoder.corrupt
+            self.lost = self._missing + self._decoder.lost
             for picture in pictures:
                 none = False
                 yield picture, waited
@@ -165,22 +176,39 @@ class StreamSource(BaseSource):
                     return
                 waited |= time.monotonic() - asked > patience
                 for whole in [packet] if self._assembler is None else self._assembler.feed(packet):
+                    self._hear(packet, whole)
                     yield whole, waited
                     waited = False
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
 
+    def _hear(self, packet: Any, whole: Any) -> None:
+        """Take in what a packet reports of the camera's clock (PyAV before 16 does not tell) and
+        whether a picture is missing before the one it completes."""
+        stamp, missing = _stamp(packet), _stamp(whole)
+        find = getattr(packet, "get_sidedata", None)
+        if self.live and find and stamp is not None and packet.has_sidedata("prft"):
+            # It begins with microseconds since the epoch.
+            told = int.from_bytes(bytes(find("prft"))[:8], sys.byteorder, signed=True)
+            self._camera_clock.report(stamp, told / 1e6)
+        if self.cadence is not None and missing is not None:
+            self._missing += self.cadence.missing(missing)
+
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
-        pts, planes = self._seconds(picture, now), self._planes(picture)
+        planes = self._planes(picture)
         if not self.live:
-            return Frame(self.id, index, pts, now, time.time(), planes)
+            return Frame(self.id, index, self._seconds(picture), now, time.time(), planes)
+        stamp = _stamp(picture)
+        since = None if stamp is None else stamp - self._start_s
+        pts = self._time.seconds(since, now, waited)
+        self.jumps = self._time.jumps
         if self.bursts is not None:
             time.sleep(self.bursts.wait_s(pts, now))
             now, waited = time.monotonic(), True
         taken = self._clock.captured_at(pts, now, waited)
         utc = time.time() - (now - taken)
         arrived = self._clock.arrived_at(taken, now)
-        camera_utc = self._camera_utc(picture)
+        camera_utc = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
         return Frame(self.id, index, pts, taken, utc, planes, True, camera_utc, arrived)
 
     def _planes(self, picture: Any) -> Picture:
@@ -189,29 +217,16 @@ class StreamSource(BaseSource):
         except ValueError as error:
             raise SourceRefusedError(f"{self.where}: {error}") from None
 
-    def _camera_utc(self, picture: Any) -> float | None:
-        """Seconds since the epoch by the camera's clock, once it has told (RTCP sender report)."""
-        began = getattr(self._container, "start_time_realtime", None)  # not in PyAV before 18
-        if not began or picture.pts is None or not picture.time_base:
-            return None
-        return float(began / 1e6 + picture.pts * picture.time_base)
-
-    def _seconds(self, picture: Any, now: float) -> float:
-        """Stream seconds of a picture, always rising.
-
-        Where the stream carries no time, or one that stands still or jumps back, time goes on by
-        the clock (live) or by the frame rate (recordings).
-        """
-        stamp: float | None = None
-        if picture.pts is not None and picture.time_base:
-            stamp = float((picture.pts - (self._start or 0)) * picture.time_base)
+    def _seconds(self, picture: Any) -> float:
+        """Stream seconds of a recording's picture, always rising: where it carries no time, or one
+        that stands still or jumps back, time goes on by the frame rate."""
+        stamp = _stamp(picture)
         if self._pts is None:
-            self._pts = stamp or 0.0
-        elif stamp is not None and stamp > self._pts:
-            self._pts = stamp
+            self._pts = 0.0 if stamp is None else stamp - self._start_s
+        elif stamp is not None and stamp - self._start_s > self._pts:
+            self._pts = stamp - self._start_s
         else:
-            self._pts += now - self._at if self.live else float(1 / self._rate)
-        self._at = now
+            self._pts += float(1 / self._rate)
         return self._pts
 
     def _failure(self, error: Exception) -> SourceError:
@@ -225,50 +240,18 @@ class StreamSource(BaseSource):
             self._container = None
 
 
-def _check_host(camera: CameraSettings) -> None:
-    """Raise SourceRefusedError for a URL no server can have."""
-    try:
-        parts = urlsplit(camera.address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host:
-        raise SourceRefusedError(
-            f"{redact(camera.url)}: not a valid URL; check host and port, and give a password with "
-            "special characters as password:"
-        )
+def _stamp(timed: Any) -> float | None:
+    """Seconds that a packet or picture carries, if it does."""
+    if timed.pts is None or not timed.time_base:
+        return None
+    return float(timed.pts * timed.time_base)
 
 
 def file_source(camera: CameraSettings) -> StreamSource:
     """A recording. Its path is a path, whatever FFmpeg would read into it: ``concat:a|b``."""
     address = camera.address if "://" in camera.url else f"file:{camera.url}"
-    return StreamSource(camera, live=False, options={}, address=address)
-
-
-def rtsp_source(camera: CameraSettings) -> StreamSource:
-    """An RTSP camera, over TCP unless the configuration says UDP."""
-    _check_host(camera)
-    options = {
-        "rtsp_transport": camera.transport,
-        "timeout": str(int(camera.timeout_s * 1_000_000)),
-        "analyzeduration": "1000000",
-        "fflags": _UNPARSED,
-    }
-    return StreamSource(camera, live=True, options=options)
-
-
-def http_source(camera: CameraSettings) -> StreamSource:
-    """A recording, an HLS stream or an MJPEG camera over HTTP; what has a length is a recording."""
-    _check_host(camera)
-    options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
-    live = is_live_over_http(camera.url)
-    if urlsplit(camera.url).path.lower().endswith(".m3u8"):
-        options |= {"live_start_index": "-1"}  # the newest segment, not the third before it
-        source = StreamSource(camera, live=live, options=options, by_length=True)
-        source.wait_s = max(camera.timeout_s, _SEGMENT_S)
-        source.bursts = Metronome()
-        return source
-    return StreamSource(camera, live=live, options=options, by_length=True)
+    options = {"protocol_whitelist": "file,crypto"}
+    return StreamSource(camera, live=False, options=options, address=address)
 
 
 def v4l2_source(camera: CameraSettings) -> StreamSource:
