@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pipeline.errors import SourceRefusedError
 from pipeline.files import made_here
 from pipeline.picture.header import Header, read_header
+from pipeline.picture.light import to_sdr
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
@@ -88,18 +89,24 @@ def _checked(file: BinaryIO, path: Path) -> Header:
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], header: Header) -> Bgr | None:
-    if header.alpha:
-        whole = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)  # the only way to see alpha
-        if whole is not None and whole.dtype in (np.uint8, np.uint16) and whole.shape[2:] == (4,):
-            seen = whole[..., 3].any()  # where nothing is, the channel means something else
-            if seen:
-                return _turned(_on_ground(whole), header.turn)
-    image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(image, np.uint8)
+    image = _on_ground(packed) if header.alpha else None
+    if image is None:  # older OpenCV turns some kinds of files only
+        found = cv2.imdecode(packed, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if found is None:
+            return None
+        image = np.asarray(found, np.uint8)
+    if header.light != "sdr":
+        image = to_sdr(image[..., ::-1], header.light)[..., ::-1]
+    return np.ascontiguousarray(header.turn(image))
 
 
-def _on_ground(whole: npt.NDArray[np.uint8]) -> Bgr:
-    """BGR uint8 of BGRA of 8 or 16 bits, on a light ground."""
+def _on_ground(packed: npt.NDArray[np.uint8]) -> Bgr | None:
+    """BGR uint8 of a transparent picture, on a light ground; ``None`` if it is not one."""
+    whole = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)  # the only way to see alpha
+    if whole is None or whole.dtype not in (np.uint8, np.uint16) or whole.shape[2:] != (4,):
+        return None
+    if not whole[..., 3].any():  # where nothing is, the channel means something else
+        return None
     most = np.float32(np.iinfo(whole.dtype).max)
     out = np.empty((*whole.shape[:2], 3), np.uint8)
     for row in range(0, len(whole), _ROWS):
@@ -107,17 +114,6 @@ def _on_ground(whole: npt.NDArray[np.uint8]) -> Bgr:
         alpha = part[..., 3:]
         out[row : row + _ROWS] = 255 * part[..., :3] * alpha + _GROUND * (1 - alpha) + 0.5
     return out
-
-
-def _turned(image: Bgr, turn: int) -> Bgr:
-    """A picture upright, by its EXIF orientation."""
-    if turn >= 5:
-        image = image.swapaxes(0, 1)
-    if turn in (3, 4, 7, 8):
-        image = image[::-1]
-    if turn in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
 
 
 def find_photos(places: Sequence[Path], left_out: Counter[str] | None = None) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pipeline.errors import redact, source_name
+from pipeline.picture.turn import Turn, quarter_turn
 from pipeline.settings.section import Seconds, Section
 
 
@@ -38,6 +39,12 @@ class CameraSettings(Section):
     reader: Literal["ffmpeg", "gstreamer", "nvdec"] = Field(
         "ffmpeg", description="what decodes; gstreamer on a Jetson, nvdec on an NVIDIA GPU"
     )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, description="degrees by which its picture is turned clockwise"
+    )
+    flip: Literal["none", "horizontal", "vertical"] = Field(
+        "none", description="then left and right, or above and below, change places"
+    )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
 
     @field_validator("id")
@@ -46,7 +53,10 @@ class CameraSettings(Section):
         if name.startswith(".") or not all(
             c.isalpha() or c.isdecimal() or c in "_.-" for c in name
         ):
-            raise ValueError("use letters, digits, '-', '_' and '.', and no dot to begin with")
+            raise ValueError(
+                "use letters, digits, '-', '_' and '.', and no dot to begin with: "
+                f"{source_name(name)}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -70,6 +80,11 @@ class CameraSettings(Section):
     def name(self) -> str:
         """``id``, or a name made of the location; free of credentials."""
         return self.id or source_name(self.url)
+
+    @property
+    def turn(self) -> Turn:
+        """``rotate`` and ``flip``."""
+        return quarter_turn(self.rotate, self.flip == "horizontal", self.flip == "vertical")
 
     @property
     def address(self) -> str:
