@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -131,31 +131,55 @@ def find_photos(places: Sequence[Path], left_out: Counter[str] | None = None) ->
         if not is_folder(place):
             yield place
             continue
-        others = Counter[str]()
-        inside = sorted(_inside(place, others))
+        others, inside = Counter[str](), []
+        for path, suffix in files_in(place, others, made_here):
+            if suffix in IMAGE_SUFFIXES:
+                inside.append(path)
+            else:
+                others[suffix] += 1
         if not inside:
             raise SourceRefusedError(f"{place}: no picture in this folder{told(others, '; ')}")
         if left_out is not None:
             left_out.update(others)
-        yield from inside
+        yield from sorted(inside)
 
 
-def _inside(place: Path, others: Counter[str]) -> Iterator[Path]:
+def files_in(
+    place: Path, left_out: Counter[str], own: Callable[[Path], bool]
+) -> Iterator[tuple[Path, str]]:
+    """Files in a folder and its sub-folders, each with its suffix in small letters.
+
+    Args:
+        left_out: counts what is hidden, or no file.
+        own: whether a sub-folder holds what this program wrote; it is left out too.
+    """
+
     def unreadable(error: OSError) -> None:
-        others["unreadable folders"] += 1
+        left_out["unreadable folders"] += 1
 
     for folder, folders, names in os.walk(place, onerror=unreadable):
         for name in list(folders):
-            own = made_here(Path(folder, name))
-            if own or is_hidden(name):
+            reason = _why_not(Path(folder, name), own)
+            if reason:
                 folders.remove(name)
-                others["folders of results" if own else "hidden"] += 1
+                left_out[reason] += 1
         for name in names:
-            kind = kind_of(Path(folder, name))
-            if kind in IMAGE_SUFFIXES:
-                yield Path(folder, name)
+            path = Path(folder, name)
+            if is_hidden(name):
+                left_out["hidden"] += 1
+            elif path.is_file():
+                yield path, path.suffix.lower() or "without suffix"
             else:
-                others[kind] += 1
+                left_out["no files"] += 1
+
+
+def _why_not(folder: Path, own: Callable[[Path], bool]) -> str:
+    """Why a sub-folder is not looked into; nothing if it is."""
+    if own(folder):
+        return "folders of results"
+    if is_hidden(folder.name):
+        return "hidden"
+    return "links to folders" if folder.is_symlink() else ""
 
 
 def is_folder(path: Path) -> bool:
@@ -169,15 +193,6 @@ def is_folder(path: Path) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is meant for programs alone: ``._photo.jpg``, ``@eaDir``."""
     return name.startswith(".") or name in _FOREIGN
-
-
-def kind_of(path: Path) -> str:
-    """Of what is in a folder: the suffix in small letters, or why it is no file to be read."""
-    if is_hidden(path.name):
-        return "hidden"
-    if not path.is_file():
-        return "folders" if path.is_dir() else "no files"
-    return path.suffix.lower() or "without suffix"
 
 
 def told(left_out: Counter[str], before: str = "") -> str:

@@ -313,6 +313,14 @@ def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
     sources = [str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"]
     named = cameras(sources, Counter())
     assert [camera["id"] for camera in named] == ["till", "till-2", "h-till"]
+    deep = tmp_path / ("recorder " * 9) / "channel 1"
+    deep.mkdir(parents=True)
+    for name in ("10.mp4", "11.mp4"):
+        (deep / name).write_bytes(b"x")
+    named = cameras([str(tmp_path)], Counter())
+    assert [camera["id"] for camera in named[:2]] == ["a-till", "b-till"]
+    assert named[2]["id"].endswith("-channel-1-10")
+    assert named[3]["id"].endswith("-channel-1-11")
     taken = {"x", "x-2"}
     assert unique("x", taken) == "x-3"
     assert taken == {"x", "x-2", "x-3"}
