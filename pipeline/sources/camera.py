@@ -54,8 +54,8 @@ class CameraSettings(Section):
             c.isalpha() or c.isdecimal() or c in "_.-" for c in name
         ):
             raise ValueError(
-                "use letters, digits, '-', '_' and '.', and no dot to begin with: "
-                f"{source_name(name)}"
+                "use letters, digits, '-', '_' and '.', and no dot to begin with; "
+                f"for example {source_name(name)}"
             )
         return name
 
