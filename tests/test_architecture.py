@@ -65,6 +65,7 @@ LIFTED = {
 CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
+    "Turn",
     "by_reader",  # makes a function
     "Lock",  # nothing is kept in it
 }

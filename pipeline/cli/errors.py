@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import TextIO
 
 import av
 import cv2
@@ -17,7 +19,21 @@ from rich.markup import escape
 from engines import EngineError
 from pipeline.errors import ConfigError, PipelineError, redact
 
-errors = Console(stderr=True)
+#: Columns where the output is no terminal: nothing is cut for a program that reads it.
+_WIDE = 1000
+
+
+def _width_of(stream: TextIO | None) -> int | None:
+    """Columns to print in: a terminal's own (``None``), or enough for everything."""
+    return None if stream is not None and stream.isatty() else _WIDE
+
+
+errors = Console(stderr=True, width=_width_of(sys.stderr))
+
+
+def standard_output() -> Console:
+    """Where results are told."""
+    return Console(width=_width_of(sys.stdout))
 
 
 class _Lines(logging.Handler):

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from engines.packs import open_packs
 from pipeline.cli import settings as options
-from pipeline.cli.errors import errors, explained, start_logging, warn
+from pipeline.cli.errors import errors, explained, standard_output, start_logging, warn
 from pipeline.cli.options import (
     ConfigOption,
     EngineOption,
@@ -119,7 +118,7 @@ def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
             if stats is not None:
                 _write_stats(stats, runner)
         if not quiet:
-            summary(runner.stats, out, runner.running_on, Console())
+            summary(runner.stats, out, runner.running_on, standard_output())
         return _exit_code(runner)
 
 

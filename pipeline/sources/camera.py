@@ -17,6 +17,7 @@ from pydantic import (
 
 from pipeline.address import login_span, tidy
 from pipeline.errors import redact, source_name
+from pipeline.picture.turn import Turn, quarter_turn
 from pipeline.settings.section import Seconds, Section
 
 
@@ -41,6 +42,12 @@ class CameraSettings(Section):
     tls: Literal["verify", "insecure"] = Field(
         "verify", description="whether certificates of rtsps:// and https:// have to be trusted"
     )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, description="degrees by which its picture is turned clockwise"
+    )
+    flip: Literal["none", "horizontal", "vertical"] = Field(
+        "none", description="then left and right, or above and below, change places"
+    )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
     poll_s: Seconds = Field(1.0, description="time between two pictures of a snapshot's URL")
 
@@ -55,7 +62,10 @@ class CameraSettings(Section):
         if name.startswith(".") or not all(
             c.isalpha() or c.isdecimal() or c in "_.-" for c in name
         ):
-            raise ValueError("use letters, digits, '-', '_' and '.', and no dot to begin with")
+            raise ValueError(
+                "use letters, digits, '-', '_' and '.', and no dot to begin with; "
+                f"for example {source_name(name)}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -79,6 +89,11 @@ class CameraSettings(Section):
     def name(self) -> str:
         """``id``, or a name made of the location; free of credentials."""
         return self.id or source_name(self.url)
+
+    @property
+    def turn(self) -> Turn:
+        """``rotate`` and ``flip``."""
+        return quarter_turn(self.rotate, self.flip == "horizontal", self.flip == "vertical")
 
     @property
     def address(self) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SourceRefusedError
+from pipeline.files import LOCK, is_there, made_here
 from pipeline.picture.header import read_header
-from pipeline.picture.still import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_folder, kind_of, told
+from pipeline.picture.still import IMAGE_SUFFIXES, UNREAD_SUFFIXES, files_in, is_folder, told
+from pipeline.sources.containers import holds_recording
 
 RECORDING_SUFFIXES = frozenset(
     {
@@ -60,7 +62,8 @@ def is_live_over_http(location: str) -> bool:
 
 
 def expand(location: str, left_out: Counter[str] | None = None) -> list[str]:
-    """A folder's videos and pictures in order of name; anything else as it is.
+    """The videos and pictures of a folder and its sub-folders in order of name; anything else as it
+    is. Recordings are known by their suffix, or by how they begin; results of runs are left out.
 
     Args:
         left_out: counts what else is in the folder, by kind.
@@ -71,14 +74,21 @@ def expand(location: str, left_out: Counter[str] | None = None) -> list[str]:
     path = Path(location)
     if "://" in location or not is_folder(path):
         return [location]
-    kinds = {inside: kind_of(inside) for inside in path.iterdir()}
     known = RECORDING_SUFFIXES | MJPEG_SUFFIXES | IMAGE_SUFFIXES
-    others = Counter(kind for kind in kinds.values() if kind not in known)
-    files = sorted(inside for inside, kind in kinds.items() if kind in known)
-    if not files:
+    others, found = Counter[str](), []
+    for inside, suffix in files_in(path, others, _holds_results):
+        if suffix in known or holds_recording(inside):
+            found.append(inside)
+        else:
+            others[suffix] += 1
+    if not found:
         raise SourceRefusedError(
             f"{location}: no video or picture in this folder{told(others, '; ')}"
         )
     if left_out is not None:
         left_out.update(others)
-    return [str(p) for p in files]
+    return [str(p) for p in sorted(found)]
+
+
+def _holds_results(folder: Path) -> bool:
+    return made_here(folder) or is_there(folder / LOCK)

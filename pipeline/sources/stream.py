@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -19,12 +19,13 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.planes import to_planes, turns_of
+from pipeline.sources.planes import shown_by, to_planes, told_turn
 from pipeline.sources.reasons import explain
+from pipeline.sources.tracks import rate_of, timed, video_track
 from pipeline.types import Frame, Picture
 
-#: Frame rate assumed where a stream names none.
-_FALLBACK_RATE = Fraction(25)
+log = logging.getLogger("threadline.sources")
+
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
 #: FFmpeg's word for payloads as they come.
@@ -36,7 +37,7 @@ _DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu
 
 
 class StreamSource(BaseSource):
-    """Anything FFmpeg demuxes. Decodes the first video stream, one thread if it is live.
+    """Anything FFmpeg demuxes. Decodes one video stream, on one thread if it is live.
 
     Args:
         live: a camera; with ``by_length``, only as long as what is opened tells no length.
@@ -63,6 +64,7 @@ class StreamSource(BaseSource):
         self._container: Any = None
         self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
+        self._stretch = 1.0
         self._clock = StreamClock()
         self._time = StreamTime()
         self._camera_clock = CameraClock()
@@ -104,15 +106,15 @@ class StreamSource(BaseSource):
 
     def _assembles(self) -> bool:
         """Whether pictures can be put together from unparsed payloads."""
-        streams = self._container.streams.video
-        context = streams[0].codec_context if streams else None
+        stream = video_track(self._container.streams, live=True)
+        context = stream.codec_context if stream is not None else None
         self._assembler = Assembler(context.name) if context and context.name in CODECS else None
         return self._assembler is not None
 
     def _set_up(self) -> None:
-        if not self._container.streams.video:
+        self._stream = stream = video_track(self._container.streams, self.live)
+        if stream is None:
             raise SourceRefusedError(f"{self.where}: no video in it (audio only?)")
-        stream = self._container.streams.video[0]
         context = stream.codec_context
         if context is None:
             raise SourceRefusedError(f"{self.where}: no decoder for its codec")
@@ -125,7 +127,8 @@ class StreamSource(BaseSource):
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
         self._decoder = Decoder(context, self.live)
-        self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
+        self._rate = rate_of(stream)
+        self._shown = shown_by(stream, self.camera.turn)
         self._start_s = float((stream.start_time or 0) * (stream.time_base or 0))
         form = self._container.format
         stamped = not form.flags & _UNTIMED and not form.name.endswith("pipe")
@@ -133,7 +136,8 @@ class StreamSource(BaseSource):
         self._time = StreamTime(stamped, step_s)
         self._decoded = self._decode()
         if self.live:
-            self.size = (context.width, context.height) if context.width else None
+            size = self._shown.size(context.width, context.height)
+            self.size = size if context.width else None
         else:
             self._look_ahead()
 
@@ -141,8 +145,11 @@ class StreamSource(BaseSource):
         """Decode a recording's first picture: it alone tells whether phones turned theirs."""
         first = next(self._decoded)
         self._decoded = chain([first], self._decoded)
-        size = first[0].width, first[0].height
-        self.size = size[::-1] if turns_of(first[0]) % 2 else size
+        self.size = self._shown.size(first[0].width, first[0].height, told_turn(first[0]))
+        if self._stretch != 1:
+            told, taken = float(self._stream.average_rate), float(self._rate)
+            log.warning("%s: %g pictures a second cannot be; taken as %g", self.where, told, taken)
+            self.length_s = (self.length_s or 0) * self._stretch or None
 
     def __iter__(self) -> Iterator[Frame]:
         for index, (picture, waited) in enumerate(self._decoded):
@@ -165,10 +172,12 @@ class StreamSource(BaseSource):
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         """Packets, and whether each had to be waited for."""
-        packets = self._container.demux(self._container.streams.video[0])
+        packets = self._container.demux(self._stream)
         patience = _WAITED / float(self._rate)
         waited = False
         try:
+            if not self.live:
+                packets, self._stretch = timed(packets, self._stream)
             while True:
                 asked = time.monotonic()
                 packet = next(packets, None)
@@ -213,14 +222,14 @@ class StreamSource(BaseSource):
 
     def _planes(self, picture: Any) -> Picture:
         try:
-            return to_planes(picture, self._nvdec)
+            return to_planes(picture, self._nvdec, self._shown)
         except ValueError as error:
             raise SourceRefusedError(f"{self.where}: {error}") from None
 
     def _seconds(self, picture: Any) -> float:
         """Stream seconds of a recording's picture, always rising: where it carries no time, or one
-        that stands still or jumps back, time goes on by the frame rate."""
-        stamp = _stamp(picture)
+        that cannot be, stands still or jumps back, time goes on by the frame rate."""
+        stamp = _stamp(picture) if self._stretch == 1 else None
         if self._pts is None:
             self._pts = 0.0 if stamp is None else stamp - self._start_s
         elif stamp is not None and stamp - self._start_s > self._pts:

@@ -17,7 +17,10 @@ import pytest
 from support import CLIP, command, lines, start, threadline, wait_until
 
 from engines.packs import find, labels, shipped
+from pipeline.cli.errors import standard_output
+from pipeline.cli.screen import summary
 from pipeline.cli.settings import cameras, unique
+from pipeline.flow.stats import Stats
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -313,9 +316,29 @@ def test_recordings_of_one_name_get_names_of_their_own(tmp_path):
     sources = [str(tmp_path / "a"), str(tmp_path / "b" / "till.mp4"), "rtsp://h/till"]
     named = cameras(sources, Counter())
     assert [camera["id"] for camera in named] == ["till", "till-2", "h-till"]
+    deep = tmp_path / ("recorder " * 9) / "channel 1"
+    deep.mkdir(parents=True)
+    for name in ("10.mp4", "11.mp4"):
+        (deep / name).write_bytes(b"x")
+    named = cameras([str(tmp_path)], Counter())
+    assert [camera["id"] for camera in named[:2]] == ["a-till", "b-till"]
+    assert named[2]["id"].endswith("-channel-1-10")
+    assert named[3]["id"].endswith("-channel-1-11")
     taken = {"x", "x-2"}
     assert unique("x", taken) == "x-3"
     assert taken == {"x", "x-2", "x-3"}
+
+
+def test_nothing_is_cut_where_another_program_reads(tmp_path, capsys):
+    stats = Stats()
+    name, folder = "a-camera-with-a-long-name-" * 2, tmp_path / ("deep" * 30)
+    stats.camera(name).note = "it cannot be reached " * 9
+    summary(stats, folder, "openvino, int8", standard_output())
+    first, row, last, *rest = capsys.readouterr().out.splitlines()
+    assert row.split()[:2] == [name, "waiting"]
+    assert first.split()[-1] == "latency"
+    assert last.endswith(f"results in {folder}/")
+    assert not rest
 
 
 def test_masks_need_garments(tmp_path):

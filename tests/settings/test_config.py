@@ -67,6 +67,23 @@ def test_impossible_values_name_the_line(text, line):
     assert problem(text).startswith(f"shop.yaml:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"), [("Front Door", "Front-Door"), ("../x", "x"), ("Tür 2", "Tür-2")]
+)
+def test_an_id_that_no_file_can_have_is_refused_with_one_that_fits(name, instead):
+    message = problem(f"cameras:\n  - url: x\n    id: {name}\n")
+    assert message.startswith("shop.yaml:3: cameras.0.id: use letters, digits")
+    assert message.endswith(f"; for example {instead}")
+    parse(f"cameras: [{{url: x, id: {instead}}}]\n", "x")
+
+
+@pytest.mark.parametrize("line", ["rotate: 45", "rotate: sideways", "flip: both", "flip: true"])
+def test_a_camera_is_turned_by_quarters_and_mirrored_one_way(line):
+    assert problem(f"cameras:\n  - url: x\n    {line}\n").startswith("shop.yaml:3: cameras.0.")
+    camera = parse("cameras: [{url: x, rotate: 270, flip: vertical}]\n", "x").cameras[0]
+    assert (camera.rotate, camera.flip) == (270, "vertical")
+
+
 def test_two_cameras_of_one_name():
     text = "cameras:\n  - {url: a/x.mp4}\n  - {url: b/x.mp4}\n"
     assert "two cameras are called 'x'" in problem(text)

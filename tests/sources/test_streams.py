@@ -115,25 +115,6 @@ def test_a_change_of_size_in_the_middle(tmp_path, annexb):
     assert {(f.width, f.height) for f in frames} == {(768, 576), (64, 48)}
 
 
-def test_a_rotated_phone_video_stands_upright(tmp_path):
-    half = picture(64, 48, (230, 230, 230))
-    half[:24] = (20, 20, 20)
-    flat = encode(tmp_path / "flat.mp4", [half] * 5)
-    path = tmp_path / "turned.mp4"
-    content = bytearray(flat.read_bytes())
-    # The display matrix of the track header: identity becomes a quarter turn clockwise.
-    identity = b"\0\1\0\0" + b"\0" * 12 + b"\0\1\0\0" + b"\0" * 12 + b"\x40\0\0\0"
-    turned = b"\0" * 4 + b"\0\1\0\0" + b"\0" * 4 + b"\xff\xff\0\0" + b"\0" * 16 + b"\x40\0\0\0"
-    at = content.index(identity, content.index(b"tkhd"))
-    content[at : at + 36] = turned
-    path.write_bytes(content)
-    frames, source = read(path)
-    assert (frames[0].width, frames[0].height) == source.size == (48, 64)
-    rgb = frames[0].rgb()
-    assert rgb[:, :20].mean() > 200, "the bright half was below and is now on the left"
-    assert rgb[:, 28:].mean() < 60
-
-
 def test_folders_expand_to_what_can_be_read(tmp_path):
     for name in ("b.mp4", "a.jpg", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")

@@ -1,0 +1,73 @@
+"""Which of a file's tracks is the video, and how fast it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain, islice, pairwise
+from statistics import median
+from typing import Any
+
+from av.stream import Disposition
+
+#: Frame rate assumed where a stream names none that can be.
+_FALLBACK = Fraction(25)
+#: Pictures a second that no recording exceeds, and seconds between two that none does.
+_MOST = 300
+#: Packets by which times are judged that the rate makes doubtful.
+_JUDGED = 16
+#: Covers and previews in players' timelines.
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+def video_track(streams: Any, live: bool) -> Any:
+    """The PyAV stream to decode; ``None`` if there is no video.
+
+    Covers and previews are not meant. Of a recording's others, those of about the largest picture
+    are, and of these the one that players show.
+    """
+    tracks = list(streams.video)
+    tracks = [track for track in tracks if not track.disposition & _PICTURES] or tracks
+    if live:
+        return next(iter(tracks), None)
+    tracks = [track for track in tracks if track.codec_context is not None] or tracks
+    tracks = [track for track in tracks if track.frames != 1] or tracks
+    largest = max(map(_pixels, tracks), default=0)
+    tracks = [track for track in tracks if 2 * _pixels(track) >= largest]
+    tracks = [track for track in tracks if track.disposition & Disposition.default] or tracks
+    return next(iter(tracks), None)
+
+
+def _pixels(track: Any) -> int:
+    context = track.codec_context
+    return context.width * context.height if context is not None else 0
+
+
+def rate_of(stream: Any) -> Fraction:
+    """Pictures a second that a PyAV stream tells, as far as it can be believed."""
+    told = (stream.average_rate, stream.guessed_rate)
+    return next((rate for rate in told if rate and is_possible(rate)), _FALLBACK)
+
+
+def is_possible(rate: Fraction | float) -> bool:
+    """Whether a recording may have so many pictures a second."""
+    return 1 / _MOST <= rate <= _MOST
+
+
+def timed(packets: Iterator[Any], stream: Any) -> tuple[Iterator[Any], float]:
+    """A recording's packets, and the length of its time in that of its stamps: 1 unless these
+    cannot be, as of recorders that write a thousand pictures a second; 0 if they stand still."""
+    told = stream.average_rate
+    if not told or is_possible(told):
+        return packets, 1.0
+    first = list(islice(packets, _JUDGED))
+    if len(first) < 2:
+        return chain(first, packets), 1.0
+    stamps = [packet.dts if packet.pts is None else packet.pts for packet in first]
+    order = sorted(float(at * stream.time_base) for at in stamps if at is not None)
+    step = median([b - a for a, b in pairwise(order)] or [0.0])
+    if step == 0:
+        stretch = 0.0
+    else:
+        stretch = 1.0 if is_possible(1 / step) else float(1 / rate_of(stream)) / step
+    return chain(first, packets), stretch
