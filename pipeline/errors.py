@@ -53,7 +53,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
 _SLASHED = re.compile(r"(?<=://)[^\s@/:]*:(?!\d*(?:[/?#\s]|$))\S*@")
 _SECRET_QUERY = re.compile(
     r"(?i)([?&/;](?:[\w.-]*(?:pas|pwd|token|secret|key|auth|sig|access|login|user|usr)[\w.-]*"
-    r"|[pu])=)[^&\s#]*"
+    r"|[pu])=)[^&\s]*"
 )
 
 

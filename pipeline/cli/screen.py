@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.errors import plain
 from pipeline.flow.stats import CameraStats, Stats
 
 _MARKS = MappingProxyType(
@@ -88,7 +89,7 @@ def table(stats: Stats) -> Table:
 
 def _notes(cameras: list[CameraStats]) -> list[Text]:
     """What is wrong, a line per camera; below the table, so that its numbers keep their room."""
-    return [Text(camera.note, "yellow") for camera in cameras if camera.note][:_MOST_ROWS]
+    return [Text(plain(camera.note), "yellow") for camera in cameras if camera.note][:_MOST_ROWS]
 
 
 class Screen:
@@ -160,4 +161,5 @@ def summary(stats: Stats, out: Path, running_on: str, console: Console) -> None:
     console.print(_table(cameras, elapsed))
     frames = sum(c.analysed for c in cameras)
     speed = f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps)"
-    console.print(f"{speed} on {running_on}; results in {out}/", highlight=False)
+    line = f"{speed} on {running_on}; results in {plain(str(out))}/"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
