@@ -66,6 +66,21 @@ def hung(process: subprocess.Popen[Any], now: Now) -> bool:
     return processor_s(process.pid) - cpu > 2 * MOST_S or time.monotonic() - wall > HUNG_S
 
 
+def again(name: str, data: bytes, folder: Path) -> bool:
+    """Whether an input hangs, or kills, a second time."""
+    path = folder / "again"
+    path.write_bytes(data)
+    command = [sys.executable, str(CHILD), "--replay", "--folder", str(folder)]
+    line = json.dumps([name, str(path)])
+    try:
+        done = subprocess.run(
+            command, input=line, capture_output=True, text=True, timeout=2 * HUNG_S
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    return done.stdout.strip() != "null"
+
+
 def round_of(name: str, how: str, seconds: float, folder: Path) -> list[tuple[Finding, bytes]]:
     """Fuzz until the time is over, beginning anew where an input killed the process."""
     found: list[tuple[Finding, bytes]] = []
@@ -94,10 +109,13 @@ def round_of(name: str, how: str, seconds: float, folder: Path) -> list[tuple[Fi
             break
         deaths += 1
         said = (folder / "printed").read_text(errors="replace")[-1500:]
-        found.append(
-            (Finding("hung" if stuck else "died", f"exit status {code}", "", said), now.read()[3])
-        )
+        data = now.read()[3]
         now.end()
+        if again(name, data, folder):
+            kind = "hung" if stuck else "died"
+            found.append((Finding(kind, f"exit status {code}", "", said), data))
+        else:
+            print(f"{name}: began anew (exit status {code}), its last input does no harm alone")
     return found
 
 

@@ -69,7 +69,7 @@ def settings_texts(seeds: list[bytes]) -> Strategy:
         names += list(getattr(field.annotation, "model_fields", {}))
     plain = st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20),
-        st.sampled_from(["auto", "${HOME}", "${A:-b}", "${NOT_SET}", "rtsp://h/s", "a.mp4", "1e999"]),
+        st.sampled_from(["auto", "${HOME}", "${A:-b}", "${NOT_SET}", "rtsp://h/s", "a.mp4"]),
     )  # fmt: skip
     keys = st.one_of(st.sampled_from(names), st.text(max_size=8))
     tree = st.recursive(
@@ -94,7 +94,8 @@ def svg_texts(seeds: list[bytes]) -> Strategy:
     number = st.sampled_from(["0", "1", "-5", "9e9", "1e-30", "nan", "100%", "", "1e400"])
     name = st.sampled_from(
         ["g", "rect", "path", "use", "text", "clipPath", "mask", "pattern", "filter",
-         "feTurbulence", "feGaussianBlur", "linearGradient", "image", "svg", "symbol", "marker", "circle", "style"]
+         "feTurbulence", "feGaussianBlur", "linearGradient", "image", "svg", "symbol",
+         "marker", "circle", "style"]
     )  # fmt: skip
     value = st.one_of(number, st.sampled_from(["url(#a)", "#a", "#b", "M0 0L9 9z", "red", "none"]))
     key = st.sampled_from(
