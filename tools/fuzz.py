@@ -60,9 +60,10 @@ def processor_s(pid: int) -> float:
 
 def hung(process: subprocess.Popen[Any], now: Now) -> bool:
     """Whether the input of this moment takes too long."""
-    _, cpu, wall, _ = now.read()
-    if not wall:
+    state = now.read()
+    if not state[2] or state != now.read():  # the second look: it may just be writing
         return False
+    _, cpu, wall, _ = state
     return processor_s(process.pid) - cpu > 2 * MOST_S or time.monotonic() - wall > HUNG_S
 
 
@@ -121,7 +122,8 @@ def round_of(name: str, how: str, seconds: float, folder: Path) -> list[tuple[Fi
 
 def fuzz(name: str, seconds: float, engines: list[str]) -> Result:
     """Fuzz one target with every engine in turn, each for its share of the time."""
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as place:
         folder = Path(place)
         found = [f for how in engines for f in round_of(name, how, seconds / len(engines), folder)]
         tried = Now(folder / "now").read()[0]

@@ -142,7 +142,7 @@ def trouble(servers: Sequence[Server], every_s: float, until: float) -> Iterator
 def watched(urls: Sequence[str], args: argparse.Namespace) -> Iterator[subprocess.Popen[bytes]]:
     """``threadline run`` on cameras, its log in a file; asked to end on leaving."""
     exclude = [] if args.small else [[list(corner) for corner in STRIP]]
-    cameras = [{"url": u, "id": f"cam{i}", "exclude": exclude} for i, u in enumerate(urls)]
+    cameras = [{"url": u, "id": f"camera-{i}", "exclude": exclude} for i, u in enumerate(urls)]
     config = args.out / "soak.yaml"
     # JSON is YAML.
     config.write_text(json.dumps({"cameras": cameras, "outputs": {"video": False}}))
@@ -169,7 +169,7 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
             servers = [stack.enter_context(Server(stream, 1, rate, free_port()))
                        for _ in range(args.cameras)]  # fmt: skip
             urls = [server.urls[0] for server in servers]
-            names = [(url.split("/")[2], f"cam{i}:") for i, url in enumerate(urls)]
+            names = [(url.split("/")[2], f"camera-{i}:") for i, url in enumerate(urls)]
         else:
             servers = [stack.enter_context(Server(stream, args.cameras, rate, free_port()))]
             urls, names = servers[0].urls, []

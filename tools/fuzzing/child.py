@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -219,16 +220,14 @@ def with_atheris(trial: Trial, target: Any, seeds: list[bytes], seconds: float) 
     atheris.Fuzz()
 
 
-def loaded(instrumented: bool) -> Any:
+def loaded(name: str, instrumented: bool = False) -> Any:
     """The module of targets; for Atheris, all that it loads of ours tells what it reaches."""
-    if instrumented:
-        import atheris
+    if not instrumented:
+        return import_module(name)
+    import atheris
 
-        with atheris.instrument_imports(include=["pipeline", "engines", "fuzzing.targets"]):
-            from fuzzing import targets
-    else:
-        from fuzzing import targets
-    return targets
+    with atheris.instrument_imports(include=["pipeline", "engines", name]):
+        return import_module(name)
 
 
 def told_apart() -> Any:
@@ -240,9 +239,9 @@ def told_apart() -> Any:
     return told
 
 
-def fuzz(name: str, how: str, seconds: float) -> None:
+def fuzz(name: str, module: str, how: str, seconds: float) -> None:
     out = told_apart()
-    targets = loaded(how == "atheris")
+    targets = loaded(module, how == "atheris")
     target = targets.TARGETS[name]
 
     def tell(found: Finding, data: bytes) -> None:
@@ -255,10 +254,10 @@ def fuzz(name: str, how: str, seconds: float) -> None:
     {"hypothesis": with_hypothesis, "atheris": with_atheris}[how](trial, target, seeds, seconds)
 
 
-def replay() -> None:
+def replay(module: str) -> None:
     """Run files that once went wrong; a line ``null`` where nothing does."""
     out, lines = told_apart(), sys.stdin
-    targets = loaded(False)
+    targets = loaded(module)
     for line in lines:
         name, path = json.loads(line)
         data = Path(path).read_bytes()
@@ -278,13 +277,14 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="for what passes between processes"
     )
+    parser.add_argument("--targets", default="fuzzing.targets", help="the module that has them")
     parser.add_argument("--replay", action="store_true")
     args = parser.parse_args()
     os.chdir(args.folder)
     if args.replay:
-        replay()
+        replay(args.targets)
     else:
-        fuzz(args.target, args.how, args.seconds)
+        fuzz(args.target, args.targets, args.how, args.seconds)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import os
 import re
 import struct
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -91,10 +90,9 @@ class Target:
 
 @cache
 def folder() -> Path:
-    """A folder in memory for the inputs that are read from files; gone with the process."""
-    memory = Path("/dev/shm")
-    made = tempfile.mkdtemp(prefix="threadline-fuzz-", dir=memory if memory.is_dir() else None)
-    return Path(made)
+    """A folder for the inputs that are read from files: whoever tries them works in one that is
+    gone with it."""
+    return Path.cwd() / "files"
 
 
 def file(name: str, content: bytes) -> Path:
@@ -147,17 +145,23 @@ def settings(data: bytes) -> None:
 
 
 def settings_secrets(data: bytes) -> None:
-    """Settings whose first camera has passwords; what follows is anything."""
+    """Settings whose first camera has a password; what follows is anything."""
     begin = f"cameras:\n  - url: rtsp://admin:{SECRET}@10.0.0.7/s\n"
-    if data[:1] > b"\x7f":
+    if len(data) % 2:
         begin = f"cameras:\n  - url: rtsp://10.0.0.7/s\n    password: {SECRET}\n"
-    config = load(file("own.yaml", begin.encode() + data[1:].replace(SECRET.encode(), b"x")))
+    config = load(file("own.yaml", begin.encode() + data.replace(SECRET.encode(), b"x")))
     shown = f"{config!r} {config.model_dump_json()} {config.cameras}"
     shown += " ".join(camera.name for camera in config.cameras)
     promise(SECRET not in shown, "a password is shown")
 
 
+def secret_seeds() -> list[bytes]:
+    camera = b"    id: till\n    exclude: [[[0, 0], [0.1, 0], [0.1, 0.1]]]\n    timeout_s: 2\n"
+    return [camera, b"    id: a\n  - {url: b.mp4, id: b}\nlogos: {gallery: g}\nperson: {x: 1}\n"]
+
+
 def settings_seeds() -> list[bytes]:
+    os.environ |= {"CAM_USER": "admin", "CAM_PASSWORD": "x"}
     files = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.yaml"))]
     return [*files, b"cameras: [{url: a.mp4, id: b}]\nlogos: {gallery: g}\nengine: {threads: 2}\n"]
 
@@ -211,8 +215,8 @@ def location_seeds() -> list[bytes]:
 
 def pack_file(data: bytes) -> None:
     place = folder() / "p"
-    file(f"p/{MODEL}", b"x")
-    file(f"p/{LABELS}", b"[]")
+    for name in (MODEL, LABELS, "background.npy"):
+        file(f"p/{name}", b"[]")
     file("p/pack.toml", data)
     try:
         pack = read_pack(place)
@@ -226,7 +230,9 @@ def pack_file(data: bytes) -> None:
 
 def pack_seeds() -> list[bytes]:
     found = [(pack.folder / "pack.toml").read_text() for pack in shipped()]
-    return [re.sub(r'^name = ".*"', 'name = "p"', text, flags=re.M).encode() for text in found]
+    return [
+        re.sub(r'^name = ".*"', 'name = "p"', text, count=1, flags=re.M).encode() for text in found
+    ]
 
 
 def pack_labels(data: bytes) -> None:
@@ -490,7 +496,7 @@ def screen_seeds() -> list[bytes]:
 TARGETS: dict[str, Target] = {
     "pictures": Target(pictures, picture_seeds),
     "settings": Target(settings, settings_seeds, settings_texts, 4096),
-    "settings-secrets": Target(settings_secrets, settings_seeds, settings_texts, 2048),
+    "settings-secrets": Target(settings_secrets, secret_seeds, settings_texts, 2048),
     "locations": Target(locations, location_seeds, some_text, 512),
     "redaction": Target(redaction, location_seeds, some_text, 256),
     "pack-file": Target(pack_file, pack_seeds, most=8192),
