@@ -5,7 +5,7 @@
     python tools/fuzz.py --list
 
 Half of the time inputs come from Hypothesis, half from Atheris, which follows what of the program
-an input reaches. Atheris is optional (``pip install atheris``); without it Hypothesis has all the
+an input reaches. Atheris is optional (``pip install -e '.[fuzz]'``); without it Hypothesis has all the
 time. A finding is: an error that is not one of the program's own, a broken promise of the reader
 (tools/fuzzing/targets.py), more than two seconds of processor time or 300 MB for one input, a
 password that is told, a hang, the death of the process. Each defect is shown once; its input is
@@ -161,7 +161,7 @@ def main() -> int:
         parser.error(f"no target {unknown[0]}; see --list")
     engines = ["hypothesis", "atheris"] if args.how == "both" else [args.how]
     if "atheris" in engines and importlib.util.find_spec("atheris") is None:
-        print("Atheris is not installed, Hypothesis alone makes inputs: pip install atheris")
+        print("Atheris is not installed, Hypothesis alone makes inputs: pip install -e '.[fuzz]'")
         engines = ["hypothesis"]
     count = 0
     for name in args.targets or TARGETS:
