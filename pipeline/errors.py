@@ -52,7 +52,7 @@ class SinkError(PipelineError, OSError):
 
 _SECRET_QUERY = re.compile(
     r"(?i)([?&/;](?:[\w.-]*(?:pas|pwd|token|secret|key|auth|sig|access|login|user|usr)[\w.-]*"
-    r"|[pu])=)[^&\s#]*"
+    r"|[pu])=)[^&\s]*"
 )
 
 

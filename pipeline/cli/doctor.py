@@ -165,7 +165,8 @@ def check_model(pack: Pack, console: Console) -> None:
         EngineError: a file is damaged or an engine cannot run it.
     """
     path = verify(pack)
-    console.print(f"{pack.name}: {path} matches its hash", highlight=False, soft_wrap=True)
+    line = f"{pack.name}: {path} matches its hash"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, version in available().items():
         if version is None:
             continue

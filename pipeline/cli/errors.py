@@ -36,11 +36,21 @@ def standard_output() -> Console:
     return Console(width=_width_of(sys.stdout))
 
 
+def plain(text: str, kept: str = "") -> str:
+    """Text without what a terminal would obey instead of show: names of files and brands, and what
+    cameras answer, may hold anything. Control characters are shown by their codes, but for
+    ``kept``."""
+    return "".join(
+        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 class _Lines(logging.Handler):
     """One line a message on standard error, above the live table where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        text = plain(self.format(record), kept="\n\t")  # tracebacks have lines
+        errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Json(logging.Formatter):
@@ -88,9 +98,9 @@ def explained() -> Iterator[None]:
 
 def complain(text: str) -> None:
     """One error, one line, however wide the terminal."""
-    errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]error:[/] {escape(plain(text))}", highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """One warning, one line."""
-    errors.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    errors.print(f"[yellow]warning:[/] {escape(plain(text))}", highlight=False, soft_wrap=True)

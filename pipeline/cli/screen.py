@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.errors import plain
 from pipeline.flow.stats import CameraStats, OutletStats, Stats
 
 _MARKS = MappingProxyType(
@@ -89,7 +90,7 @@ def table(stats: Stats) -> Table:
 def _notes(*counted: CameraStats | OutletStats) -> list[Text]:
     """What is wrong, a line per camera or outlet; below the table, so that its numbers keep their
     room."""
-    return [Text(one.note, "yellow") for one in counted if one.note][:_MOST_ROWS]
+    return [Text(plain(one.note), "yellow") for one in counted if one.note][:_MOST_ROWS]
 
 
 class Screen:
@@ -161,4 +162,5 @@ def summary(stats: Stats, out: Path, running_on: str, console: Console) -> None:
     console.print(_table(cameras, elapsed))
     frames = sum(c.analysed for c in cameras)
     speed = f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps)"
-    console.print(f"{speed} on {running_on}; results in {out}/", highlight=False)
+    line = f"{speed} on {running_on}; results in {plain(str(out))}/"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -140,7 +140,8 @@ class Capture:
             with self.turns.admit:
                 if self.stop.is_set() or not self._read_once(source):
                     return
-        failures, refusals, told = 0, 0, ""
+        failures, refusals = 0, 0
+        told: bool | None = None
         while not self.stop.is_set():
             began, denied = time.monotonic(), False
             try:
@@ -154,10 +155,12 @@ class Capture:
             again = time.monotonic() - began > _FORGIVEN_S
             failures = 1 if again else failures + 1
             refusals = (1 if again else refusals + 1) if denied else 0
-            if self.stats.note != told or again:  # an outage is told once, not per try
-                told = self.stats.note
+            # An outage is told once, not per try, though its reasons differ: a camera that is
+            # switched off ends its stream first and refuses connections then.
+            if denied != told or again:
+                told = denied
                 when = "every half minute, later more rarely" if denied else "until it is back"
-                log.warning("%s; trying again %s", told, when)
+                log.warning("%s; trying again %s", self.stats.note, when)
             pause = denied_backoff_s if denied else backoff_s
             if self.stop.wait(pause(refusals if denied else failures, random.random())):
                 return

@@ -66,7 +66,7 @@ def read_header(file: BinaryIO) -> Header | None:
         if begins.match(start):
             try:
                 return parse(read)
-            except (LookupError, ValueError):
+            except (LookupError, ValueError, OverflowError):  # places no file reaches
                 return None
     return None
 
@@ -219,7 +219,7 @@ def _turn(read: Read, at: int) -> Turn:
     at += 6 if read(at, 6) == b"Exif\0\0" else 0
     try:
         return exif_turn(dict(_tags(read, at)).get(_TURN, 1))
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, OverflowError):
         return UPRIGHT
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -97,6 +98,14 @@ def _numbered(frame: Any, number: int, size: tuple[int, int]) -> npt.NDArray[np.
     pixels: npt.NDArray[np.uint8] = planes.to_ndarray()
     paint(pixels, number)
     return pixels
+
+
+def free_port() -> int:
+    """A port nobody listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Server:
