@@ -55,7 +55,7 @@ sbom: $(VENV)/.base
 gpu-check: $(VENV)/.test,train
 	@$(BIN)/pip install -q --disable-pip-version-check 'pycuda>=2024.1'
 	@$(BIN)/python tools/gpu_check.py --json out/gpu.json
-	@$(BIN)/pytest tests/contracts/test_engines.py tests/engines/test_plans.py tests/engines/test_kernels.py
+	@$(BIN)/pytest tests/contracts/test_engines.py tests/engines
 	@$(BIN)/python tools/bench.py file --engine tensorrt
 
 clean:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engines.base import EngineError, EngineUnavailableError, ModelFileError
 from engines.files import replace_file
-from engines.trt.library import is_rtx, library
+from engines.trt.library import is_rtx, library, listening
 
 #: Called with what is being done and the share of it, 0 to 1, that is; false stops the build.
 Progress = Callable[[str, float], bool]
@@ -94,7 +94,7 @@ def build(
     """
     trt = library()
     wanted = capabilities(targets, trt)
-    log = _log(trt)
+    log = listening(trt)
     builder = trt.Builder(log)
     if builder is None:  # pragma: no cover - TensorRT 10 without a GPU
         raise EngineUnavailableError(f"{trt.__name__}: {log.first() or 'no GPU to build on'}")
@@ -155,25 +155,6 @@ def _explained(error: Any) -> str:
     reasons = [line for line in error.desc().splitlines() if line and "CUDA driver" not in line]
     reason = next((line for line in reasons if not line.startswith("Invalid Node")), "no reason")
     return f"node '{node or '?'}' ({operator or 'no operator'}): {reason.strip()}"
-
-
-def _log(trt: Any) -> Any:
-    """A logger that keeps errors instead of printing them."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            # Without a driver TensorRT-RTX says so at every step, and builds all the same.
-            if severity <= trt.ILogger.ERROR and "CUDA driver" not in message:
-                self.errors.append(message)
-
-        def first(self) -> str:
-            return self.errors[0].splitlines()[0] if self.errors else "it gave no reason"
-
-    return Log()
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:

@@ -42,6 +42,26 @@ def is_rtx(trt: Any) -> bool:
     return bool(trt.__name__ == "tensorrt_rtx")
 
 
+def listening(trt: Any) -> Any:
+    """A logger for TensorRT that keeps errors instead of printing them; ``first()`` is the first
+    of them in a line, which most often names the cause."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            # Without a driver TensorRT-RTX says so at every step, and builds all the same.
+            if severity <= trt.ILogger.ERROR and "CUDA driver" not in message:
+                self.errors.append(message)
+
+        def first(self) -> str:
+            return self.errors[0].splitlines()[0] if self.errors else "it gave no reason"
+
+    return Log()
+
+
 def missing() -> str:
     """What TensorRT lacks to run a plan here, in words; empty if nothing."""
     found = driver()

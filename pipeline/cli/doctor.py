@@ -170,6 +170,9 @@ def check_model(pack: Pack, console: Console) -> None:
     for name, version in available().items():
         if version is None:
             continue
+        if pack.twin_of and runs_plans(name):
+            console.print(f"  {name} {version}: runs {pack.twin_of} instead", highlight=False)
+            continue
         with open_engine(path, name) as engine:
             size = pack.size if pack.size[0] else (1, 1)
             warm_up(engine, size)

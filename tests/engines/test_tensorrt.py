@@ -131,7 +131,7 @@ def trt(monkeypatch, cuda):
     modes = SimpleNamespace(INPUT="in", OUTPUT="out")
     fake = SimpleNamespace(__name__="tensorrt", __version__="0", TensorIOMode=modes)
     fake.outputs, fake.contexts, fake.memory = ["mean"], [], cuda
-    fake.Logger = type("Logger", (), {"INTERNAL_ERROR": 0, "__init__": lambda self, level: None})
+    fake.ILogger = type("ILogger", (), {"ERROR": 1, "__init__": lambda self: None})
     fake.IOutputAllocator = type("IOutputAllocator", (), {"__init__": lambda self: None})
     fake.nptype = lambda dtype: dtype
 
@@ -152,10 +152,14 @@ def trt(monkeypatch, cuda):
     class Runtime:
         def __init__(self, logger):
             assert cuda.inside
+            self.logger = logger
 
         def deserialize_cuda_engine(self, plan):
             engine.num_io_tensors = 1 + len(fake.outputs)
-            return engine if plan == PLAN else None
+            if plan == PLAN:
+                return engine
+            self.logger.log(1, "expecting compute 8.9 got compute 9.0\nat engine.cpp:7")
+            return None
 
     fake.Runtime = Runtime
     monkeypatch.setattr(runner, "library", lambda: fake)
@@ -260,13 +264,16 @@ def test_too_little_memory_is_an_error_and_leaves_nothing_behind(trt, plan, cuda
     assert cuda.closed
 
 
-@pytest.mark.parametrize("failure", ["plan", "context"])
-def test_a_plan_that_does_not_load_frees_everything(trt, plan, cuda, monkeypatch, failure):
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [("plan", "expecting compute 8.9 got compute 9.0; build"), ("context", "it gave no reason")],
+)
+def test_a_plan_that_does_not_load_frees_everything(trt, plan, cuda, monkeypatch, failure, reason):
     if failure == "plan":
         plan.write_bytes(b"for another version")
     else:
         monkeypatch.setattr(runner.TensorRtEngine, "_new_context", lambda self: None)
-    with pytest.raises(ModelFileError, match=r"a\.plan"):
+    with pytest.raises(ModelFileError, match=rf"a\.plan: tensorrt 0 .*{reason}"):
         opened(plan, cuda)
     assert cuda.closed
 
