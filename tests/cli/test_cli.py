@@ -37,8 +37,8 @@ def test_run_tags_a_recording(short_clip, tmp_path):
     }  # fmt: skip
     [camera] = stats["cameras"]
     for key in (
-        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "looks", "unwritten", "failed",
-        "reconnects", "latency",
+        "id", "decoded", "analysed", "skipped", "dropped", "detector_runs", "looks", "unwritten",
+        "failed", "reconnects", "latency",
     ):  # fmt: skip
         assert key in camera
     assert camera["decoded"] == camera["analysed"] == 30
