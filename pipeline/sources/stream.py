@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +22,7 @@ from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
 from pipeline.sources.planes import shown_by, to_planes, told_turn
 from pipeline.sources.reasons import explain
-from pipeline.sources.tracks import rate_of, timed, video_track
+from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
 from pipeline.types import Frame, Picture
 
 log = logging.getLogger("threadline.sources")
@@ -65,6 +66,7 @@ class StreamSource(BaseSource):
         self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
         self._stretch = 1.0
+        self._recorded_at: float | None = None
         self._clock = StreamClock()
         self._time = StreamTime()
         self._camera_clock = CameraClock()
@@ -124,6 +126,7 @@ class StreamSource(BaseSource):
             context.thread_count = 1  # frame threads would delay every frame
         else:
             stream.thread_type = "AUTO"
+            self._recorded_at = recorded_at(self._container.metadata)
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
         self._decoder = Decoder(context, self.live)
@@ -206,7 +209,9 @@ class StreamSource(BaseSource):
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
         planes = self._planes(picture)
         if not self.live:
-            return Frame(self.id, index, self._seconds(picture), now, time.time(), planes)
+            pts, began = self._seconds(picture), self._recorded_at
+            frame = Frame(self.id, index, pts, now, time.time(), planes)
+            return frame if began is None else replace(frame, recorded_at=began + pts)
         stamp = _stamp(picture)
         since = None if stamp is None else stamp - self._start_s
         pts = self._time.seconds(since, now, waited)

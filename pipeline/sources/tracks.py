@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from fractions import Fraction
 from itertools import chain, islice, pairwise
 from statistics import median
@@ -16,6 +18,10 @@ _FALLBACK = Fraction(25)
 _MOST = 300
 #: Packets by which times are judged that the rate makes doubtful.
 _JUDGED = 16
+#: Before 2000-01-02 no clock was set, and a day ahead of this one none is right; seconds since the
+#: epoch.
+_DAY_S = 86_400.0
+_EARLIEST = 946_684_800.0 + _DAY_S
 #: Covers and previews in players' timelines.
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -41,6 +47,17 @@ def video_track(streams: Any, live: bool) -> Any:
 def _pixels(track: Any) -> int:
     context = track.codec_context
     return context.width * context.height if context is not None else 0
+
+
+def recorded_at(metadata: Mapping[str, str]) -> float | None:
+    """When a recording began, in seconds since the epoch, as its container tells; ``None`` if it
+    does not, or tells what cannot be, as of cameras whose clock was never set."""
+    try:
+        at = datetime.fromisoformat(metadata["creation_time"].replace("Z", "+00:00"))
+    except (KeyError, ValueError):
+        return None
+    seconds = (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
+    return seconds if _EARLIEST < seconds < time.time() + _DAY_S else None
 
 
 def rate_of(stream: Any) -> Fraction:

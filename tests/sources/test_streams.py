@@ -207,3 +207,23 @@ def test_quick_decoding_can_be_taken_back(tmp_path):
     with StreamSource(camera, live=True, options={}) as source:
         assert watched(source, want) == [*range(100)]
         assert source.corrupt == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("2023-05-01T10:00:00Z", 1_682_935_200.0),
+        ("1970-01-01T00:00:00Z", None),
+        ("2099-01-01T00:00:00Z", None),
+        ("yesterday", None),
+    ],
+)
+def test_a_recording_tells_when_it_was_taken_if_that_can_be(tmp_path, told, seconds):
+    pictures = [picture(64, 48)] * 5
+    path = encode(tmp_path / "a.mkv", pictures, creation_time=told)
+    with open_source(CameraSettings(url=str(path))) as source:
+        times = [frame.recorded_at for frame in source]
+    if seconds is None:
+        assert times == [None] * 5
+    else:
+        assert times == pytest.approx([seconds + i / 10 for i in range(5)])
