@@ -11,9 +11,12 @@ from support import CLIP
 
 from engines import ModelFileError
 from engines.packs import SHIPPED, Packs
+from pipeline.errors import SinkError
+from pipeline.flow import runner as runner_module
 from pipeline.flow.runner import Runner
 from pipeline.people.tracking import TrackStage
 from pipeline.settings.schema import Config, make_config
+from pipeline.store.journal import Journal
 
 
 def config(*urls: str, **more: object) -> Config:
@@ -153,3 +156,16 @@ def test_a_still_scene_is_gated_and_refreshed(tmp_path):
     assert stats.detector_runs == 11, "five a second for two seconds, once more 16 s later"
     assert stats.skipped["motion"] == 178
     assert stats.skipped["interval"] == 11, "the frame after each look is not even compared"
+
+
+def test_a_run_of_recordings_ends_if_nothing_can_be_kept(tmp_path, monkeypatch):
+    def full(self, rows):
+        raise SinkError("journal.db: cannot be used: database or disk is full; free space")
+
+    monkeypatch.setattr(Journal, "append", full)
+    monkeypatch.setattr(runner_module, "GIVE_UP_S", 0.3)
+    with Runner(config(str(CLIP)), tmp_path) as runner:
+        runner.start()
+        with pytest.raises(SinkError, match="disk is full; free space"):
+            finish(runner)
+        assert runner.stats.camera("c0").analysed < 400
