@@ -49,7 +49,7 @@ def login_end(rest: str, hide: bool = False) -> int:
         return near if short else -1
     sure = _certainty(rest, far + 1)
     if near >= 0:
-        told = sure >= DOTTED and (hide or not _QUERY.search(rest, near, far))
+        told = hide or (sure >= DOTTED and not _QUERY.search(rest, near, far))
         return far if told and _certainty(rest, near + 1) <= NAME else near
     host = _HOST.match(rest)
     if host is None:  # what follows the colon is no port

@@ -34,10 +34,8 @@ LEAP_S = 10.0
 BELIEVED_S = 6.0
 #: Steps between pictures by which it is judged how far apart they are.
 STEPS = 25
-#: Steps with which that begins.
-LEAST_STEPS = 10
 #: Share of steps that are alike where pictures come evenly.
-EVEN = 0.6
+EVEN = 0.75
 #: Longest step that is taken for missing pictures, in seconds: a camera may pause.
 MOST_MISSING_S = 3.0
 
@@ -199,14 +197,15 @@ class Cadence:
 
     def missing(self, stamp: float) -> int:
         """How many are missing before the picture with this stamp, in seconds."""
-        step = 0.0 if self._last is None else stamp - self._last
-        self._last = stamp
-        usual = median(self._steps) if len(self._steps) >= LEAST_STEPS else 0.0
+        if self._last is None:
+            self._last = stamp
+            return 0
+        step, self._last = stamp - self._last, stamp
+        usual = median(self._steps) if len(self._steps) == STEPS else 0.0
         alike = sum(abs(one - usual) <= 0.1 * usual for one in self._steps)
-        if usual > 0 and 1.5 * usual < step < MOST_MISSING_S and alike >= EVEN * len(self._steps):
-            return round(step / usual) - 1
         self._steps.append(step)
-        return 0
+        even = usual > 0 and alike >= EVEN * STEPS
+        return round(step / usual) - 1 if even and usual < step < MOST_MISSING_S else 0
 
 
 class StreamClock:

@@ -21,6 +21,7 @@ _HLS = b"#EXTM3U"
 #: A marker of JPEG within a picture's data, where stuffing and restarts are none.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 _MARK = 0xFF
+_LEAST = 0xC0
 _START = 0xD8
 _END = 0xD9
 _SCAN = 0xDA
@@ -53,7 +54,7 @@ class Cutter:
         self._bytes += data
         found = []
         while self._begins() and (end := self._end()):
-            found.append(bytes(self._bytes[:end]))
+            found += [bytes(self._bytes[:end])] * (end > len(_BEGIN))
             del self._bytes[:end]
             self._inside = False
         if len(self._bytes) > _MOST_BYTES:
@@ -84,7 +85,7 @@ class Cutter:
             if len(data) < self._at + 4:
                 return self._at + 2 if data[self._at :] == b"\xff\xd9" else 0
             mark, code = data[self._at : self._at + 2]
-            if mark != _MARK:
+            if mark != _MARK or code < _LEAST:
                 self._scan = True
             elif code == _END:
                 return self._at + 2

@@ -60,6 +60,16 @@ class _Digest(HTTPDigestAuthHandler):
         return super().http_error_401(req, fp, code, msg, headers)
 
 
+class _Basic(HTTPBasicAuthHandler):
+    """Minds its own business: Python's raises where a server asks for another way to log in."""
+
+    def http_error_401(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> Any:
+        asked = " ".join(headers.get_all("WWW-Authenticate", [])).lower()
+        return super().http_error_401(req, fp, code, msg, headers) if "basic" in asked else None
+
+
 class Web:
     """One camera over HTTP, with its login and its trust.
 
@@ -83,7 +93,7 @@ class Web:
             logins = HTTPPasswordMgrWithDefaultRealm()
             login = unquote(parts.username), unquote(parts.password or "")
             logins.add_password(None, _bare(camera.address), *login)
-            handlers += [_Digest(logins), HTTPBasicAuthHandler(logins)]
+            handlers += [_Digest(logins), _Basic(logins)]
         self._opener = OpenerDirector()
         self._opener.addheaders = [("User-Agent", _AGENT)]
         for handler in handlers:
@@ -98,6 +108,9 @@ class Web:
         """
         try:
             answer: HTTPResponse = self._opener.open(_bare(url), timeout=self._wait_s)
+        except HTTPError as error:
+            error.close()
+            raise
         except ValueError as error:  # a way to log in that Python does not know
             raise OSError(str(error)) from None
         return answer

@@ -172,6 +172,28 @@ def test_secrets_come_from_the_environment_and_never_show():
     assert parse("engine: {threads: '${N:-2}'}", "x", {}).engine.threads == 2
 
 
+@pytest.mark.parametrize(
+    ("url", "env"),
+    [
+        ("rtsp://${U}:${P}@${H}/s", {"U": "me@shop", "P": "p@s/s#?%1: ", "H": "10.0.0.7"}),
+        ("rtsp://me%40shop:${P}@10.0.0.7/s", {"P": "p%40s%2Fs%23%3F%251%3A%20"}),
+        ("rtsp://${LOGIN}@10.0.0.7/s", {"LOGIN": "me@shop:p@s/s#?%1: "}),
+        ("${URL}", {"URL": "RTSP://me@shop:p@s/s#?%1: @10.0.0.7/s"}),
+        ("rtsp://${ALL}/s", {"ALL": "me@shop:p@s/s#?%1: @10.0.0.7"}),
+    ],
+)
+def test_any_password_may_come_from_the_environment_into_a_url(url, env):
+    [camera] = parse(f"cameras: [{{url: '{url}'}}]", "shop.yaml", env).cameras
+    assert camera.url == "rtsp://me%40shop:p%40s%2Fs%23%3F%251%3A%20@10.0.0.7/s"
+    assert camera.name == "10.0.0.7-s"
+
+
+def test_what_is_no_login_is_not_escaped():
+    text = "cameras: [{url: 'http://10.0.0.7/${PATH}?user=${U}'}]"
+    [camera] = parse(text, "shop.yaml", {"PATH": "a/b", "U": "me@shop.com"}).cameras
+    assert camera.url == "http://10.0.0.7/a/b?user=me@shop.com"
+
+
 def test_changes_come_before_the_environment_is_asked():
     """A camera of the file that is not used needs no password."""
     text = "cameras:\n  - url: rtsp://${U}@h/s\nperson: {score: 0.5, interval_s: 1}\n"
