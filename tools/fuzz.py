@@ -6,7 +6,7 @@
 
 Half of the time inputs come from Hypothesis, half from Atheris, which follows what of the program
 an input reaches. Atheris is optional (``pip install -e '.[fuzz]'``); without it Hypothesis has all
-the time. A finding is: an error that is not one of the program's own, a broken promise of the reader
+the time. A finding is: an error that is none of the program's own, a broken promise of the reader
 (tools/fuzzing/targets.py), more than two seconds of processor time or 300 MB for one input, a
 password that is told, a hang, the death of the process. Each defect is shown once; its input is
 kept as out/fuzz/TARGET/NAME. Once it is mended, the file goes to tests/hostile/found/TARGET/, where
