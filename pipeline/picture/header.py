@@ -78,7 +78,10 @@ def _png(read: Read) -> Header | None:
         alpha |= part[4:] == b"tRNS"
         if part[4:] == b"eXIf":
             turn = _turn(read, at + 8)
-        at += 12 + _big(part[:4])
+        length = _big(part[:4])
+        if length and not read(at + 7 + length, 1):  # decoders make room for all that is declared
+            return None
+        at += 12 + length
     return Header("PNG", _big(start[16:20]), _big(start[20:24]), alpha, turn)
 
 
