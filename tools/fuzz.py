@@ -6,8 +6,8 @@
 
 Half of the time inputs come from Hypothesis, half from Atheris, which follows what of the program
 an input reaches. Atheris is optional (``pip install -e '.[fuzz]'``); without it Hypothesis has all
-the time. A finding is: an error that is not one of the program's own, a broken promise of the
-reader (tools/fuzzing/targets.py), more than two seconds of processor time or 300 MB for one input, a
+the time. A finding is: an error that is none of the program's own, a broken promise of the reader
+(tools/fuzzing/targets.py), more than two seconds of processor time or 300 MB for one input, a
 password that is told, a hang, the death of the process. Each defect is shown once; its input is
 kept as out/fuzz/TARGET/NAME. Once it is mended, the file goes to tests/hostile/found/TARGET/, where
 the tests replay it. Ends with 1 if anything was found.
@@ -25,12 +25,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from fuzzing.child import MOST_S, Finding, Now
 
 CHILD = Path(__file__).parent / "fuzzing" / "child.py"
+TARGETS = "fuzzing.targets"
 #: Seconds by the clock after which an input hangs for sure, however busy the machine is.
 HUNG_S = 20.0
 #: Deaths of the process after which a target is given up.
@@ -67,56 +69,63 @@ def hung(process: subprocess.Popen[Any], now: Now) -> bool:
     return processor_s(process.pid) - cpu > 2 * MOST_S or time.monotonic() - wall > HUNG_S
 
 
+def child(folder: Path, *more: str) -> list[str]:
+    """The command of a process that tries inputs and works in a folder."""
+    return [sys.executable, str(CHILD), "--folder", str(folder), "--targets", TARGETS, *more]
+
+
 def again(name: str, data: bytes, folder: Path) -> bool:
     """Whether an input hangs, or kills, a second time."""
     path = folder / "again"
     path.write_bytes(data)
-    command = [sys.executable, str(CHILD), "--replay", "--folder", str(folder)]
-    line = json.dumps([name, str(path)])
+    asked, limit = json.dumps([name, str(path)]), 2 * HUNG_S
+    command = child(folder, "--replay")
     try:
         done = subprocess.run(
-            command, input=line, capture_output=True, text=True, timeout=2 * HUNG_S
+            command, input=asked, stdout=subprocess.PIPE, text=True, timeout=limit
         )
     except subprocess.TimeoutExpired:
         return True
     return done.stdout.strip() != "null"
 
 
+def ended(command: list[str], now: Now, told: Path) -> str:
+    """Run a process that tries inputs; how it came to a bad end, empty if it came to a good one."""
+    with told.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out)
+        while process.poll() is None:
+            time.sleep(0.1)
+            if hung(process, now):
+                process.kill()
+                process.wait()
+                return "hung"
+    return f"exit status {process.returncode}" if process.returncode else ""
+
+
 def round_of(name: str, how: str, seconds: float, folder: Path) -> list[tuple[Finding, bytes]]:
     """Fuzz until the time is over, beginning anew where an input killed the process."""
     found: list[tuple[Finding, bytes]] = []
-    now, until, deaths = Now(folder / "now"), time.monotonic() + seconds, 0
-    while (rest := until - time.monotonic()) > 1 and deaths < MOST_DEATHS:
-        command = [sys.executable, str(CHILD), name, "--with", how, "--folder", str(folder)]
-        told = folder / "told"
-        with told.open("wb") as out:
-            process = subprocess.Popen([*command, "--seconds", f"{rest:.0f}"], stdout=out)
-            stuck = False
-            while process.poll() is None and not stuck:
-                time.sleep(0.1)
-                stuck = hung(process, now)
-            if stuck:
-                process.kill()
-            code = process.wait()
+    now, until, told = Now(folder / "now"), time.monotonic() + seconds, folder / "told"
+    for _ in range(MOST_DEATHS):
+        rest = f"{max(until - time.monotonic(), 1):.0f}"
+        end = ended(child(folder, name, "--with", how, "--seconds", rest), now, told)
         for line in told.read_text().splitlines():
             row = json.loads(line)
-            found.append(
-                (
-                    Finding(**{k: v for k, v in row.items() if k != "input"}),
-                    bytes.fromhex(row["input"]),
-                )
-            )
-        if code == 0 and not stuck:
+            data = bytes.fromhex(row.pop("input"))
+            found.append((Finding(**row), data))
+        if not end:
             break
-        deaths += 1
+        tried, _, _, data = now.read()
         said = (folder / "printed").read_text(errors="replace")[-1500:]
-        data = now.read()[3]
+        if not tried:
+            raise SystemExit(f"{name}: {end} before the first input\n{said}")
         now.end()
         if again(name, data, folder):
-            kind = "hung" if stuck else "died"
-            found.append((Finding(kind, f"exit status {code}", "", said), data))
+            found.append((Finding("hung" if end == "hung" else "died", end, "", said), data))
         else:
-            print(f"{name}: began anew (exit status {code}), its last input does no harm alone")
+            print(f"{name}: began anew ({end}), its last input does no harm alone")
+        if time.monotonic() > until:
+            break
     return found
 
 
@@ -152,19 +161,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"), help="folder for findings")
     parser.add_argument("--list", action="store_true", help="list the targets")
     args = parser.parse_args()
-    from fuzzing.targets import TARGETS
-
+    known = import_module(TARGETS).TARGETS
     if args.list:
-        print("\n".join(TARGETS))
+        print("\n".join(known))
         return 0
-    if unknown := sorted(set(args.targets) - set(TARGETS)):
+    if unknown := sorted(set(args.targets) - set(known)):
         parser.error(f"no target {unknown[0]}; see --list")
     engines = ["hypothesis", "atheris"] if args.how == "both" else [args.how]
     if "atheris" in engines and importlib.util.find_spec("atheris") is None:
         print("Atheris is not installed, Hypothesis alone makes inputs: pip install -e '.[fuzz]'")
         engines = ["hypothesis"]
     count = 0
-    for name in args.targets or TARGETS:
+    for name in args.targets or known:
         began = time.monotonic()
         result = fuzz(name, args.seconds, engines)
         passed = time.monotonic() - began

@@ -85,7 +85,10 @@ def _png(read: Read) -> Header | None:
             turn = _turn(read, at + 8)
         if part[4:] == b"cICP":
             light = light_of(*read(at + 8, 2))
-        at += 12 + _big(part[:4])
+        length = _big(part[:4])
+        if length and not read(at + 7 + length, 1):  # decoders make room for all that is declared
+            return None
+        at += 12 + length
     return Header("PNG", _big(start[16:20]), _big(start[20:24]), alpha, turn, light=light)
 
 

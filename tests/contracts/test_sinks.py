@@ -196,13 +196,13 @@ def test_what_is_written_of_people_is_their_owners_alone(make, tmp_path, umask):
 
 
 def test_what_a_video_holds_is_there_before_the_end(tmp_path):
-    """A process that is killed loses the last seconds, not the file."""
+    """A process that is killed loses the last second or two, not the file."""
     with opened("video", tmp_path) as sink:
         for i in range(100):
-            give(sink, tagged(i * 0.1))
+            give(sink, tagged(i * 0.2))
         (tmp_path / "now.mp4").write_bytes((tmp_path / "cam.mp4").read_bytes())
     with av.open(str(tmp_path / "now.mp4")) as container:
-        assert len(list(container.decode(video=0))) > 30
+        assert len(list(container.decode(video=0))) >= 90
     with av.open(str(tmp_path / "cam.mp4")) as container:
         assert len(list(container.decode(video=0))) == 100
 

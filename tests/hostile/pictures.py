@@ -105,6 +105,7 @@ BAD = {
     "png-only-signature": PNG,
     "png-odd-depth": png(9, 9, 7),
     "png-odd-colour": png(9, 9, 8, 5),
+    "png-huge-part": png(9, 9).replace(b"\0\0\0\x0cIDAT", b"\x7f\xff\xff\xffIDAT"),
     "png-wrong-sum": png(9, 9).replace(b"IHDR\0\0\0\x09", b"IHDR\0\0\0\x08"),
     "jpeg-huge": jpeg(sof(65535, 65535)),
     "jpeg-huge-behind": jpeg(b"\xff\xe1\xff\xff" + b"x" * 65533, sof(60000, 60000)),

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import fuzz
 import pytest
 
 FOUND = Path(__file__).with_name("found")
@@ -79,6 +80,20 @@ def test_harm_is_noticed(tmp_path):
     found = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = [finding and finding["kind"] for finding in found]
     assert kinds == [None, None, "raised", "broken", "slow", "memory", "told", "told"], done.stderr
+
+
+def test_an_input_that_kills_is_found_and_the_others_as_well(tmp_path, monkeypatch):
+    paths = ":".join(map(str, (Path(__file__).parent, CHILD.parents[2])))
+    monkeypatch.setenv("PYTHONPATH", paths)
+    monkeypatch.setattr(fuzz, "TARGETS", "harm")
+    monkeypatch.setattr(fuzz, "MOST_DEATHS", 1)
+    found = fuzz.round_of("deadly", "hypothesis", 1.0, tmp_path)
+    assert [(finding.kind, data) for finding, data in found] == [
+        ("raised", b"raised"),
+        ("died", b"died"),
+    ]
+    assert "KeyError" in found[0][0].what
+    assert found[1][0].what == "exit status -11"
 
 
 def test_the_corpus_stays_small():
