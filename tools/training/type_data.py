@@ -49,20 +49,24 @@ def read_types(root: Path) -> tuple[list[str], list[tuple[str, int]]]:
     return names, [(image, names.index(label)) for image, label in rows]
 
 
-def load_types(
-    root: Path, seed: int, share: float = 0.2
-) -> tuple[list[Garment], list[Garment], list[str]]:
+def held_types(root: Path, seed: int, share: float = 0.2) -> list[str]:
+    """Pictures held back from trainings with this seed."""
+    _, rows = read_types(root)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    return [rows[i][0] for i in order[: round(len(rows) * share)]]
+
+
+def load_types(root: Path, seed: int) -> tuple[list[Garment], list[Garment], list[str]]:
     """Training photos, validation photos and type names; twins of validation photos are left out
     of the training."""
     names, rows = read_types(root)
-    order = np.random.default_rng(seed).permutation(len(rows))
-    held = {int(i) for i in order[: round(len(rows) * share)]}
+    held = frozenset(held_types(root, seed))
     train: list[Garment] = []
     validation: list[Garment] = []
-    for i, (image, kind) in enumerate(rows):
+    for image, kind in rows:
         rgb = read_rgb(root / "images" / f"{image}.jpg")
         if rgb is not None:
-            (validation if i in held else train).append(Garment(rgb, kind))
+            (validation if image in held else train).append(Garment(rgb, kind))
     known = np.stack([thumbnail(g.rgb) for g in validation])
     train = [g for g in train if float((known @ thumbnail(g.rgb)).max()) < TWIN]
     return train, validation, names
