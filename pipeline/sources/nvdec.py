@@ -26,6 +26,11 @@ log = logging.getLogger("threadline.sources")
 
 #: PyAV's name of the format of pictures that stay on the GPU.
 ON_GPU = "cuda"
+#: What is missing, and how a container gets it.
+_NO_DECODER = (
+    "the driver's video decoder (libnvcuvid) is not here; for a container set "
+    "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
+)
 #: FFmpeg's words for decoding in the CUDA context that is current, which PyCUDA's is: with one of
 #: its own, or the device's primary one under other flags, one could not read the other's pictures.
 _CONTEXT: Mapping[str, str] = MappingProxyType({"primary_ctx": "0", "current_ctx": "1"})
@@ -36,11 +41,14 @@ def reader() -> Regions | None:
     """What reads pictures on the GPU, one for all cameras; ``None``, with one warning, where that
     cannot be."""
     from engines.trt.cuda import PyCuda
+    from engines.trt.gpu import video_decoder
     from engines.trt.regions import Regions
 
     try:
         cuda = PyCuda()
         try:
+            if not video_decoder():  # FFmpeg would decode on the processor and say nothing
+                raise EngineUnavailableError(_NO_DECODER)
             with cuda.current():
                 _accelerator().create(av.Codec("h264", "r"))
             regions = Regions(cuda)

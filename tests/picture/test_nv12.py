@@ -215,9 +215,23 @@ def test_a_gpu_whose_decoder_cannot_be_used_leaves_decoding_to_the_processor(
         pytest.skip("there is an NVIDIA driver")
     cuda = HostCuda(kernels)
     monkeypatch.setattr("engines.trt.cuda.PyCuda", lambda: cuda)
+    monkeypatch.setattr("engines.trt.gpu.video_decoder", lambda: True)
     nvdec.reader.cache_clear()
     with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
         assert isinstance(next(iter(source)).planes, Planes)
     nvdec.reader.cache_clear()
     assert "decoding on the processor" in caplog.text
+    assert cuda.closed
+
+
+def test_a_driver_without_its_video_decoder_is_told_with_the_remedy(kernels, monkeypatch, caplog):
+    """As in a container that was not given it: FFmpeg itself would say nothing."""
+    cuda = HostCuda(kernels)
+    monkeypatch.setattr("engines.trt.cuda.PyCuda", lambda: cuda)
+    monkeypatch.setattr("engines.trt.gpu.video_decoder", lambda: False)
+    nvdec.reader.cache_clear()
+    with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
+        assert isinstance(next(iter(source)).planes, Planes)
+    nvdec.reader.cache_clear()
+    assert "NVIDIA_DRIVER_CAPABILITIES" in caplog.text
     assert cuda.closed
