@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("threadline.sources")
 
+#: Whoever asks first makes the reader of all cameras.
+_ONE = Lock()
 #: PyAV's name of the format of pictures that stay on the GPU.
 ON_GPU = "cuda"
 #: What is missing, and how a container gets it.
@@ -75,7 +78,8 @@ def _accelerator() -> Any:
 
 def on_gpu() -> Nvdec:
     """Decoding on the GPU where that can be, else on the processor."""
-    return Nvdec(reader())
+    with _ONE:  # cameras are opened side by side
+        return Nvdec(reader())
 
 
 class Nvdec:
