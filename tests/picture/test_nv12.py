@@ -6,7 +6,9 @@ the kernels on a device are checked where there is a GPU (``make gpu-check``).
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -215,9 +217,42 @@ def test_a_gpu_whose_decoder_cannot_be_used_leaves_decoding_to_the_processor(
         pytest.skip("there is an NVIDIA driver")
     cuda = HostCuda(kernels)
     monkeypatch.setattr("engines.trt.cuda.PyCuda", lambda: cuda)
+    monkeypatch.setattr("engines.trt.gpu.video_decoder", lambda: True)
     nvdec.reader.cache_clear()
     with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
         assert isinstance(next(iter(source)).planes, Planes)
     nvdec.reader.cache_clear()
     assert "decoding on the processor" in caplog.text
     assert cuda.closed
+
+
+def test_a_driver_without_its_video_decoder_is_told_with_the_remedy(kernels, monkeypatch, caplog):
+    """As in a container that was not given it: FFmpeg itself would say nothing."""
+    cuda = HostCuda(kernels)
+    monkeypatch.setattr("engines.trt.cuda.PyCuda", lambda: cuda)
+    monkeypatch.setattr("engines.trt.gpu.video_decoder", lambda: False)
+    nvdec.reader.cache_clear()
+    with open_source(CameraSettings(url=str(CLIP), reader="nvdec")) as source:
+        assert isinstance(next(iter(source)).planes, Planes)
+    nvdec.reader.cache_clear()
+    assert "NVIDIA_DRIVER_CAPABILITIES" in caplog.text
+    assert cuda.closed
+
+
+def test_cameras_opened_at_once_share_one_reader(kernels, monkeypatch):
+    made = []
+
+    def slow():
+        time.sleep(0.05)
+        made.append(HostCuda(kernels))
+        return made[-1]
+
+    monkeypatch.setattr("engines.trt.cuda.PyCuda", slow)
+    monkeypatch.setattr("engines.trt.gpu.video_decoder", lambda: True)
+    monkeypatch.setattr(nvdec, "_accelerator", lambda: SimpleNamespace(create=lambda codec: None))
+    nvdec.reader.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: nvdec.on_gpu(), range(4)))
+    nvdec.reader().close()
+    nvdec.reader.cache_clear()
+    assert len(made) == 1
