@@ -20,7 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.planes import shown_by, to_planes, told_turn
+from pipeline.sources.planes import Shown, shown_by, to_planes, told_turn
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
 from pipeline.types import Frame, Picture
@@ -66,6 +66,7 @@ class StreamSource(BaseSource):
         self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
         self._stretch = 1.0
+        self._shown = Shown(turn=camera.turn)
         self._recorded_at: float | None = None
         self._clock = StreamClock()
         self._time = StreamTime()
