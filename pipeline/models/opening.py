@@ -111,10 +111,14 @@ class Models:
     Args:
         packs: where models are found by name.
         live: number of live cameras, which decides how many threads an engine gets.
+        any_size: pictures are of many sizes, as photos are.
     """
 
-    def __init__(self, settings: EngineSettings, packs: Packs, live: int = 0) -> None:
+    def __init__(
+        self, settings: EngineSettings, packs: Packs, live: int = 0, any_size: bool = False
+    ) -> None:
         self.packs = packs
+        self._any_size = any_size
         self._settings = settings
         self._threads = engine_threads(settings, live)
         self._lock = Lock()
@@ -179,8 +183,8 @@ class Models:
     def _engine(self, pack: Pack, pixels: int, threads: int) -> Opened:
         settings = self._settings
         cache = cache_folder() if settings.cache else None
+        options = EngineOptions(threads, settings.precision, cache, self._any_size)
         if not runs_plans(settings.backend):
-            options = EngineOptions(threads, settings.precision, cache)
             return open_engine(pack, settings.backend, options), pack
         try:
             return self._planned(self.packs.in_float(pack.name), pixels)
@@ -188,7 +192,8 @@ class Models:
             if not settings.fallback:
                 raise
             log.warning("%s; running it on the processor instead", error)
-        return open_engine(pack, "auto", EngineOptions(threads, cache=cache)), pack
+        options = EngineOptions(threads, cache=cache, any_size=self._any_size)
+        return open_engine(pack, "auto", options), pack
 
     def _planned(self, pack: Pack, pixels: int) -> Opened:
         """A float model on an engine that runs plans. Such engines compute INT8 in their own way:

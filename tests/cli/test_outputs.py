@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from support import CLIP, command, cut, lines
 
+from engines.ov import OpenVinoEngine
 from pipeline.cli.settings import cameras
 from pipeline.files import reserved
+from pipeline.picture.still import load_image
 
 
 def photo(path):
@@ -106,6 +109,37 @@ def test_exports_of_recorders_in_sub_folders(tmp_path):
     assert left_out == {
         "hidden": 2, ".db": 1, ".exe": 1, "folders of results": 1, "links to folders": 1,
     }  # fmt: skip
+
+
+def test_every_picture_is_tagged_before_the_next_is_opened(tmp_path, monkeypatch):
+    """Neither time nor memory depends on how many there are, nor on how many shapes they have."""
+    for i, width in enumerate((320, 240, 300, 200, 400)):
+        shown = cv2.imread(str(photo(tmp_path / "in" / f"{i}.png")))
+        cv2.imwrite(str(tmp_path / "in" / f"{i}.png"), cv2.resize(shown, (width, 240)))
+    written, alive, images, compiled = [], [], [], []
+
+    def load(path):
+        lines_there = (tmp_path / "out" / "tags.jsonl").read_text().splitlines()
+        written.append(len(lines_there))
+        alive.append(sum(image() is not None for image in images))
+        image = load_image(path)
+        images.append(weakref.ref(image))
+        return image
+
+    compile_it = OpenVinoEngine._compiled
+
+    def counted(engine, shapes, settings):
+        compiled.append(shapes)
+        return compile_it(engine, shapes, settings)
+
+    monkeypatch.setattr("pipeline.photos.load_image", load)
+    monkeypatch.setattr(OpenVinoEngine, "_compiled", counted)
+    done = command("tag", tmp_path / "in", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert written == [0, 1, 2, 3, 4]
+    assert max(alive) <= 1
+    assert len([shapes for shapes in compiled if -1 in shapes[0]]) == 1
+    assert len(compiled) == 2, "the detector's and the garments'"
 
 
 def test_tagging_twice_into_the_folder_of_the_pictures(tmp_path):

@@ -112,6 +112,34 @@ def test_what_was_run_or_prepared_is_ready_for_any_batch(backend):
             assert engine.ready(shape)
 
 
+def test_for_pictures_of_many_sizes_it_is_compiled_once(backend, monkeypatch):
+    compiled = []
+    compile_it = ov.OpenVinoEngine._compiled
+
+    def counted(engine, shapes, settings):
+        compiled.append(shapes)
+        return compile_it(engine, shapes, settings)
+
+    monkeypatch.setattr(ov.OpenVinoEngine, "_compiled", counted)
+    pack, shapes = find("person-store-int8"), [(1, 96, 128, 3), (1, 128, 96, 3), (2, 160, 160, 3)]
+    noise = np.random.default_rng(0)
+    pictures = [{"images": noise.integers(0, 256, shape, np.uint8)} for shape in shapes]
+    with open_engine(pack, backend, EngineOptions(any_size=True)) as engine:
+        engine.infer(pictures[0])
+        assert engine.ready(shapes[1]) or backend != "openvino"
+        found = [
+            {name: array.copy() for name, array in engine.infer(picture).items()}
+            for picture in pictures
+        ]
+        engine.threads(1)
+        assert engine.ready(shapes[0])
+    assert len(set(compiled)) <= 1
+    with open_engine(pack, backend) as engine:
+        for picture, before in zip(pictures, found, strict=True):
+            for name, array in engine.infer(picture).items():
+                assert np.abs(array - before[name]).max() < 1e-4
+
+
 def test_threads_can_be_changed_while_it_runs(backend):
     """Results stay the same, what was compiled stays ready, arrays stay readable."""
     pack = detector(backend)

@@ -6,9 +6,12 @@ the kernels on a device are checked where there is a GPU (``make gpu-check``).
 
 from __future__ import annotations
 
+import struct
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,9 +27,11 @@ from pipeline.errors import SourceRefusedError
 from pipeline.picture.crop import appearance, crops, person_window, quality, sharpness
 from pipeline.picture.motion import changed_cells, luma_grid
 from pipeline.picture.nv12 import Nv12Planes
+from pipeline.picture.turn import UPRIGHT, exif_turn
 from pipeline.picture.yuv import Planes
 from pipeline.sources import nvdec, open_source, stream
 from pipeline.sources.camera import CameraSettings
+from pipeline.sources.planes import Shown, to_planes
 from pipeline.types import Frame
 
 BOX = (300.0, 180.0, 360.0, 330.0)
@@ -256,3 +261,30 @@ def test_cameras_opened_at_once_share_one_reader(kernels, monkeypatch):
     nvdec.reader().close()
     nvdec.reader.cache_clear()
     assert len(made) == 1
+
+
+class Matrix(SimpleNamespace):
+    """What PyAV gives of a display matrix."""
+
+    def __bytes__(self):
+        return struct.pack("=9i", *self.numbers, 0, 0, 0, 1 << 30)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [Shown(), Shown(turn=exif_turn(6)), Shown(Fraction(4, 3)), Shown(Fraction(1, 2), "hlg")],
+)
+@pytest.mark.parametrize("told", [UPRIGHT, exif_turn(2)])
+def test_what_is_turned_or_stretched_is_so_on_the_gpu_too(regions, frame, shown, told):
+    mirror = -65536 if told.mirrored else 65536
+    matrix = Matrix(type=SimpleNamespace(name="DISPLAYMATRIX"), numbers=[mirror, 0, 0, 0, 65536])
+    decoded = SimpleNamespace(
+        format=SimpleNamespace(name=nvdec.ON_GPU), color_range=1, colorspace=6,
+        height=frame.height, side_data=[matrix],
+    )  # fmt: skip
+    reader = SimpleNamespace(planes=lambda *_: on_gpu(frame.planes, regions))
+    found = to_planes(decoded, reader, shown)
+    expected = shown(replace(frame.planes, light=shown.light), told)
+    assert (found.width, found.height) == (expected.width, expected.height)
+    assert isinstance(found, Nv12Planes) == ((shown, told) == (Shown(), UPRIGHT))
+    assert np.abs(found.rgb(size=(96, 72)).astype(int) - expected.rgb(size=(96, 72))).mean() < 2

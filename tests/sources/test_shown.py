@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from light_support import TO_BT2020, hlg, linear, pq
 from support import encode, picture
 
 from pipeline.picture.turn import exif_turn, quarter_turn
@@ -182,28 +183,10 @@ def test_what_is_red_green_and_blue_needs_no_matrix(tmp_path, height, codec, for
     looks_like(frames[0], rgb)
 
 
-def hlg(light):
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-    scene = light * 0.26496
-    return np.where(
-        scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c
-    )
-
-
-def pq(light):
-    power = (light * 203 / 10_000) ** 0.1593017578125
-    return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
-
-
 @pytest.mark.parametrize(("curve", "code"), [(hlg, 18), (pq, 16)])
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_high_dynamic_range_is_shown_as_ordinary(tmp_path, curve, code, suffix):
-    value = quarters() / 255
-    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    to_bt2020 = np.array(
-        [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
-    )
-    shown = coded(curve(light @ to_bt2020.T), 9, False, 10)
+    shown = coded(curve(linear(quarters()) @ TO_BT2020.T), 9, False, 10)
     tags = {"colorspace": 9, "color_range": 1, "color_primaries": 9, "color_trc": code}
     codec = "ffv1" if suffix == "mkv" else "libx264"
     frames, _ = read(written(tmp_path / f"a.{suffix}", codec, "yuv420p10le", shown, **tags))
