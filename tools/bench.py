@@ -4,13 +4,15 @@
     python tools/bench.py cameras --count 16 --seconds 60
     python tools/bench.py accuracy --count 16
     python tools/bench.py faults --count 8
+    python tools/bench.py hls --seconds 60
 
 ``file`` takes a recording from end to end; ``cameras`` watches 1080p H.264 cameras of an RTSP
 server that it starts itself (GStreamer under the system's Python, see
 tools/install_test_system.sh); ``accuracy`` compares the tags of every policy, and of such cameras,
 with those of looking at everybody on every frame; ``age`` tells how old results are under a model
-that is far too slow; ``faults`` freezes, kills, slows and damages one camera of several; ``engine``
-measures the models by themselves.
+that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
+several, and sets its clock wrong; ``hls`` watches a live HLS stream; ``engine`` measures the models
+by themselves.
 ``--json FILE`` writes the figures as well.
 """
 
@@ -25,7 +27,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import accuracy, age, cameras, engine, faults, file
+from benchmark import accuracy, age, cameras, engine, faults, file, hls
 
 from pipeline.models.opening import cores
 
@@ -35,6 +37,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cameras": cameras.measure,
     "accuracy": accuracy.measure,
     "faults": faults.measure,
+    "hls": hls.measure,
     "age": age.measure,
     "engine": engine.measure,
 }
