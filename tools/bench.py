@@ -4,6 +4,7 @@
     python tools/bench.py cameras --count 16 --seconds 60
     python tools/bench.py accuracy --count 16
     python tools/bench.py faults --count 8
+    python tools/bench.py hls --seconds 60
     python tools/bench.py outlets --count 4
     python tools/bench.py kills --rounds 200
     python tools/bench.py stops --rounds 200 --engine onnxruntime
@@ -12,11 +13,12 @@
 server that it starts itself (GStreamer under the system's Python, see
 tools/install_test_system.sh); ``accuracy`` compares the tags of every policy, and of such cameras,
 with those of looking at everybody on every frame; ``age`` tells how old results are under a model
-that is far too slow; ``faults`` freezes, kills, slows and damages one camera of several;
-``outlets`` slows, blocks and breaks an output and fills the disk; ``engine`` measures the models by
-themselves. ``kills`` kills a run on cameras at random moments and starts it
-again into the same folder; ``stops`` asks runs on cameras and recordings to end at random moments:
-both check what is on disk, and end with 1 if anything is wrong with it.
+that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
+several, and sets its clock wrong; ``outlets`` slows, blocks and breaks an output and fills the
+disk; ``hls`` watches a live HLS stream; ``engine`` measures the models by themselves. ``kills``
+kills a run on cameras at random moments and starts it again into the same folder; ``stops`` asks
+runs on cameras and recordings to end at random moments: both check what is on disk, and end with 1
+if anything is wrong with it.
 ``--json FILE`` writes the figures as well.
 """
 
@@ -31,7 +33,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import accuracy, age, cameras, ends, engine, faults, file, outlets
+from benchmark import accuracy, age, cameras, ends, engine, faults, file, hls, outlets
 
 from pipeline.models.opening import cores
 
@@ -41,6 +43,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cameras": cameras.measure,
     "accuracy": accuracy.measure,
     "faults": faults.measure,
+    "hls": hls.measure,
     "age": age.measure,
     "engine": engine.measure,
     "outlets": outlets.measure,

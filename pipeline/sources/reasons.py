@@ -15,7 +15,7 @@ from pipeline.sources.tls import untrusted
 _REASONS: tuple[tuple[str, str, type[SourceError]], ...] = (
     (
         "HTTPUnauthorizedError",
-        "user name or password refused (401); check them under user: and password:",
+        "user name or password refused (401); check them",
         SourceDeniedError,
     ),
     (

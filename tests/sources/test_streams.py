@@ -227,3 +227,15 @@ def test_a_recording_tells_when_it_was_taken_if_that_can_be(tmp_path, told, seco
         assert times == [None] * 5
     else:
         assert times == pytest.approx([seconds + i / 10 for i in range(5)])
+
+
+def test_a_camera_has_one_decoder_at_a_time(tmp_path):
+    """The one that PyAV makes with a stream could not be closed before the stream is."""
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 60)))
+
+    def want(seen):
+        source.decoding = "quick" if 5 < seen[-1] < 25 else "all"
+
+    with StreamSource(camera, live=True, options={}) as source:
+        assert watched(source, want) == [*range(60)]
+        assert not source._container.streams.video[0].codec_context.is_open
