@@ -26,7 +26,7 @@ _TILE_HEIGHT = 323
 _SAMPLES = 277
 _COLOURS = 262
 _CMYK = 5
-_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4, 16: 8})
+_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 16: 8, 17: 8})
 _HEIC = re.compile(rb"hei[cxms]|hev[cxms]|mif[12]|msf1")
 _AVIF = re.compile(rb"avi[fs]")
 
@@ -156,10 +156,13 @@ def _bmp(read: Read) -> Header:
 
 
 def _tiff(read: Read) -> Header:
-    """A tile may be larger than the picture: it is unpacked whole. OpenCV unpacks it upright."""
-    tags = dict(_tags(read, 0))
-    width = max(tags[_WIDTH], tags.get(_TILE_WIDTH, 0))
-    height = max(tags[_HEIGHT], tags.get(_TILE_HEIGHT, 0))
+    """A tile may be larger than the picture: it is unpacked whole. Where a side stands twice, the
+    longer one counts: decoders take the first, or not.
+    OpenCV unpacks it upright."""
+    found = list(_tags(read, 0))
+    tags = dict(reversed(found))
+    width = max(value for tag, value in found if tag in (_WIDTH, _TILE_WIDTH))
+    height = max(value for tag, value in found if tag in (_HEIGHT, _TILE_HEIGHT))
     alpha = tags.get(_SAMPLES, 1) in (2, 4) and tags.get(_COLOURS) != _CMYK
     return Header("TIFF", width, height, alpha)
 

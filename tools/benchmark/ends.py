@@ -156,15 +156,19 @@ def length_s(path: Path) -> float:
     return last
 
 
-def unreadable(path: Path, written_s: float) -> str:
-    """What is wrong with a video into which results were written for some time before a kill."""
+def unreadable(path: Path, pts: list[float]) -> str:
+    """What is wrong with a video of frames of these times when the process that wrote it died."""
+    first, last = min(pts, default=0.0), max(pts, default=0.0)
+    kept = max((t for t in pts if t <= last - UNFINISHED_S), default=None)
+    if kept is None:
+        return ""
     try:
         lasts = length_s(path)
     except (av.FFmpegError, IndexError, OSError) as error:
-        lasts, reason = 0.0, str(error)
-    else:
-        reason = f"only {lasts:.1f} s of {written_s:.1f} s"
-    return "" if lasts >= written_s - UNFINISHED_S else f"{path.name}: {reason}"
+        return f"{path.name}: {error}"
+    if lasts < kept - first - 0.05:
+        return f"{path.name}: only {lasts:.1f} s of {last - first:.1f} s"
+    return ""
 
 
 # -- Killed ------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ def killed(done: Round, out: Path, seen: set[Path]) -> tuple[float | None, list[
     for path in sorted(set(out.glob("*.mp4")) - seen):
         seen.add(path)
         pts = [record["pts"] for record in own if path.name.startswith(record["camera"])]
-        problem = unreadable(path, max(pts, default=0.0) - min(pts, default=0.0))
+        problem = unreadable(path, pts)
         wrong += [problem] if problem else []
     if not own:
         return None, wrong
