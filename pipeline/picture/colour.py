@@ -8,8 +8,10 @@ put under the thirteen words shops use; the garment takes the words most of its 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -31,6 +33,10 @@ NAMES = (
     "brown",
     "beige",
     "navy",
+)
+#: The eleven basic colour terms (Berlin and Kay, 1969) of the names, as most data sets have them.
+BASIC: Mapping[str, str] = MappingProxyType(
+    {name: name for name in NAMES} | {"navy": "blue", "beige": "brown"}
 )
 #: Share of a garment's pixels its second colour needs to be named.
 SECOND = 0.25
