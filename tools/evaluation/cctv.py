@@ -140,7 +140,7 @@ def _said_type(tag: dict[str, Any] | None, types: dict[str, tuple[Any, tuple[str
     """Which of some types a tag names, by its label, else by its category."""
     for word in (tag["label"], tag["category"]) if tag else ():
         for name, (_, words) in types.items():
-            if word in words or word == "top, t-shirt, sweatshirt" and name == "t-shirt":
+            if word in words or (word == "top, t-shirt, sweatshirt" and name == "t-shirt"):
                 return name
     return ""
 
@@ -207,6 +207,8 @@ def calibration(people: Sequence[Person]) -> float:
             labels = WORN.get(tag["category"] or "")
             if labels:
                 verdict = person.any_of(labels)
+            elif tag["level"] == "part":
+                verdict = True  # all of them wear something there
             elif tag is person.lower or tag is person.upper:
                 table = LOWER_TYPES if tag is person.lower else UPPER_TYPES
                 kinds = [n for n, (own, _) in table.items() if person.any_of(_several(own))]
