@@ -24,7 +24,7 @@ Window = tuple[int, int, int, int]
 Band = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
-Level = Literal["fine", "category"]
+Level = Literal["fine", "category", "part"]
 EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
 #: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
 #: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
@@ -128,7 +128,8 @@ class Tag:
         score: probability, 0 to 1, that the person wears it.
         colours: colour names inside of the garment's mask: the first, and the second if large.
         attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
-        level: whether ``label`` is a label or only a category.
+        level: whether ``label`` is a label, only a category, or only the part of the body it is on.
+        covers: parts of the body it is worn on; a tag of one of them says no more than this one.
         model: name of the model that reports it.
         outlined: on a still picture it is drawn with an outline of its own, as a mark on something
             is.
@@ -145,6 +146,7 @@ class Tag:
     track_id: int | None = None
     model: str = ""
     outlined: bool = False
+    covers: tuple[str, ...] = ()
 
     @property
     def colour(self) -> str | None:

@@ -8,8 +8,10 @@ put under the thirteen words shops use; the garment takes the words most of its 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -32,8 +34,21 @@ NAMES = (
     "beige",
     "navy",
 )
+#: The eleven basic colour terms (Berlin and Kay, 1969) of the names, as most data sets have them.
+BASIC: Mapping[str, str] = MappingProxyType(
+    {name: name for name in NAMES} | {"navy": "blue", "beige": "brown"}
+)
 #: Share of a garment's pixels its second colour needs to be named.
 SECOND = 0.25
+#: What lies beyond a picture is this grey in its crops: no part of the scene.
+BEYOND = 127
+#: Power mean whose colour counts as the light's: between the mean of all and the brightest.
+_SHADES = 6
+#: Share of the light's colour that is taken out: what is seen may be coloured itself.
+_DAMPED = 0.5
+#: Distance in CIELAB from a picture's middle colour that 2 % of the pixels of any scene in colour
+#: exceed. Infrared pictures have one colour throughout.
+_CHROMA = 2.5
 _BITS = 5
 _SQUARE = np.ones((3, 3), np.uint8)
 _TABLE = Path(__file__).with_name("colours.csv")
@@ -59,6 +74,29 @@ def colour_table() -> npt.NDArray[np.uint8]:
     # |a - b|^2 without the |a|^2 that all centroids share.
     distance = (centroids**2).sum(axis=1) - 2 * points @ centroids.T
     return np.asarray(terms[distance.argmin(axis=1)], np.uint8)
+
+
+def _scene(rgb: Rgb) -> npt.NDArray[np.uint8]:
+    """The pixels (n, 3) of a crop that show something."""
+    shown = rgb[(rgb != BEYOND).any(axis=2)]
+    return shown if len(shown) else rgb.reshape(-1, 3)
+
+
+def is_grey(rgb: Rgb) -> bool:
+    """Whether a picture (h, w, 3) has no colours, as those of a camera at night."""
+    chroma = _lab(_scene(rgb).astype(np.float64))[:, 1:]
+    away = np.abs(chroma - np.median(chroma, axis=0)).max(axis=1)
+    return bool(np.percentile(away, 98) < _CHROMA)
+
+
+def evenly_lit(rgb: Rgb) -> Rgb:
+    """A picture (h, w, 3) with half of its light's colour taken out (shades of grey: Finlayson and
+    Trezzi, "Shades of gray and colour constancy", CIC 2004)."""
+    scene = _scene(rgb).astype(np.float32) / 255
+    unclipped = scene[scene.max(axis=1) < 0.98]
+    light = ((unclipped if len(unclipped) else scene) ** _SHADES).mean(axis=0) ** (1 / _SHADES)
+    gains = (light.mean() / np.maximum(light, 1e-3)) ** _DAMPED
+    return np.asarray(np.clip(rgb * gains, 0, 255), np.uint8)
 
 
 def colour_map(rgb: Rgb) -> npt.NDArray[np.uint8]:
