@@ -128,13 +128,15 @@ def key_of(request: PlanRequest) -> Key:
 
 
 def compared(request: PlanRequest, other: Path, engine: str) -> Parity:
-    """How alike a graph or a plan made from a model is to the model on ONNX Runtime."""
+    """How alike a graph or a plan made from a model is to the model on ONNX Runtime; a plan also
+    in batches as large as it takes."""
     pack = request.pack
+    batch = request.batch.most if runs_plans(engine) else 1
     shown = samples.pictures(pack, request.images, COMPARED)
     if request.precision != "int8" or not shown:  # INT8 ranges fit the pictures that were given
         shown = samples.shipped(pack) + shown
     with open_engine(pack, "onnxruntime") as reference, open_engine(other, engine) as changed:
-        return parity.run(pack, reference, changed, shown)
+        return parity.run(pack, reference, changed, shown, batch)
 
 
 def in_words(name: str, report: Callable[[str], object]) -> build.Progress:

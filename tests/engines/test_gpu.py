@@ -186,9 +186,8 @@ def test_what_nvdec_does_not_know_the_processor_decodes(there, tmp_path, codec, 
     assert np.abs(ours[-1].rgb().astype(int) - right[-1].rgb()).mean() < 2.5
 
 
-@pytest.mark.parametrize("codec", ["libx265", "libvpx-vp9"])
-def test_ten_bits_are_refused_with_the_remedy(there, tmp_path, codec):
-    path = encode(tmp_path / "clip.mkv", moving(10), codec, "yuv420p10le")
+def test_ten_bits_are_refused_with_the_remedy(there, tmp_path):
+    path = encode(tmp_path / "clip.mkv", moving(10), "libx265", "yuv420p10le")
     with pytest.raises(SourceRefusedError, match="reader: ffmpeg"):
         pictures(path, "nvdec")
 

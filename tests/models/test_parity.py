@@ -527,6 +527,36 @@ def test_nothing_compared_is_nothing_proven():
         parity.run(SMALL, engine, engine, [])
 
 
+class Shuffled:
+    """An engine that is right until it has seen a batch: ``when`` says at which calls it gives the
+    results of other pictures, by how many it was given before and now."""
+
+    def __init__(self, engine, when):
+        self._engine, self._when, self._most = engine, when, 0
+
+    def infer(self, inputs):
+        count = len(inputs["images"])
+        wrong, self._most = self._when(self._most, count), max(self._most, count)
+        given = np.roll(inputs["images"], 1, axis=0 if count > 1 else 1)
+        return self._engine.infer({"images": given} if wrong else inputs)
+
+
+@pytest.mark.parametrize(
+    ("when", "what"),
+    [(lambda most, count: False, ()), (lambda most, count: count > 1, ("f32", "f16", "int8")),
+     (lambda most, count: most > count, ("f32",))],
+    ids=["right", "wrong in batches", "wrong after a batch"],
+)  # fmt: skip
+def test_what_is_right_alone_must_be_right_in_batches_and_after_them(when, what):
+    shown = samples.shipped(SMALL)
+    with open_engine(SMALL, "onnxruntime") as one, open_engine(SMALL, "onnxruntime") as two:
+        assert refused(parity.run(SMALL, one, Shuffled(two, when), shown)) == ()
+        found = parity.run(SMALL, one, Shuffled(two, when), shown, batch=4)
+    assert set(what) <= set(refused(found))
+    assert bool(what) is bool(refused(found))
+    assert found.pictures == len(shown)
+
+
 CELLS = st.integers(0, 9)
 FOUND = st.builds(
     Parity,

@@ -177,6 +177,8 @@ def people_of(reader, out):
     config = make_config(
         cameras=[{"url": str(clip), "id": "a", "reader": reader}],
         outputs={"video": True, "snapshots": True},
+        # In INT8, what is doubtful tips the other way on other engines.
+        person={"model": "person-store"},
     )
     with Runner(config, out, [kept]) as runner:
         runner.start()
