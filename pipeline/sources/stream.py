@@ -151,7 +151,8 @@ class StreamSource(BaseSource):
         self._decoded = chain([first], self._decoded)
         self.size = self._shown.size(first[0].width, first[0].height, told_turn(first[0]))
         if self._stretch != 1:
-            told, taken = float(self._stream.average_rate), float(self._rate)
+            taken = float(self._rate)
+            told = self._stretch * taken or float(self._stream.average_rate)
             log.warning("%s: %g pictures a second cannot be; taken as %g", self.where, told, taken)
             self.length_s = (self.length_s or 0) * self._stretch or None
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from fractions import Fraction
 from itertools import chain, islice, pairwise
 from statistics import median
 from typing import Any
 
+import av
 from av.stream import Disposition
 
 #: Frame rate assumed where a stream names none that can be.
 _FALLBACK = Fraction(25)
 #: Pictures a second that no recording exceeds, and seconds between two that none does.
 _MOST = 300
-#: Packets by which times are judged that the rate makes doubtful.
+#: Packets by which a recording's times are judged, and those by which doubtful ones are again.
 _JUDGED = 16
+_JUDGED_WELL = 250
 #: Before 2000-01-02 no clock was set, and a day ahead of this one none is right; seconds since the
 #: epoch.
 _DAY_S = 86_400.0
@@ -73,18 +75,39 @@ def is_possible(rate: Fraction | float) -> bool:
 
 def timed(packets: Iterator[Any], stream: Any) -> tuple[Iterator[Any], float]:
     """A recording's packets, and the length of its time in that of its stamps: 1 unless these
-    cannot be, as of recorders that write a thousand pictures a second; 0 if they stand still."""
+    cannot be, as of recorders that write a thousand pictures a second; 0 if there are none, nor a
+    rate that can be."""
+    first, failure = _some(packets, _JUDGED)
+    step = _step(first, stream)
+    if step and failure is None and not is_possible(1 / step):  # perhaps only at the beginning
+        more, failure = _some(packets, _JUDGED_WELL)
+        first += more
+        step = _step(first, stream)
     told = stream.average_rate
-    if not told or is_possible(told):
-        return packets, 1.0
-    first = list(islice(packets, _JUDGED))
-    if len(first) < 2:
-        return chain(first, packets), 1.0
-    stamps = [packet.dts if packet.pts is None else packet.pts for packet in first]
-    order = sorted(float(at * stream.time_base) for at in stamps if at is not None)
-    step = median([b - a for a, b in pairwise(order)] or [0.0])
     if step == 0:
-        stretch = 0.0
+        stretch = 1.0 if not told or is_possible(told) or len(first) < 2 else 0.0
     else:
         stretch = 1.0 if is_possible(1 / step) else float(1 / rate_of(stream)) / step
-    return chain(first, packets), stretch
+    return chain(first, packets if failure is None else _failing(failure)), stretch
+
+
+def _some(packets: Iterator[Any], count: int) -> tuple[list[Any], Exception | None]:
+    """The next packets, and what ended them before there were so many."""
+    found: list[Any] = []
+    try:
+        found.extend(islice(packets, count))
+    except (av.FFmpegError, OSError) as error:
+        return found, error
+    return found, None
+
+
+def _failing(error: Exception) -> Iterator[Any]:
+    raise error
+    yield
+
+
+def _step(packets: Iterable[Any], stream: Any) -> float:
+    """Seconds from one picture to the next by their stamps, 0 if these tell nothing."""
+    stamps = [packet.dts if packet.pts is None else packet.pts for packet in packets]
+    order = sorted(float(at * stream.time_base) for at in stamps if at is not None)
+    return median([after - before for before, after in pairwise(order)] or [0.0])

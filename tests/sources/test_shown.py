@@ -258,6 +258,35 @@ def test_rates_that_may_be_are_believed(tmp_path, caplog, scale, rate):
     assert not caplog.records
 
 
+@pytest.mark.parametrize(("suffix", "step"), [("mkv", 0.001), ("ts", 0.0001), ("mp4", 0.0005)])
+def test_times_that_cannot_be_are_not_believed_whatever_the_rate(tmp_path, caplog, suffix, step):
+    path = tmp_path / f"a.{suffix}"
+    unit = Fraction(1, 90_000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = unit
+        for i in range(30):
+            frame = av.VideoFrame.from_ndarray(quarters(), "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = round(i * step / unit), unit
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    frames, _ = read(path)
+    assert np.diff([frame.pts for frame in frames]) == pytest.approx([1 / 25] * 29)
+    assert f"{1 / step:g} pictures a second cannot be; taken as 25" in caplog.text
+
+
+def test_a_burst_at_the_beginning_is_no_reason_not_to_believe(tmp_path, caplog):
+    """Recorders that stamp by the clock get a camera's first pictures all at once."""
+    times = [*(0.001 * i for i in range(20)), *(0.2 + 0.1 * i for i in range(40))]
+    path = encode(tmp_path / "a.mkv", [quarters()] * 60, times=times)
+    frames, _ = read(path)
+    assert [frame.pts for frame in frames] == pytest.approx(times, abs=0.001)
+    assert not caplog.records
+
+
 def test_times_that_can_be_are_kept_whatever_the_rate(tmp_path, caplog):
     """A track whose two last pictures alone are too close together: its rate means nothing."""
     times = [0.0, 0.1, 0.2, 0.3, 0.9, 0.901]
