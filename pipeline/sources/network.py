@@ -145,6 +145,11 @@ class HttpSource(NetworkSource):
             self._answers.close()
 
 
+def _checks_rtsps() -> bool:
+    """Whether FFmpeg heeds ``tls_verify`` for RTSP: from its version 8 on."""
+    return bool(av.library_versions["libavformat"][0] >= 62)
+
+
 def rtsp_source(camera: CameraSettings) -> NetworkSource:
     """An RTSP camera, over TCP unless the configuration says UDP."""
     options = {
@@ -156,6 +161,11 @@ def rtsp_source(camera: CameraSettings) -> NetworkSource:
         "correct_ts_overflow": "0",
     }
     source = NetworkSource(camera, True, options)
+    if camera.url.startswith("rtsps:") and camera.tls == "verify" and not _checks_rtsps():
+        raise SourceRefusedError(
+            f"{source.where}: PyAV {av.__version__} does not check certificates of rtsps://; "
+            "install av>=16, or set tls: insecure for this camera"
+        )
     if camera.transport == "udp":
         source.cadence = Cadence()
     return source

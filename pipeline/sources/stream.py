@@ -197,14 +197,15 @@ class StreamSource(BaseSource):
             raise self._failure(error) from None
 
     def _hear(self, packet: Any, whole: Any) -> None:
-        """Take in what a packet reports of the camera's clock (PyAV before 16 does not tell) and
+        """Take in what a packet reports of the camera's clock (PyAV before 16.1 does not tell) and
         whether a picture is missing before the one it completes."""
         stamp, missing = _stamp(packet), _stamp(whole)
-        find = getattr(packet, "get_sidedata", None)
-        if self.live and find and stamp is not None and packet.has_sidedata("prft"):
-            # It begins with microseconds since the epoch.
-            told = int.from_bytes(bytes(find("prft"))[:8], sys.byteorder, signed=True)
-            self._camera_clock.report(stamp, told / 1e6)
+        if self.live and stamp is not None and hasattr(packet, "get_sidedata"):
+            report = packet.get_sidedata("prft")
+            if getattr(report, "buffer_size", 0):
+                # It begins with microseconds since the epoch.
+                told = int.from_bytes(bytes(report)[:8], sys.byteorder, signed=True)
+                self._camera_clock.report(stamp, told / 1e6)
         if self.cadence is not None and missing is not None:
             self._missing += self.cadence.missing(missing)
 

