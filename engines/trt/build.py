@@ -101,7 +101,7 @@ def build(
     flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     _parse(trt, network, log, model)
-    config = _config(builder, shapes, wanted)
+    config = _config(trt, builder, shapes, wanted)
     monitor = _monitor(trt, progress) if progress is not None else None
     config.progress_monitor = monitor
     with _timed(trt, config, timings):
@@ -113,9 +113,11 @@ def build(
     raise ModelFileError(f"TensorRT cannot build this model: {log.first()}")
 
 
-def _config(builder: Any, shapes: dict[str, Shapes], wanted: Sequence[Any]) -> Any:
-    """What to build for: shapes and compute capabilities."""
+def _config(trt: Any, builder: Any, shapes: dict[str, Shapes], wanted: Sequence[Any]) -> Any:
+    """What to build for: shapes and compute capabilities. What the graph has in FP32 is computed
+    in FP32: TF32, which is on unless switched off, has the fraction of FP16."""
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)
     profile = builder.create_optimization_profile()
     for name, three in shapes.items():
         profile.set_shape(name, *three)

@@ -193,6 +193,15 @@ def test_every_model_is_built_in_int8(tmp_path, pack, photos):
 
 
 @needs_rtx
+def test_what_is_fp32_is_not_computed_in_tf32():
+    trt = library()
+    builder = trt.Builder(build.listening(trt))
+    flag = trt.BuilderFlag.TF32
+    assert builder.create_builder_config().get_flag(flag), "else there is nothing to switch off"
+    assert not build._config(trt, builder, {}, ()).get_flag(flag)
+
+
+@needs_rtx
 def test_a_damaged_plan_is_built_anew_and_why_is_said(tmp_path):
     plans, said = Plans(tmp_path), []
     request = PlanRequest(SMALL, "f32", Batch(), ("sm86",))
