@@ -243,13 +243,15 @@ def stopped(done: Round, out: Path, stats: Path, live: bool) -> list[str]:
         wrong.append(f"{len(entered)} entered and {len(left)} left")
     if not stats.exists():  # it had not begun
         return wrong + (["results without counters"] if records else [])
-    for camera in json.loads(stats.read_text())["cameras"]:
+    counted = json.loads(stats.read_text())
+    for camera in counted["cameras"]:
         came = sum(name == camera["id"] for name, _ in entered)
         if came != camera["people"]:
             wrong.append(f"{camera['id']}: {camera['people']} people, {came} of them on disk")
-        written = sum(record["camera"] == camera["id"] for record in records)
-        if written + camera["unwritten"] != camera["analysed"]:
-            wrong.append(f"{camera['id']}: {camera['analysed']} analysed, {written} on disk")
+    analysed = sum(camera["analysed"] for camera in counted["cameras"])
+    left_out = sum(one["left_out"] for one in counted["outlets"] if one["name"] == "frames")
+    if len(records) + left_out != analysed:
+        wrong.append(f"{analysed} analysed, {len(records)} on disk, {left_out} left out")
     return wrong
 
 
@@ -278,7 +280,8 @@ def measure_stops(args: argparse.Namespace) -> dict[str, Any]:
 def told(number: int, rounds: int, wrong: list[str]) -> None:
     """Progress, on standard error."""
     if number % 10 == 9 or number + 1 == rounds:
-        print(f"{number + 1} of {rounds}, {len(wrong)} problems", file=sys.stderr, flush=True)
+        last = f", the last: {wrong[-1]}" if wrong else ""
+        print(f"{number + 1} of {rounds}, {len(wrong)} problems{last}", file=sys.stderr, flush=True)
 
 
 def summed(figures: dict[str, Any], wrong: list[str]) -> dict[str, Any]:
