@@ -91,7 +91,7 @@ def missing() -> str:
     gpu = found.gpus[0]
     if not runs_on(trt, gpu.capability):
         return (
-            f"{flavour(trt)} does not run on {gpu.name} ({gpu.capability}): "
+            f"{flavour(trt)} does not run on this GPU, {gpu.name} ({gpu.capability}): "
             "pip install tensorrt, which does"
         )
     return ""
