@@ -152,7 +152,12 @@ def files_in(
     Args:
         left_out: counts what is hidden, or no file.
         own: whether a sub-folder holds what this program wrote; it is left out too.
+
+    Raises:
+        SourceRefusedError: it is the whole disk, devices and all.
     """
+    if place.resolve() == Path(place.resolve().anchor):
+        raise SourceRefusedError(f"{place}: is the whole disk; name a folder of it")
 
     def unreadable(error: OSError) -> None:
         left_out["unreadable folders"] += 1
@@ -167,7 +172,7 @@ def files_in(
             path = Path(folder, name)
             if is_hidden(name):
                 left_out["hidden"] += 1
-            elif path.is_file():
+            elif _is_file(path):
                 yield path, path.suffix.lower() or "without suffix"
             else:
                 left_out["no files"] += 1
@@ -180,6 +185,13 @@ def _why_not(folder: Path, own: Callable[[Path], bool]) -> str:
     if is_hidden(folder.name):
         return "hidden"
     return "links to folders" if folder.is_symlink() else ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # what nobody may look at
+        return False
 
 
 def is_folder(path: Path) -> bool:

@@ -36,7 +36,9 @@ def told(monkeypatch, caplog, *failures):
         monkeypatch.setattr(capture, name, lambda failures, jitter: 0.0)
     slot = SimpleNamespace(close=lambda: 0)
     camera, outage = CameraSettings(url="rtsp://h/s"), Outage(1.0, lambda: None)
-    loop = Capture(camera, slot, CameraStats("cam"), None, None, None, stop, outage)
+    loop = Capture(
+        camera, slot, CameraStats("cam"), None, None, None, stop, outage, lambda stop: None
+    )
     with caplog.at_level(logging.WARNING):
         loop._run()
     return [record.getMessage() for record in caplog.records]

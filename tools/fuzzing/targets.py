@@ -470,7 +470,7 @@ def screen(data: bytes) -> None:
     name = source_name(text)
     with suppress(ValueError):
         name = CameraSettings(url="x", id=text).name
-    stats = SimpleNamespace(cameras={name: CameraStats(name, note=text)}, started=0.0)
+    stats = SimpleNamespace(cameras={name: CameraStats(name, note=text)}, outlets=[], started=0.0)
     told = io.StringIO()
     console = Console(file=told, width=200)
     before, cli_errors.errors = cli_errors.errors, console
