@@ -167,7 +167,7 @@ def files_in(
             path = Path(folder, name)
             if is_hidden(name):
                 left_out["hidden"] += 1
-            elif path.is_file():
+            elif _is_file(path):
                 yield path, path.suffix.lower() or "without suffix"
             else:
                 left_out["no files"] += 1
@@ -180,6 +180,13 @@ def _why_not(folder: Path, own: Callable[[Path], bool]) -> str:
     if is_hidden(folder.name):
         return "hidden"
     return "links to folders" if folder.is_symlink() else ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # it may not even be looked at
+        return False
 
 
 def is_folder(path: Path) -> bool:
