@@ -190,7 +190,7 @@ def _why_not(folder: Path, own: Callable[[Path], bool]) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # what nobody may look at
+    except OSError:  # it may not even be looked at
         return False
 
 

@@ -28,8 +28,11 @@ _RECORDING = re.compile(b"|".join(_BEGINNINGS), re.DOTALL)
 
 
 def holds_recording(path: Path) -> bool:
-    """Whether a file begins as recordings do."""
+    """Whether a file begins as recordings do. Smaller ones are none, and those of ``/proc``, which
+    have no size, are not touched."""
     try:
+        if path.stat().st_size < _LOOKED_AT:
+            return False
         with path.open("rb") as file:
             return _RECORDING.match(file.read(_LOOKED_AT)) is not None
     except OSError:

@@ -20,6 +20,8 @@ RECORDING_SUFFIXES = frozenset(
         *(".asf", ".dav", ".vob", ".mxf", ".3g2", ".f4v", ".m2v", ".divx"),
     }
 )
+#: Files of a folder that are looked at; with more, another one is meant.
+MOST_FILES = 20_000
 #: Motion JPEG: a recording on a disk, a camera over HTTP.
 MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 
@@ -69,14 +71,18 @@ def expand(location: str, left_out: Counter[str] | None = None) -> list[str]:
         left_out: counts what else is in the folder, by kind.
 
     Raises:
-        SourceRefusedError: the folder holds nothing readable.
+        SourceRefusedError: the folder holds nothing readable, or too much.
     """
     path = Path(location)
     if "://" in location or not is_folder(path):
         return [location]
     known = RECORDING_SUFFIXES | MJPEG_SUFFIXES | IMAGE_SUFFIXES
     others, found = Counter[str](), []
-    for inside, suffix in files_in(path, others, _holds_results):
+    for number, (inside, suffix) in enumerate(files_in(path, others, _holds_results)):
+        if number >= MOST_FILES:
+            raise SourceRefusedError(
+                f"{location}: more than {MOST_FILES} files; name a folder inside of it"
+            )
         if suffix in known or holds_recording(inside):
             found.append(inside)
         else:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
-from support import CLIP, picture
+from support import CLIP
 
+from pipeline.errors import SourceRefusedError
+from pipeline.sources import expand
 from pipeline.sources.containers import holds_recording
 
 FORMS = {
@@ -29,7 +32,8 @@ def test_what_ffmpeg_writes_is_known(tmp_path, form):
         stream = container.add_stream(FORMS[form], rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for i in range(5):
-            frame = av.VideoFrame.from_ndarray(picture(320, 240), "rgb24")
+            noise = np.random.default_rng(i).integers(0, 256, (240, 320, 3), np.uint8)
+            frame = av.VideoFrame.from_ndarray(noise, "rgb24")
             frame = frame.reformat(format="yuv420p")
             frame.pts = i
             for packet in stream.encode(frame):
@@ -62,7 +66,7 @@ def test_what_recorders_write_is_known(tmp_path, begins):
     ],
 )  # fmt: skip
 def test_what_is_something_else_is_not(tmp_path, content):
-    (tmp_path / "a").write_bytes(content)
+    (tmp_path / "a").write_bytes(content.ljust(2000, b"\0"))
     assert not holds_recording(tmp_path / "a")
 
 
@@ -74,5 +78,17 @@ def test_the_files_of_this_project_hold_none_but_its_clips():
 
 
 def test_what_cannot_be_read_is_none(tmp_path):
+    (tmp_path / "short").write_bytes(b"DHAV")
+    assert not holds_recording(tmp_path / "short")
     assert not holds_recording(tmp_path / "missing")
     assert not holds_recording(tmp_path)
+
+
+def test_the_whole_disk_is_not_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.sources.location.MOST_FILES", 3)
+    for i in range(3):
+        (tmp_path / f"{i}.mp4").touch()
+    assert len(expand(str(tmp_path))) == 3
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SourceRefusedError, match="more than 3 files; name a folder inside"):
+        expand(str(tmp_path))
