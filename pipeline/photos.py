@@ -21,7 +21,7 @@ from pipeline.tagging.failures import Failures
 from pipeline.tagging.garments.tagger import GarmentTagger
 from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
-from pipeline.tagging.tagger import Kind, Subject, Tagger
+from pipeline.tagging.tagger import Evidence, Kind, Subject, Tagger
 from pipeline.tagging.tiles import Rota, same_thing, tiles
 from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Detection, Frame, Tag
@@ -79,6 +79,12 @@ class TaggedPhoto:
         return image
 
 
+def _worn(evidence: Evidence) -> bool:
+    """Whether clothes are on somebody, in a picture in which nobody was found."""
+    parsing = evidence.given.get("parsing")
+    return not isinstance(parsing, Parsing) or parsing.dressed
+
+
 def _loose(tag: Tag) -> bool:
     """Whether a tag is written where it is rather than beside a person."""
     return tag.outlined and tag.track_id is None
@@ -119,7 +125,7 @@ class PhotoTagger:
         for i, evidence in enumerate(found):
             number = i + 1 if persons else None
             for tagger in self._taggers:
-                if tagger.name in evidence:
+                if tagger.name in evidence and (persons or _worn(evidence[tagger.name])):
                     own = self._voted(tagger, evidence[tagger.name].tags)
                     tags += [replace(tag, track_id=number) for tag in own]
         for tagger in self._taggers:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from engines.base import Engine
 from engines.packs import Label, Pack, categories, labels
-from pipeline.picture.colour import colour_map, colour_names, evenly_lit, is_grey
 from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.attributes import attributes, body_of
+from pipeline.tagging.garments.palette import Palette
 from pipeline.tagging.garments.parts import COVERS, PARTS, chances
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
@@ -111,11 +110,7 @@ class _Crop:
         self._body = body_of(parsing.labels, known)
         self._present = set(np.flatnonzero(np.bincount(parsing.labels.ravel())).tolist())
         self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
-        height, width = parsing.labels.shape
-        small = np.asarray(
-            cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
-        self._colours = None if is_grey(small) else colour_map(evenly_lit(small))
+        self._palette = Palette(crop, parsing.labels, known)
 
     def tag(
         self,
@@ -133,15 +128,12 @@ class _Crop:
             self._looks[here, category] = self._look(here, category)
         box, colours, more = self._looks[here, category]
         found = Tag("garment", label, category, score, box, colours, more, level, model=self._model)
-        return replace(
-            found, covers=(label,) if level == "part" else COVERS.get(category or "", ())
-        )
+        return replace(found, covers=COVERS.get(category or "", ()))
 
     def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
         mask = cells_of(self._parsing.labels, members)
         part = around(mask)
         mask[part] = large_pieces(mask[part])
-        named = colour_names(self._colours[part], mask[part]) if self._colours is not None else ()
-        colours = tuple(name for name, _ in named)
+        colours = self._palette.names(mask, COVERS.get(category or "", ()))
         more = attributes(self._body, mask, category) if self._body else ()
         return self._parsing.box(mask), colours, more
