@@ -73,11 +73,31 @@ def told_turn(frame: Any) -> Turn:
     return UPRIGHT
 
 
-def to_planes(frame: Any, nvdec: Nvdec | None = None, shown: Shown | None = None) -> Picture:
-    """The picture of a decoded PyAV frame, sharing its memory unless its format or the shape of its
-    pixels has to change."""
+class Told:
+    """How the pictures of one stream have to be turned to stand upright.
+
+    A picture whose side data was asked for is freed late: PyAV makes it a part of a cycle. So only
+    the first one is asked, and those whose rotation is another.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: float | None = None
+        self._turn = UPRIGHT
+
+    def by(self, frame: Any) -> Turn:
+        """What a decoded PyAV frame tells."""
+        rotation = frame.rotation or 0
+        if rotation != self._rotation:
+            self._rotation, self._turn = rotation, told_turn(frame)
+        return self._turn
+
+
+def to_planes(
+    frame: Any, nvdec: Nvdec | None = None, shown: Shown | None = None, told: Turn = UPRIGHT
+) -> Picture:
+    """The picture of a decoded PyAV frame, which tells how it is turned, sharing its memory unless
+    its format or the shape of its pixels has to change."""
     shown = shown or Shown()
-    told = told_turn(frame)  # before it is lost with the format
     matrix, full = _coding(frame, shown.light)
     if frame.format.name not in _USABLE:
         if frame.format.is_rgb or frame.format.has_palette:

@@ -20,7 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.planes import Shown, shown_by, to_planes, told_turn
+from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
 from pipeline.types import Frame, Picture
@@ -67,6 +67,7 @@ class StreamSource(BaseSource):
         self._pts: float | None = None
         self._stretch = 1.0
         self._shown = Shown(turn=camera.turn)
+        self._told = Told()
         self._recorded_at: float | None = None
         self._clock = StreamClock()
         self._time = StreamTime()
@@ -149,7 +150,7 @@ class StreamSource(BaseSource):
         """Decode a recording's first picture: it alone tells whether phones turned theirs."""
         first = next(self._decoded)
         self._decoded = chain([first], self._decoded)
-        self.size = self._shown.size(first[0].width, first[0].height, told_turn(first[0]))
+        self.size = self._shown.size(first[0].width, first[0].height, self._told.by(first[0]))
         if self._stretch != 1:
             taken = float(self._rate)
             told = self._stretch * taken or float(self._stream.average_rate)
@@ -230,7 +231,7 @@ class StreamSource(BaseSource):
 
     def _planes(self, picture: Any) -> Picture:
         try:
-            return to_planes(picture, self._nvdec, self._shown)
+            return to_planes(picture, self._nvdec, self._shown, self._told.by(picture))
         except ValueError as error:
             raise SourceRefusedError(f"{self.where}: {error}") from None
 

@@ -31,7 +31,7 @@ from pipeline.picture.turn import UPRIGHT, exif_turn
 from pipeline.picture.yuv import Planes
 from pipeline.sources import nvdec, open_source, stream
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.planes import Shown, to_planes
+from pipeline.sources.planes import Shown, to_planes, told_turn
 from pipeline.types import Frame
 
 BOX = (300.0, 180.0, 360.0, 330.0)
@@ -285,7 +285,7 @@ def test_what_is_turned_or_stretched_is_so_on_the_gpu_too(regions, frame, shown,
         height=frame.height, side_data=[matrix],
     )  # fmt: skip
     reader = SimpleNamespace(planes=lambda *_: on_gpu(frame.planes, regions))
-    found = to_planes(decoded, reader, shown)
+    found = to_planes(decoded, reader, shown, told_turn(decoded))
     expected = shown(replace(frame.planes, light=shown.light), told)
     assert (found.width, found.height) == (expected.width, expected.height)
     assert isinstance(found, Nv12Planes) == ((shown, told) == (Shown(), UPRIGHT))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from fractions import Fraction
+from itertools import islice
 from types import SimpleNamespace
 
 import av
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 from light_support import TO_BT2020, hlg, linear, pq
-from support import encode, picture
+from support import CLIP, encode, picture
 
 from pipeline.picture.turn import exif_turn, quarter_turn
 from pipeline.sources import open_source
@@ -354,3 +356,17 @@ def test_of_a_live_stream_the_first_track_is():
     first, second = track(640, 480), track(1920, 1080)
     assert video_track(SimpleNamespace(video=[first, second]), live=True) is first
     assert video_track(SimpleNamespace(video=[]), live=True) is None
+
+
+def test_pictures_are_freed_as_soon_as_nobody_has_them():
+    """PyAV keeps a picture whose side data was asked for until the garbage collector comes."""
+    gc.collect()
+    gc.disable()
+    try:
+        with open_source(CameraSettings(url=str(CLIP))) as source:
+            for _ in islice(source, 60):
+                pass
+            held = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 20, "what the decoder's threads have at hand"
