@@ -224,8 +224,7 @@ def watch(kind: str, fault: Fault, stream: Path, args: argparse.Namespace) -> di
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every kind of trouble; all figures."""
     stream = material(args.video, ".h264", args.rate)
-    small = material(args.video, ".h264", args.rate, 720)
-    other = material(args.video, ".h265", args.rate)
+    small, other = (material(args.video, suffix, 10, 360) for suffix in (".h264", ".h265"))
     results = {}
     for kind, fault in faults(small, other).items():
         results[kind] = watch(kind, fault, stream, args)
