@@ -14,6 +14,12 @@ WAITED = 0.5
 #: Longest time for which a picture that came in a burst is held back, in seconds: segments are
 #: shorter.
 MOST_WAIT_S = 20.0
+#: Share by which a stream in bursts is played too fast until it is as young as it can be.
+HURRY = 0.1
+#: Seconds by which a burst is late that had to be waited for.
+LATE_S = 0.2
+#: The same after an interruption: playlists are asked for anew after half a segment.
+INTERRUPTED_S = 5.0
 #: Lag that jitter alone does not explain, in seconds.
 JITTER_S = 0.5
 #: By how many seconds a stream's time may be ahead of all that came before.
@@ -253,14 +259,27 @@ class StreamClock:
 class Metronome:
     """Hands out pictures that come in bursts, segments of HLS, at the speed at which they were
     taken. A burst that comes late shifts all that follow: a stream is as old as its latest burst
-    made it, and never plays faster to catch up."""
+    made it.
+
+    How long a segment had been there when it was asked for is not known. So a stream is played
+    slightly too fast at first, and after an interruption, until the next segment has to be waited
+    for: then it is as young as it can be.
+    """
 
     def __init__(self) -> None:
         self._offset: float | None = None
+        self._pts = 0.0
+        self._hurry = True
 
     def wait_s(self, pts: float, now: float) -> float:
         """Seconds until a picture's turn: its stamp in stream seconds, the time monotonic."""
-        wait = -1.0 if self._offset is None else self._offset + pts - now
+        wait = -1.0
+        if self._offset is not None:
+            self._offset -= HURRY * max(pts - self._pts, 0.0) if self._hurry else 0.0
+            wait = self._offset + pts - now
+            if wait < -LATE_S:
+                self._hurry = wait < -INTERRUPTED_S
         if not 0 < wait < MOST_WAIT_S:
             self._offset, wait = now - pts, 0.0
+        self._pts = pts
         return wait

@@ -109,7 +109,8 @@ class HttpSource(NetworkSource):
                 answers.close()
                 raise self._failure(error) from None
         if kind == "hls":
-            self._options |= {"live_start_index": "-1"}  # the newest, not the third before it
+            # The newest segment, not the third before it, and what it is is told by its beginning.
+            self._options |= {"live_start_index": "-1", "analyzeduration": "1000000"}
             self.wait_s = max(self.camera.timeout_s, _SEGMENT_S)
             self.bursts = Metronome()
         super().__enter__()
