@@ -67,10 +67,8 @@ def _plane(plane: Any, width: int, height: int) -> Plane:
 
 def told_turn(frame: Any) -> Turn:
     """How a decoded PyAV frame has to be turned to stand upright."""
-    for told in frame.side_data:
-        if told.type.name == "DISPLAYMATRIX":
-            return matrix_turn(bytes(told))
-    return UPRIGHT
+    told = frame.side_data.get("DISPLAYMATRIX")
+    return UPRIGHT if told is None else matrix_turn(bytes(told))
 
 
 class Told:

@@ -282,7 +282,7 @@ def test_what_is_turned_or_stretched_is_so_on_the_gpu_too(regions, frame, shown,
     matrix = Matrix(type=SimpleNamespace(name="DISPLAYMATRIX"), numbers=[mirror, 0, 0, 0, 65536])
     decoded = SimpleNamespace(
         format=SimpleNamespace(name=nvdec.ON_GPU), color_range=1, colorspace=6,
-        height=frame.height, side_data=[matrix],
+        height=frame.height, side_data={"DISPLAYMATRIX": matrix},
     )  # fmt: skip
     reader = SimpleNamespace(planes=lambda *_: on_gpu(frame.planes, regions))
     found = to_planes(decoded, reader, shown, told_turn(decoded))
