@@ -153,8 +153,9 @@ def test_what_a_kill_must_not_leave_is_named(results):
 
 def test_what_a_stop_must_not_leave_is_named(tmp_path):
     stats = tmp_path / "stats.json"
-    people = {"id": "cam", "people": 2, "analysed": 3, "unwritten": 1}
-    stats.write_text(json.dumps({"cameras": [people]}))
+    people = {"id": "cam", "people": 2, "analysed": 3}
+    outlet = {"name": "frames", "left_out": 1}
+    stats.write_text(json.dumps({"cameras": [people], "outlets": [outlet]}))
     entered = [{"event": "entered", "camera": "cam", "track_id": i} for i in (1, 2)]
     left = [{**event, "event": "left"} for event in entered]
     frames = [{"camera": "cam"}] * 2
@@ -166,5 +167,5 @@ def test_what_a_stop_must_not_leave_is_named(tmp_path):
     written(tmp_path, frames[0], name="frames.jsonl")
     done.code, done.errors = -11, "Fatal Python error"
     wrong = "\n".join(ends.stopped(done, tmp_path, stats, live=True))
-    for words in ("exit status -11", "Fatal", "2 entered and 1 left", "3 analysed, 1 on disk"):
+    for words in ("exit status -11", "Fatal", "2 entered and 1 left", "3 analysed, 1 on disk, 1 left out"):
         assert words in wrong

@@ -244,6 +244,6 @@ def test_live_hls_is_analysed_at_its_own_speed_each_picture_once(tmp_path, segme
         seconds = time.monotonic() - began
         assert (stats.analysed - before) / seconds == pytest.approx(10, abs=1.5)
         assert (stats.pts - first) / seconds == pytest.approx(1, abs=0.15), "at its own speed"
-        assert stats.dropped - dropped <= 2
+        assert stats.dropped - dropped <= 0.1 * stats.decoded
     assert stats.reconnects == 0
     assert "too much" not in caplog.text
