@@ -167,5 +167,10 @@ def test_what_a_stop_must_not_leave_is_named(tmp_path):
     written(tmp_path, frames[0], name="frames.jsonl")
     done.code, done.errors = -11, "Fatal Python error"
     wrong = "\n".join(ends.stopped(done, tmp_path, stats, live=True))
-    for words in ("exit status -11", "Fatal", "2 entered and 1 left", "3 analysed, 1 on disk, 1 left out"):
+    for words in (
+        "exit status -11",
+        "Fatal",
+        "2 entered and 1 left",
+        "3 analysed, 1 on disk, 1 left out",
+    ):
         assert words in wrong
