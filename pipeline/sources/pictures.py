@@ -19,7 +19,7 @@ _BEGIN = b"\xff\xd8\xff"
 #: With what a playlist begins.
 _HLS = b"#EXTM3U"
 #: A marker of JPEG within a picture's data, where stuffing and restarts are none.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _MARK = 0xFF
 _LEAST = 0xC0
 _START = 0xD8

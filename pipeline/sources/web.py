@@ -50,14 +50,19 @@ class _Redirects(HTTPRedirectHandler):
 
 
 class _Digest(HTTPDigestAuthHandler):
-    """Asks once: a wrong password that is tried often locks the account."""
+    """Asks once, since a wrong password that is tried often locks the account, and in a way that
+    Python knows: it would look at the first one that is offered only."""
 
     def http_error_401(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
     ) -> Any:
         if req.has_header("Authorization"):
             raise HTTPError(req.full_url, code, msg, headers, fp)
-        return super().http_error_401(req, fp, code, msg, headers)
+        offered = HTTPMessage()
+        for way in headers.get_all("WWW-Authenticate", []):
+            if way.lower().startswith("digest") and "sha-" not in way.lower():
+                offered["WWW-Authenticate"] = way
+        return super().http_error_401(req, fp, code, msg, offered)
 
 
 class _Basic(HTTPBasicAuthHandler):

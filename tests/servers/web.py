@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+#: The way to log in that most cameras offer.
+DIGEST = 'Digest realm="camera", nonce="1", qop="auth"'
 #: How a camera may send motion JPEG -> its Content-Type, and what is before and after a picture.
 WAYS: dict[str, tuple[str, Callable[[bytes], bytes], bytes]] = {
     "right": (
@@ -61,7 +64,8 @@ class WebCamera:
 
     Attributes:
         step_s: seconds between two pictures of a stream.
-        login: user and password to ask for (digest).
+        login: user and password to ask for.
+        offers: the ways to log in that it offers; it knows MD5 digest and basic.
         asked: paths of all requests, and whether each had a login.
     """
 
@@ -69,6 +73,7 @@ class WebCamera:
         self.pictures = pictures
         self.step_s = step_s
         self.login: tuple[str, str] | None = None
+        self.offers = [DIGEST]
         self.other: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: list[tuple[str, bool]] = []
         camera = self
@@ -103,8 +108,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.owner.asked.append((path, "Authorization" in self.headers))
         with contextlib.suppress(OSError):
             if self.owner.login and not self._known(*self.owner.login):
-                ask = 'Digest realm="camera", nonce="1", qop="auth"'
-                self._answer(401, {"WWW-Authenticate": ask}, b"")
+                self.send_response(401)
+                for way in self.owner.offers:
+                    self.send_header("WWW-Authenticate", way)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             elif path in self.owner.other:
                 self._answer(*self.owner.other[path])
             elif path == "snapshot":
@@ -133,6 +141,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _known(self, user: str, password: str) -> bool:
         told = self.headers.get("Authorization", "")
+        if told.startswith("Basic"):
+            return told == "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         said = dict(re.findall(r'(\w+)="?([^",]+)"?', told))
 
         def md5(text: str) -> str:

