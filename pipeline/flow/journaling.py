@@ -145,9 +145,11 @@ class Journaling:
             self.last = last
         return count
 
-    def _tried(self, work: Callable[[], int]) -> bool:
+    def _tried(self, work: Callable[[], int | None]) -> bool:
         try:
-            self._health.worked(work())
+            written = work()
+            if written is not None:  # else nothing was tried
+                self._health.worked(written)
         except SinkError as error:
             self._health.failed(error)
             return False
@@ -168,11 +170,12 @@ class Journaling:
             self._tidied_at = now
             self._tried(self._tidy)
 
-    def _keep(self) -> int:
+    def _keep(self) -> int | None:
         cursors = {name: cursor() for name, cursor in self.cursors.items()}
-        if cursors != self._kept:
-            self._journal.keep(cursors)
-            self._kept = cursors
+        if cursors == self._kept:
+            return None
+        self._journal.keep(cursors)
+        self._kept = cursors
         return 0
 
     def _tidy(self) -> int:

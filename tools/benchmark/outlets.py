@@ -21,7 +21,7 @@ from pipeline.types import TaggedFrame
 
 #: Seconds until all cameras are up and models compiled, and size of the disk that is filled.
 WARM_UP_S = 12.0
-DISK_MB = 4
+DISK_MB = 64
 
 
 class Told(Listener):
