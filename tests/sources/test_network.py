@@ -83,7 +83,7 @@ def test_the_camera_s_clock_is_known_and_followed_when_it_is_set(annexb, monkeyp
 
 def test_pictures_lost_on_the_way_are_counted(annexb):
     with Camera(annexb, rate=25) as camera:
-        frames, source = read(camera, 60, put(loss=0.01), transport="udp")
+        frames, source = read(camera, 60, put(loss=0.03), transport="udp")
     sent = round((frames[-1].pts - frames[0].pts) * 25) + 1
     assert 0.5 * (sent - len(frames)) <= source.lost <= sent - len(frames) + 25
     assert sent > len(frames)
