@@ -126,6 +126,12 @@ class GarmentAnswers(nn.Module):
         every = F.relu(self.whole(self.whole_scale(whole)))
         out = []
         for i, head in enumerate(self.heads):
-            own = (pooled[:, 2 * i], pooled[:, 2 * i + 1], every, seen[:, 2 * i], seen[:, 2 * i + 1])
+            own = (
+                pooled[:, 2 * i],
+                pooled[:, 2 * i + 1],
+                every,
+                seen[:, 2 * i],
+                seen[:, 2 * i + 1],
+            )
             out.append(head(torch.cat(own, 1)))
         return torch.cat(out, 1)

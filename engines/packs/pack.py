@@ -20,6 +20,7 @@ from engines.base import EngineError, ModelFileError, TensorSpec
 MOST_SIDE = 16384
 MODEL = "model.onnx"
 LABELS = "labels.json"
+ANSWERS = "answers.json"
 
 
 class PackError(EngineError):
@@ -210,3 +211,29 @@ def labels(pack: Pack) -> tuple[Label, ...]:
 def categories(pack: Pack) -> tuple[str, ...]:
     """Categories of a pack, in the order of its ``categories`` output: alphabetical."""
     return tuple(sorted({label.category for label in labels(pack) if label.category}))
+
+
+@lru_cache(maxsize=32)
+def answers(pack: Pack) -> Mapping[str, tuple[str, ...]]:
+    """Questions of a pack and their answers, in the order of the output of that name; the first
+    answer is that nothing is to be seen. Empty for a pack that is asked nothing.
+
+    Raises:
+        PackError: its list cannot be read, or does not fit its outputs.
+    """
+    if ANSWERS not in pack.files:
+        return MappingProxyType({})
+    path = pack.folder / ANSWERS
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        found = {str(question): tuple(map(str, own)) for question, own in rows.items()}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise PackError(f"pack '{pack.name}': {path} is no list of answers: {error!r}") from None
+    shapes = {tensor.name: tensor.shape for tensor in pack.outputs}
+    for question, own in found.items():
+        if shapes.get(question, ())[1:] != (len(own),):
+            raise PackError(
+                f"pack '{pack.name}': {path} has {len(own)} answers to '{question}', which is no "
+                f"output of as many"
+            )
+    return MappingProxyType(found)

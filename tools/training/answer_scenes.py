@@ -378,7 +378,9 @@ def put(piece_rgb: Image, mask: Image, thing: Image, value: int, place: tuple[fl
     cover = cv2.erode(here[box].astype(np.uint8), np.ones((3, 3), np.uint8)) * np.uint8(255)
     alpha = cv2.warpAffine(cover, matrix, size).astype(np.float32)[..., None] / 255
     shade = rng.uniform(0.7, 1.1)
-    piece_rgb[:] = (alpha * np.clip(over * shade, 0, 255) + (1 - alpha) * piece_rgb).astype(np.uint8)
+    piece_rgb[:] = (alpha * np.clip(over * shade, 0, 255) + (1 - alpha) * piece_rgb).astype(
+        np.uint8
+    )
     mask[alpha[..., 0] > 0.5] = value
 
 
@@ -491,7 +493,9 @@ def shown(piece: Piece, grounds: Sequence[Image], height: int, rng: Rng) -> tupl
             hidden[int(height * rng.uniform(0.5, 0.95)) :] = True
         else:
             y, x = int(height * rng.uniform(0, 0.8)), int(size[0] * rng.uniform(-0.3, 0.8))
-            hidden[y : y + int(height * rng.uniform(0.1, 0.35)), max(x, 0) : x + size[0] // 2] = True
+            hidden[y : y + int(height * rng.uniform(0.1, 0.35)), max(x, 0) : x + size[0] // 2] = (
+                True
+            )
         image = np.where(hidden[..., None], ground(grounds, size, rng), image)
         mask = np.where(hidden, 0, mask)
     if rng.random() < 0.1:  # the edge of the picture

@@ -171,9 +171,7 @@ def look(
 def spans() -> dict[str, slice]:
     """Where each question's answers lie among all."""
     ends = np.cumsum([len(answers) for answers in QUESTIONS.values()])
-    return {
-        q: slice(int(end) - len(a), int(end)) for (q, a), end in zip(QUESTIONS.items(), ends)
-    }
+    return {q: slice(int(end) - len(a), int(end)) for (q, a), end in zip(QUESTIONS.items(), ends)}
 
 
 def answer_loss(logits: Tensor, told: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
@@ -252,7 +250,9 @@ def answer(net: GarmentAnswers, seen: Seen) -> Tensor:
 class ExportedAnswers(torch.nn.Module):
     """The heads as they stand in the parser's graph: its tensors in, one softmax a question out."""
 
-    def __init__(self, heard: Heard, net: GarmentAnswers, temperatures: Mapping[str, float]) -> None:
+    def __init__(
+        self, heard: Heard, net: GarmentAnswers, temperatures: Mapping[str, float]
+    ) -> None:
         super().__init__()
         self.heard = heard
         self.net = net

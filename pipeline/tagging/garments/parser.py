@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from engines.base import Engine
-from engines.packs import Label, Pack, categories, labels
+from engines.packs import Label, Pack, answers, categories, labels
 from pipeline.picture.crop import crops, person_window
+from pipeline.tagging.garments.answers import Answers, Said
 from pipeline.tagging.garments.attributes import attributes, body_of
 from pipeline.tagging.garments.palette import Palette
-from pipeline.tagging.garments.parts import COVERS, PARTS, chances
+from pipeline.tagging.garments.parts import COVERS, PARTS, UPPER, chances
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
 from pipeline.types import Box, Frame, Level, Rgb, Tag
@@ -21,6 +23,10 @@ from pipeline.types import Box, Frame, Level, Rgb, Tag
 MOST_BATCH = 8
 #: Labels that are no garment and never become tags.
 NO_GARMENT = frozenset({"null", "hair", "skin"})
+#: Where a hat is that the parser did not find.
+BESIDE = MappingProxyType({"hat": ("hair", "skin")})
+#: Cells that show where something is, against those where it may be.
+LEAST_SHARE = 1 / 8
 #: Probability under which a label is no evidence.
 LEAST_SCORE = 0.1
 
@@ -41,6 +47,7 @@ class GarmentParser:
             name: [i for i, own in enumerate(self._category_of) if own == name]
             for name in categories(pack)
         }
+        self._asked = Answers(answers(pack), self.labels, tuple(self._members))
         covered = [COVERS.get(name or "", ()) for name in self._category_of]
         self._on = {part: [i for i, own in enumerate(covered) if part in own] for part in PARTS}
 
@@ -67,38 +74,54 @@ class GarmentParser:
         out = []
         for i, (window, crop) in enumerate(zip(windows, pictures, strict=True)):
             parsing = Parsing(window, found[i], scores[i], self._category_of)
-            out.append((parsing, self.evidence(parsing, crop, worn[i], groups[i])))
+            told = {question: result[question][i] for question in self._asked.questions}
+            said = self._asked.over(worn[i], groups[i], told)
+            out.append((parsing, self.evidence(parsing, crop, said)))
         return out
 
-    def evidence(
-        self, parsing: Parsing, crop: Rgb, worn: list[float], groups: list[float]
-    ) -> tuple[Tag, ...]:
+    def evidence(self, parsing: Parsing, crop: Rgb, said: Said) -> tuple[Tag, ...]:
         """What one crop shows of labels and categories, however unlikely.
 
         Args:
             crop: the picture that was parsed, RGB uint8 (h, w, 3).
-            worn: probability of each label.
-            groups: probability of each category.
+            said: how likely each label and each category is.
         """
         look = _Crop(parsing, crop, self.labels, self._pack.name)
+        worn, groups = said.worn, said.groups
         tags = []
         for i, (name, group) in enumerate((label.name, label.category) for label in self.labels):
             if worn[i] < LEAST_SCORE or name in NO_GARMENT:
                 continue
             # A label without a cell of its own lies among those of its category.
-            near = self._members[group] if group else []
-            tags.append(look.tag(name, group, worn[i], [i]) or look.tag(name, group, worn[i], near))
+            near = [[i], *self._places(group)] if group else [[i]]
+            tags.append(look.tag(name, group, worn[i], near))
         tags += [
-            look.tag(name, name, groups[i], members, "category")
-            for i, (name, members) in enumerate(self._members.items())
+            look.tag(name, name, groups[i], self._places(name), "category")
+            for i, name in enumerate(self._members)
             if groups[i] >= LEAST_SCORE
         ]
         tags += [
-            look.tag(part, part, chance, self._on[part], "part")
+            look.tag(part, part, chance, [self._on[part]], "part")
             for part, chance in chances(tuple(self._members), groups).items()
             if chance >= LEAST_SCORE
         ]
-        return tuple(tag for tag in tags if tag is not None)
+        return tuple(
+            replace(tag, attributes=self._asked.attributes(tag.attributes, tag.category, said))
+            for tag in tags
+            if tag is not None
+        )
+
+    def _places(self, category: str) -> list[list[int]]:
+        """Labels whose cells show where a category is, the surest first: the parser may have taken
+        for something else what a head knows."""
+        own = self._members[category]
+        if not self._asked.questions:
+            return [own]
+        parts = COVERS.get(category, ()) or (UPPER,)
+        beside = [
+            [i for i, k in enumerate(self.labels) if k.name == n] for n in BESIDE.get(category, ())
+        ]
+        return [own, *beside, *(self._on[part] for part in parts)]
 
 
 class _Crop:
@@ -108,7 +131,7 @@ class _Crop:
         self._parsing = parsing
         self._model = model
         self._body = body_of(parsing.labels, known)
-        self._present = set(np.flatnonzero(np.bincount(parsing.labels.ravel())).tolist())
+        self._cells = np.bincount(parsing.labels.ravel(), minlength=len(known))
         self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
         self._palette = Palette(crop, parsing.labels, known)
 
@@ -117,16 +140,21 @@ class _Crop:
         label: str,
         category: str | None,
         score: float,
-        members: list[int],
+        places: list[list[int]],
         level: Level = "fine",
     ) -> Tag | None:
-        """The tag of a label, or of a category's labels together; ``None`` without a cell."""
-        here = tuple(i for i in members if i in self._present)
+        """The tag of a label or category, where the first of ``places`` (labels) with a cell is;
+        ``None`` without one."""
+        cells = [int(self._cells[place].sum()) for place in places]
+        enough = max(max(cells) * LEAST_SHARE, 1)
+        here = tuple(next((p for p, n in zip(places, cells, strict=True) if n >= enough), ()))
         if not here:
             return None
         if (here, category) not in self._looks:
             self._looks[here, category] = self._look(here, category)
         box, colours, more = self._looks[here, category]
+        if category not in COVERS and here != tuple(places[0]):
+            colours = ()  # those of what it is worn on
         found = Tag("garment", label, category, score, box, colours, more, level, model=self._model)
         return replace(found, covers=COVERS.get(category or "", ()))
 
