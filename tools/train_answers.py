@@ -9,6 +9,7 @@ heads are trained on that. An hour on one processor core. Needs the ``train`` ex
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -17,15 +18,25 @@ import cv2
 import numpy as np
 import torch
 from training import answers
-from training.answer_scenes import Names, coco, listed, part_of, street
+from training.answer_data import Names, coco, street
+from training.answer_parts import listed, part_of
 from training.garment_data import read_index, read_rgb
 from training.garments import split_ids
+from training.pack_file import refresh
 from training.people_data import coco_split
 
+from engines.nets.garment_answers import QUESTIONS
 from engines.packs import labels, shipped
+from engines.packs.pack import ANSWERS
 
+#: The parsers that are asked, in float and in INT8: features come from the latter.
+PACKS = ("garments-lite0", "garments-lite0-int8")
+#: Questions whose heads are better than what is read from the parser's labels and cells.
+SHIPPED_QUESTIONS = tuple(QUESTIONS)
 #: Product photos of one type and pattern at most.
 MOST = 150
+#: Hats, scarves or bags at most.
+MOST_THINGS = 400
 #: Crops of one file of features.
 SHARD = 960
 
@@ -36,6 +47,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints", type=Path, default=Path("out/answers"))
     parser.add_argument("--crops", type=int, default=14400, help="for training")
     parser.add_argument("--held", type=int, default=2880, help="for validation")
+    parser.add_argument("--out", type=Path, default=Path("engines/packs"))
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--questions", nargs="*", choices=QUESTIONS, default=SHIPPED_QUESTIONS)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -54,25 +68,27 @@ def material(
     stems = coco_split(pictures, seed)[held]
     people += coco(pictures, stems)
     rows = listed(data)
-    groups = sorted({row[1] for row in rows})
+    groups = sorted({row.group for row in rows})
     order = np.random.default_rng(seed).permutation(len(groups))
     apart_groups = {groups[i] for i in order[: len(groups) // 8]}
-    own = [row for row in rows if (row[1] in apart_groups) == held]
+    own = [row for row in rows if (row.group in apart_groups) == held]
     own = [own[i] for i in np.random.default_rng(seed + 1).permutation(len(own))]
     count: Counter[tuple[str, ...]] = Counter()
     parts: dict[str, list[answers.Part]] = {"top": [], "bottom": []}
     things: dict[str, list[answers.Image]] = defaultdict(list)
-    for image, _, role, told in own:
-        kind = (role, *told.get("upper", ()), *told.get("lower", ()), *told.get("pattern", ()))
+    for row in own:
+        told = row.answers
+        kind = (row.role, *(a for q in ("upper", "lower", "pattern") for a in told.get(q, ())))
         count[kind] += 1
-        rgb = read_rgb(data / image) if count[kind] <= (MOST if role in parts else 400) else None
+        most = MOST if row.role in parts else MOST_THINGS
+        rgb = read_rgb(data / row.image) if count[kind] <= most else None
         if rgb is None:
             continue
-        if role in parts:
-            part = part_of(rgb, role, told, names, extractor.shares, image)
-            parts[role] += [part] if part else []
+        if row.role in parts:
+            part = part_of(rgb, row, names, extractor.shares)
+            parts[row.role] += [part] if part else []
         else:
-            things[role].append(rgb)
+            things[row.role].append(rgb)
     behind = (read_rgb(pictures / "images" / f"{stem}.jpg") for stem in stems)
     grounds = [rgb for rgb in behind if rgb is not None]
     return answers.Material(people, parts["top"], parts["bottom"], things, grounds)
@@ -98,13 +114,52 @@ def features(args: argparse.Namespace, names: Names, extractor: answers.Extracto
             print(file.name, flush=True)
 
 
+def read(folder: Path, part: str) -> answers.Seen:
+    """All features of a part."""
+    seen = [answers.Seen.load(file) for file in sorted(folder.glob(f"{part}*.pt"))]
+    return answers.Seen(
+        torch.cat([one.cells for one in seen]),
+        torch.cat([one.whole for one in seen]),
+        torch.cat([one.answers for one in seen]),
+        np.concatenate([one.kinds for one in seen]),
+    )
+
+
+def write(args: argparse.Namespace, net: answers.GarmentAnswers, sharp: dict[str, float]) -> None:
+    """Add the heads to the packs: to both, since both have the same features to hear."""
+    for name in PACKS:
+        pack = shipped().find(name)
+        folder = args.out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        heard = answers.Heard(tuple(label.name for label in labels(pack)))
+        heads = args.checkpoints / "heads.onnx"
+        answers.write_heads(answers.ExportedAnswers(heard, net, sharp), heads)
+        answers.add_heads(pack.path, heads, folder / "model.onnx")
+        asked = {q: own for q, own in QUESTIONS.items() if q in sharp}
+        lines = ",\n".join(f"  {json.dumps(q)}: {json.dumps(own)}" for q, own in asked.items())
+        (folder / ANSWERS).write_text(f"{{\n{lines}\n}}\n")
+        print(refresh(folder))
+
+
 def main() -> int:
     args = arguments()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    pack = shipped().find("garments-lite0-int8")
+    pack = shipped().find(PACKS[1])
     names = Names(labels(pack))
     features(args, names, answers.Extractor(pack.path, names))
+    net = answers.fit(read(args.checkpoints, "train"), args.epochs, args.seed)
+    held = read(args.checkpoints, "held")
+    logits = answers.answer(net, held)
+    for question, share in answers.right(logits, held.answers).items():
+        print(f"held back, {question}: {share:.3f} right, balanced over its answers")
+    sharp = {
+        question: answers.temperature(logits[:, span], held.answers[:, span])
+        for question, span in answers.spans().items()
+        if question in args.questions
+    }
+    print(f"temperatures {sharp}")
+    write(args, net, sharp)
     return 0
 
 

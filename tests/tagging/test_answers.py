@@ -38,7 +38,11 @@ def over(worn, groups, **answers):
         told(**answers),
     )  # fmt: skip
     names = [label.name for label in KNOWN]
-    return dict(zip(names, said.worn, strict=True)), dict(zip(GROUPS, said.groups, strict=True)), said
+    return (
+        dict(zip(names, said.worn, strict=True)),
+        dict(zip(GROUPS, said.groups, strict=True)),
+        said,
+    )
 
 
 def test_the_answer_counts_instead_of_the_parser():

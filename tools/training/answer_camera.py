@@ -89,7 +89,9 @@ def through_camera(pictures: list[Image], rng: Rng) -> Image:
     """Crops (n, 320, 160, 3) as the parser gets them, of pictures of one smaller size."""
     outside = [(picture == PAD).all(axis=2) for picture in pictures]
     made = [
-        (seen(lit(p.astype(np.float32) / 255, rng), rng) * 255).round().astype(np.uint8)
+        (seen(lit((p / np.float32(255)).astype(np.float32), rng), rng) * 255)
+        .round()
+        .astype(np.uint8)
         for p in pictures
     ]
     if rng.random() < 0.85:

@@ -14,15 +14,9 @@ from torch import Tensor
 
 from engines.nets.garment_answers import CELL, GRID, HEARD, QUESTIONS, GarmentAnswers, Heard
 from training.answer_camera import through_camera
-from training.answer_scenes import (
-    Names,
-    Part,
-    Piece,
-    composed,
-    dressed_up,
-    shown,
-    visible,
-)
+from training.answer_data import Names, Piece
+from training.answer_parts import Part
+from training.answer_scenes import composed, dressed_up, shown, visible
 from training.garment_data import Image, Rng
 
 #: Which answers of all questions a crop may have; a question without one is unknown.
@@ -45,6 +39,15 @@ class Material:
     grounds: list[Image]
 
 
+def spans() -> dict[str, slice]:
+    """Where each question's answers lie among all."""
+    found, end = {}, 0
+    for question, own in QUESTIONS.items():
+        found[question] = slice(end, end + len(own))
+        end += len(own)
+    return found
+
+
 def allowed(answers: Mapping[str, tuple[str, ...]]) -> Allowed:
     """Answers as flags (answers,)."""
     return np.concatenate(
@@ -55,10 +58,9 @@ def allowed(answers: Mapping[str, tuple[str, ...]]) -> Allowed:
 def _rarity(rows: Sequence[Allowed]) -> npt.NDArray[np.float64]:
     """How much more often each is drawn: by its rarest answers, within reason."""
     table = np.stack(rows).astype(float)
-    starts = np.cumsum([0, *(len(a) for a in QUESTIONS.values())])
     weight = np.ones(len(table))
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
-        own = table[:, first:last]
+    for span in spans().values():
+        own = table[:, span]
         if not own.any():
             continue
         count = own.sum(axis=0)
@@ -168,12 +170,6 @@ def look(
     return Seen(cells[: len(kinds)], whole[: len(kinds)], answers[: len(kinds)], np.array(kinds))
 
 
-def spans() -> dict[str, slice]:
-    """Where each question's answers lie among all."""
-    ends = np.cumsum([len(answers) for answers in QUESTIONS.values()])
-    return {q: slice(int(end) - len(a), int(end)) for (q, a), end in zip(QUESTIONS.items(), ends)}
-
-
 def answer_loss(logits: Tensor, told: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
     """Cross-entropy over what each crop knows, sets of answers included; every answer has a weight
     by how rare it is."""
@@ -271,6 +267,7 @@ class ExportedAnswers(torch.nn.Module):
         return tuple(
             torch.softmax(logits[:, span] / self.temperatures[question], dim=1)
             for question, span in spans().items()
+            if question in self.temperatures
         )
 
 
@@ -279,13 +276,14 @@ def write_heads(answers: ExportedAnswers, path: Path) -> None:
     sizes = {"fine": (80, 40), "middle": (40, 20), "coarse": (20, 10), "decoded": (80, 40),
              "shares": (80, 40), "whole": ()}  # fmt: skip
     samples = tuple(torch.rand(2, HEARD[name][1], *size) for name, size in sizes.items())
+    asked = [question for question in QUESTIONS if question in answers.temperatures]
     torch.onnx.export(
         answers.eval(),
         samples,
         str(path),
         input_names=list(sizes),
-        output_names=list(QUESTIONS),
-        dynamic_axes={name: {0: "batch"} for name in (*sizes, *QUESTIONS)},
+        output_names=asked,
+        dynamic_axes={name: {0: "batch"} for name in (*sizes, *asked)},
         opset_version=17,
         dynamo=False,
     )
@@ -326,3 +324,33 @@ def add_heads(parser: Path, heads: Path, out: Path) -> None:
     graph.output.extend(added.graph.output)
     onnx.checker.check_model(model)
     onnx.save(model, str(out))
+
+
+def temperature(logits: Tensor, told: Tensor) -> float:
+    """Temperature of a question's softmax that makes what is known likeliest; logits and allowed
+    answers (n, answers)."""
+    known = told.any(dim=1) & ~told.all(dim=1)
+    own = torch.log(told[known].float().clamp(min=1e-9))
+    grid = torch.linspace(0.5, 3.0, 51)
+    losses = [
+        -float(torch.logsumexp(torch.log_softmax(logits[known] / t, 1) + own, 1).mean())
+        for t in grid
+    ]
+    return round(float(grid[int(np.argmin(losses))]), 2)
+
+
+def right(logits: Tensor, told: Tensor) -> dict[str, float]:
+    """Per question, how often the likeliest answer is right, balanced over the answers that are
+    known as the only one; what is not to be seen apart."""
+    found = {}
+    for question, span in spans().items():
+        own, said = told[:, span], logits[:, span].argmax(dim=1)
+        alone = own.sum(dim=1) == 1
+        first = 0 if len(QUESTIONS[question]) == 2 else 1
+        each = [
+            float((said[alone & own[:, j]] == j).float().mean())
+            for j in range(first, own.shape[1])
+            if int((alone & own[:, j]).sum()) >= 8
+        ]
+        found[question] = float(np.mean(each)) if each else float("nan")
+    return found

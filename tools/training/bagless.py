@@ -32,9 +32,10 @@ def bagless_people(
         carried = coco_boxes(root, stem, scene.rgb.shape, BAGS)
         mask = np.full(scene.rgb.shape[:2], IGNORE, np.uint8)
         for box in scene.people:
-            if box[3] - box[1] >= LEAST_HEIGHT and not _touches(box, carried):
+            if box[3] - box[1] >= LEAST_HEIGHT and not touches(box, carried):
                 yield Photo(stem, scene.rgb, mask, unknown, box)
 
 
-def _touches(box: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> bool:
+def touches(box: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> bool:
+    """Whether a box overlaps any of others (n, 4)."""
     return len(others) > 0 and bool(overlaps(others, box[None])[0].max() > 0)
