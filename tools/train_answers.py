@@ -118,7 +118,7 @@ def read(folder: Path, part: str) -> answers.Seen:
     """All features of a part."""
     seen = [answers.Seen.load(file) for file in sorted(folder.glob(f"{part}*.pt"))]
     return answers.Seen(
-        torch.cat([one.cells for one in seen]),
+        torch.cat([one.places for one in seen]),
         torch.cat([one.whole for one in seen]),
         torch.cat([one.answers for one in seen]),
         np.concatenate([one.kinds for one in seen]),

@@ -38,26 +38,57 @@ HEARD: Mapping[str, tuple[str, int]] = MappingProxyType(
     }
 )
 #: Regions of the body whose shares of a cell are heard, by the parser's labels.
-REGIONS: tuple[tuple[str, ...], ...] = (
-    (
-        *("t-shirt", "top", "shirt", "blouse", "sweatshirt", "hoodie", "sweater", "jumper"),
-        *("cardigan", "jacket", "coat", "cape", "blazer", "suit", "vest"),
-    ),
-    ("dress", "romper", "bodysuit"),
-    ("pants", "jeans", "leggings"),
-    ("shorts", "skirt"),
-    ("skin",),
-    ("hair",),
-    ("hat",),
-    ("scarf",),
-    ("bag", "purse", "wallet"),
-    ("stockings", "tights", "socks"),
-    ("null",),
+REGIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "upper": (
+            *("t-shirt", "top", "shirt", "blouse", "sweatshirt", "hoodie", "sweater", "jumper"),
+            *("cardigan", "jacket", "coat", "cape", "blazer", "suit", "vest"),
+        ),
+        "dress": ("dress", "romper", "bodysuit"),
+        "trousers": ("pants", "jeans", "leggings"),
+        "short": ("shorts", "skirt"),
+        "skin": ("skin",),
+        "hair": ("hair",),
+        "hat": ("hat",),
+        "scarf": ("scarf",),
+        "bag": ("bag", "purse", "wallet"),
+        "stockings": ("stockings", "tights", "socks"),
+        "null": ("null",),
+    }
 )
 #: Height and width of the grid of cells (stride 16).
 GRID = (20, 10)
-#: Numbers heard of each cell: maps, spread of the fine ones within the cell, regions.
-CELL = 24 + 24 + 40 + 40 + 112 + 96 + len(REGIONS)
+#: Numbers heard of each cell: maps with their spread within the cell, and regions.
+CELL = 2 * 24 + 2 * 40 + 112 + 96 + len(REGIONS)
+#: Where is looked: regions (``body``: everything but ``null``) between two rows of the grid. Bands
+#: of the body help where the parser takes one thing for another.
+PLACES: Mapping[str, tuple[tuple[str, ...], int, int]] = MappingProxyType(
+    {
+        "head": (("body",), 0, 5),
+        "chest": (("body",), 3, 11),
+        "hips": (("body",), 8, 15),
+        "legs": (("body",), 10, 20),
+        "upper": (("upper", "dress"), 0, 20),
+        "lower": (("trousers", "short", "dress", "stockings"), 7, 20),
+        "arms": (("skin",), 4, 13),
+        "calves": (("skin", "stockings"), 10, 20),
+        "hair": (("hair", "hat"), 0, 20),
+        "carried": (("bag",), 0, 20),
+        "around": (("null",), 0, 20),
+    }
+)
+#: Where each question looks.
+LOOKS_AT: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "upper": ("chest", "hips", "upper", "arms"),
+        "lower": ("hips", "legs", "lower", "calves"),
+        "sleeve": ("chest", "upper", "arms"),
+        "pattern": ("chest", "upper"),
+        "hat": ("head", "hair"),
+        "scarf": ("head", "chest", "upper"),
+        "bag": ("chest", "hips", "carried", "around"),
+    }
+)
 
 
 def spread(x: Tensor, factor: int) -> Tensor:
@@ -73,7 +104,7 @@ class Heard(nn.Module):
     def __init__(self, labels: tuple[str, ...]) -> None:
         super().__init__()
         member = torch.zeros(len(REGIONS), len(labels))
-        for row, names in enumerate(REGIONS):
+        for row, names in enumerate(REGIONS.values()):
             member[row, [labels.index(name) for name in names]] = 1.0
         self.register_buffer("member", member)
 
@@ -86,52 +117,56 @@ class Heard(nn.Module):
         )
 
 
-class GarmentAnswers(nn.Module):
-    """Heads on a frozen parser. Each question looks where it wants: it has an attention over the
-    cells of its own (masked pooling), besides the whole crop.
+class Pooled(nn.Module):
+    """From cells (N, CELL, 20, 10) to what each place shows (N, places, CELL + 1): the mean over
+    its cells, by how much of each belongs to it, and how large it is (logarithm)."""
 
-    ``forward`` takes cells float32 (N, CELL, 20, 10) and pooled features (N, 1280), and returns
-    the logits of all answers (N, answers), question by question.
+    def __init__(self) -> None:
+        super().__init__()
+        names = list(REGIONS)
+        regions = torch.zeros(len(PLACES), len(names))
+        rows = torch.zeros(len(PLACES), GRID[0], 1)
+        for i, (own, first, last) in enumerate(PLACES.values()):
+            body = [n for n in names if n != "null"] if own == ("body",) else own
+            regions[i, [names.index(name) for name in body]] = 1.0
+            rows[i, first:last] = 1.0
+        self.register_buffer("regions", regions[:, :, None, None])
+        self.register_buffer("rows", rows)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        mask = (F.conv2d(cells[:, -len(REGIONS) :], self.regions) * self.rows).flatten(2)
+        size = mask.sum(dim=2, keepdim=True)
+        mean = (mask / (size + 0.5)) @ cells.flatten(2).transpose(1, 2)
+        return torch.cat((mean, torch.log(size + 0.5)), 2)
+
+
+class GarmentAnswers(nn.Module):
+    """Heads on a frozen parser: each question looks at its places, and at the whole crop.
+
+    ``forward`` takes places float32 (N, places, CELL + 1) and pooled features (N, 1280), and
+    returns the logits of all answers (N, answers), question by question.
     """
 
-    def __init__(self, width: int = 96, hidden: int = 64, drop: float = 0.3) -> None:
+    def __init__(self, hidden: int = 64, whole: int = 32, drop: float = 0.4) -> None:
         super().__init__()
-        self.scale = nn.BatchNorm1d(CELL)
+        names = list(PLACES)
+        self.places = [[names.index(name) for name in LOOKS_AT[q]] for q in QUESTIONS]
+        self.scale = nn.BatchNorm1d(len(PLACES) * (CELL + 1))
         self.whole_scale = nn.BatchNorm1d(HEARD["whole"][1])
-        self.cells = nn.Conv1d(CELL, width, 1)
-        place = torch.stack(
-            torch.meshgrid(torch.linspace(-1, 1, GRID[0]), torch.linspace(-1, 1, GRID[1]),
-                           indexing="ij")
-        ).flatten(1)  # fmt: skip
-        y, x = place
-        self.register_buffer("place", torch.stack((y, x, y * y, x * x))[None])
-        self.where = nn.Conv1d(width + 4, 2 * len(QUESTIONS), 1)
-        self.whole = nn.Sequential(nn.Dropout(drop), nn.Linear(HEARD["whole"][1], hidden))
+        self.whole = nn.Sequential(nn.Dropout(drop), nn.Linear(HEARD["whole"][1], whole), nn.ReLU())
         self.heads = nn.ModuleList(
             nn.Sequential(
-                nn.Dropout(drop), nn.Linear(2 * width + hidden + 2 * len(REGIONS), hidden),
-                nn.ReLU(), nn.Dropout(drop), nn.Linear(hidden, len(answers)),
+                nn.Dropout(drop), nn.Linear(len(own) * (CELL + 1) + whole, hidden), nn.ReLU(),
+                nn.Dropout(drop), nn.Linear(hidden, len(answers)),
             )
-            for answers in QUESTIONS.values()
+            for own, answers in zip(self.places, QUESTIONS.values(), strict=True)
         )  # fmt: skip
 
-    def forward(self, cells: Tensor, whole: Tensor) -> Tensor:
-        flat = cells.flatten(2)
-        regions = flat[:, -len(REGIONS) :]
-        heard = F.relu(self.cells(self.scale(flat)))
-        place = self.place.expand(heard.shape[0], -1, -1)
-        attention = torch.softmax(self.where(torch.cat((heard, place), 1)), dim=2)
-        pooled = attention @ heard.transpose(1, 2)  # (N, 2 Q, width)
-        seen = attention @ regions.transpose(1, 2)
-        every = F.relu(self.whole(self.whole_scale(whole)))
+    def forward(self, places: Tensor, whole: Tensor) -> Tensor:
+        seen = self.scale(places.flatten(1)).unflatten(1, (len(PLACES), CELL + 1))
+        every = self.whole(self.whole_scale(whole))
         out = []
-        for i, head in enumerate(self.heads):
-            own = (
-                pooled[:, 2 * i],
-                pooled[:, 2 * i + 1],
-                every,
-                seen[:, 2 * i],
-                seen[:, 2 * i + 1],
-            )
-            out.append(head(torch.cat(own, 1)))
+        for own, head in zip(self.places, self.heads, strict=True):
+            parts = [seen[:, i] for i in own]
+            out.append(head(torch.cat((*parts, every), 1)))
         return torch.cat(out, 1)

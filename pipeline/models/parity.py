@@ -17,7 +17,7 @@ import numpy as np
 
 from engines.base import Array, Arrays, Engine, EngineError
 from engines.boxes import F32, F64, box_reader, overlaps
-from engines.packs import Pack, labels
+from engines.packs import Pack, answers, labels
 from pipeline.models.alike import Parity, Share
 from pipeline.models.samples import Rgb, sample
 
@@ -188,8 +188,12 @@ def _cells(pack: Pack, wanted: Outputs, got: Outputs, size: tuple[int, int]) -> 
     same = first == second
     here = [i for i in garments if (first == i).any()]
     each = {names[i]: Share(int(same[first == i].sum()), int((first == i).sum())) for i in here}
+    told = [out for out in answers(pack) if out in wanted]
     worn, others = (
-        np.concatenate([out["worn"][0][garments], out["categories"][0]]) for out in (wanted, got)
+        np.concatenate(
+            [out["worn"][0][garments], out["categories"][0], *(out[name][0][1:] for name in told)]
+        )
+        for out in (wanted, got)
     )
     apart = np.abs(worn - others)
     likely = (worn >= WORN) | (others >= WORN)

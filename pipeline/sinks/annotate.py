@@ -28,13 +28,20 @@ _PALETTE = (
 )
 
 
+#: A pattern that goes without saying.
+PLAIN = "plain"
+
+
 def tag_text(tag: Tag) -> str:
-    """A tag in words: ``navy jeans``; a category by the first of its names; ``Acme on top``."""
-    on = dict(tag.attributes).get("on")
+    """A tag in words: ``navy jeans``, ``red plaid shirt``; a category by the first of its names;
+    ``Acme on top``."""
+    known = dict(tag.attributes)
+    on = known.get("on")
     if on is not None:
         return f"{tag.label} on {on.split(',')[0]}"
     name = tag.label.split(",")[0] if tag.level == "category" else tag.label
-    return f"{tag.colour} {name}" if tag.colour else name
+    pattern = known.get("pattern", PLAIN)
+    return " ".join(filter(None, (tag.colour, pattern if pattern != PLAIN else "", name)))
 
 
 def colour_of(track_id: int) -> tuple[int, int, int]:

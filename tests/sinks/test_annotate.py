@@ -24,6 +24,12 @@ def test_what_is_on_something_tells_on_what(kind):
 def test_garments_tell_their_colour_and_categories_their_first_name():
     jeans = Tag("garment", "jeans", "pants", 0.8, MARK.box, ("navy", "white"))
     assert tag_text(jeans) == "navy jeans"
+    plaid, plain = (
+        Tag("garment", "shirt", "shirt, blouse", 0.8, MARK.box, ("red",), (("pattern", name),))
+        for name in ("plaid", "plain")
+    )
+    assert tag_text(plaid) == "red plaid shirt"
+    assert tag_text(plain) == "red shirt"
     shirt = Tag("garment", "top, t-shirt", "top", 0.8, MARK.box, level="category")
     assert tag_text(shirt) == "top"
 

@@ -15,7 +15,7 @@ from training.answer_parts import Part
 from training.answer_scenes import composed, shown, visible
 
 from engines import open_engine
-from engines.nets.garment_answers import CELL, GRID, QUESTIONS, GarmentAnswers, Heard
+from engines.nets.garment_answers import CELL, PLACES, QUESTIONS, GarmentAnswers, Heard
 from engines.packs import find, labels
 
 pytestmark = [
@@ -104,17 +104,17 @@ def test_loss_asks_only_what_is_known_and_takes_any_of_several_answers():
     assert loss["else"] == loss["even"]
 
 
-def test_heads_learn_what_cells_show():
+def test_heads_learn_what_their_places_show():
     torch.manual_seed(0)
     n = 512
-    cells = 0.1 * torch.randn(n, CELL, *GRID)
+    places = 0.1 * torch.randn(n, len(PLACES), CELL + 1)
     told = torch.zeros(n, answers.WIDEST, dtype=torch.bool)
     span = answers.spans()["hat"]
     hat = torch.rand(n) < 0.5
-    cells[hat, 3, 2, 4] += 4.0
+    places[hat, list(PLACES).index("head"), 3] += 1.0
     told[hat, span.start + 1] = True
     told[~hat, span.start] = True
-    seen = answers.Seen(cells.half(), torch.randn(n, 1280).half(), told, np.array(["pixel"] * n))
+    seen = answers.Seen(places.half(), torch.randn(n, 1280).half(), told, np.array(["pixel"] * n))
     net = answers.fit(seen, epochs=10, seed=0)
     said = answers.answer(net, seen)[:, span].argmax(dim=1) == 1
     assert float((said == hat).float().mean()) > 0.9

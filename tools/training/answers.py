@@ -12,7 +12,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engines.nets.garment_answers import CELL, GRID, HEARD, QUESTIONS, GarmentAnswers, Heard
+from engines.nets.garment_answers import (
+    CELL,
+    HEARD,
+    PLACES,
+    QUESTIONS,
+    GarmentAnswers,
+    Heard,
+    Pooled,
+)
 from training.answer_camera import through_camera
 from training.answer_data import Names, Piece
 from training.answer_parts import Part
@@ -118,6 +126,7 @@ class Extractor:
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         self._run = core.compile_model(core.read_model(graph.SerializeToString()), "CPU", options)
         self._heard = Heard(tuple(label.name for label in names.known))
+        self._pooled = Pooled()
 
     def tensors(self, crops: Image) -> dict[str, npt.NDArray[np.float32]]:
         found = self._run({"images": crops})
@@ -129,45 +138,45 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, crops: Image) -> tuple[Tensor, Tensor]:
-        """Cells (n, CELL, 20, 10) and pooled features (n, 1280)."""
+        """What each place shows (n, places, CELL + 1), and pooled features (n, 1280)."""
         found = {k: torch.from_numpy(np.array(v)) for k, v in self.tensors(crops).items()}
         whole = found.pop("whole")
-        return self._heard(**found), whole
+        return self._pooled(self._heard(**found)), whole
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Features of crops, half precision: cells (n, CELL, 20, 10), pooled (n, 1280); allowed answers
-    (n, answers); kinds."""
+    """Features of crops, half precision: places (n, places, CELL + 1), pooled (n, 1280); allowed
+    answers (n, answers); kinds."""
 
-    cells: Tensor
+    places: Tensor
     whole: Tensor
     answers: Tensor
     kinds: npt.NDArray[np.str_]
 
     def save(self, path: Path) -> None:
-        torch.save([self.cells, self.whole, self.answers, list(self.kinds)], path)
+        torch.save([self.places, self.whole, self.answers, self.kinds.tolist()], path)
 
     @classmethod
     def load(cls, path: Path) -> Seen:
-        cells, whole, answers, kinds = torch.load(path, weights_only=True, mmap=True)
-        return cls(cells, whole, answers, np.array(kinds))
+        places, whole, answers, kinds = torch.load(path, weights_only=True, mmap=True)
+        return cls(places, whole, answers, np.array(kinds))
 
 
 def look(
     extractor: Extractor, crops: Iterator[tuple[Image, list[Allowed], list[str]]], count: int
 ) -> Seen:
     """Features of ``count`` crops."""
-    cells = torch.empty(count, CELL, *GRID, dtype=torch.float16)
+    places = torch.empty(count, len(PLACES), CELL + 1, dtype=torch.float16)
     whole = torch.empty(count, HEARD["whole"][1], dtype=torch.float16)
     answers = torch.zeros(count, WIDEST, dtype=torch.bool)
     kinds: list[str] = []
     for pictures, told, own in crops:
         at = slice(len(kinds), len(kinds) + len(own))
-        cells[at], whole[at] = extractor(pictures)
+        places[at], whole[at] = extractor(pictures)
         answers[at] = torch.from_numpy(np.stack(told))
         kinds += own
-    return Seen(cells[: len(kinds)], whole[: len(kinds)], answers[: len(kinds)], np.array(kinds))
+    return Seen(places[: len(kinds)], whole[: len(kinds)], answers[: len(kinds)], np.array(kinds))
 
 
 def answer_loss(logits: Tensor, told: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
@@ -218,7 +227,7 @@ def fit(
         for part in torch.randperm(len(seen.answers), generator=order).split(batch):
             if len(part) < batch:
                 continue
-            logits = net(seen.cells[part].float(), seen.whole[part].float())
+            logits = net(seen.places[part].float(), seen.whole[part].float())
             loss = answer_loss(logits, seen.answers[part], weights)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -240,7 +249,7 @@ def fit(
 def answer(net: GarmentAnswers, seen: Seen) -> Tensor:
     """Logits (n, answers)."""
     parts = torch.arange(len(seen.answers)).split(256)
-    return torch.cat([net(seen.cells[p].float(), seen.whole[p].float()) for p in parts])
+    return torch.cat([net(seen.places[p].float(), seen.whole[p].float()) for p in parts])
 
 
 class ExportedAnswers(torch.nn.Module):
@@ -251,6 +260,7 @@ class ExportedAnswers(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.heard = heard
+        self.pooled = Pooled()
         self.net = net
         self.temperatures = dict(temperatures)
 
@@ -263,7 +273,7 @@ class ExportedAnswers(torch.nn.Module):
         shares: Tensor,
         whole: Tensor,
     ) -> tuple[Tensor, ...]:
-        logits = self.net(self.heard(fine, middle, coarse, decoded, shares), whole)
+        logits = self.net(self.pooled(self.heard(fine, middle, coarse, decoded, shares)), whole)
         return tuple(
             torch.softmax(logits[:, span] / self.temperatures[question], dim=1)
             for question, span in spans().items()
