@@ -140,6 +140,23 @@ class Pooled(nn.Module):
         return torch.cat((mean, torch.log(size + 0.5)), 2)
 
 
+class Standard(nn.Module):
+    """Numbers by how far they are from their mean, in deviations, as in training; 4 at most."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("factor", torch.ones(size))
+
+    def measure(self, x: Tensor) -> None:
+        """Take mean and deviation over the samples (N, ...)."""
+        self.mean.copy_(x.mean(dim=0))
+        self.factor.copy_(1.0 / (x.std(dim=0) + 1e-3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x - self.mean) * self.factor).clamp(-4.0, 4.0)
+
+
 class GarmentAnswers(nn.Module):
     """Heads on a frozen parser: each question looks at its places, and at the whole crop.
 
@@ -147,26 +164,33 @@ class GarmentAnswers(nn.Module):
     returns the logits of all answers (N, answers), question by question.
     """
 
-    def __init__(self, hidden: int = 64, whole: int = 32, drop: float = 0.4) -> None:
+    def __init__(self, width: int = 64, hidden: int = 48, drop: float = 0.3) -> None:
         super().__init__()
         names = list(PLACES)
-        self.places = [[names.index(name) for name in LOOKS_AT[q]] for q in QUESTIONS]
-        self.scale = nn.BatchNorm1d(len(PLACES) * (CELL + 1))
-        self.whole_scale = nn.BatchNorm1d(HEARD["whole"][1])
-        self.whole = nn.Sequential(nn.Dropout(drop), nn.Linear(HEARD["whole"][1], whole), nn.ReLU())
+        self.own = [[names.index(name) for name in LOOKS_AT[q]] for q in QUESTIONS]
+        self.places = Standard(len(PLACES), CELL + 1)
+        self.whole = Standard(HEARD["whole"][1])
+        self.each = nn.Sequential(nn.Dropout(drop), nn.Linear(CELL + 1, width), nn.ReLU())
+        self.every = nn.Sequential(nn.Dropout(drop), nn.Linear(HEARD["whole"][1], 16), nn.ReLU())
         self.heads = nn.ModuleList(
             nn.Sequential(
-                nn.Dropout(drop), nn.Linear(len(own) * (CELL + 1) + whole, hidden), nn.ReLU(),
-                nn.Dropout(drop), nn.Linear(hidden, len(answers)),
+                nn.Dropout(drop),
+                nn.Linear(len(own) * width + 16, hidden),
+                nn.ReLU(),
+                nn.Dropout(drop),
+                nn.Linear(hidden, len(answers)),
             )
-            for own, answers in zip(self.places, QUESTIONS.values(), strict=True)
-        )  # fmt: skip
+            for own, answers in zip(self.own, QUESTIONS.values(), strict=True)
+        )
 
-    def forward(self, places: Tensor, whole: Tensor) -> Tensor:
-        seen = self.scale(places.flatten(1)).unflatten(1, (len(PLACES), CELL + 1))
-        every = self.whole(self.whole_scale(whole))
+    def judge(self, places: Tensor, whole: Tensor) -> Tensor:
+        """Logits of what is standard already."""
+        each, every = self.each(places), self.every(whole)
         out = []
-        for own, head in zip(self.places, self.heads, strict=True):
-            parts = [seen[:, i] for i in own]
+        for own, head in zip(self.own, self.heads, strict=True):
+            parts = [each[:, i] for i in own]
             out.append(head(torch.cat((*parts, every), 1)))
         return torch.cat(out, 1)
+
+    def forward(self, places: Tensor, whole: Tensor) -> Tensor:
+        return self.judge(self.places(places), self.whole(whole))

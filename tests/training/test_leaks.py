@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
-from training import colours, garments
+from training import answer_parts, colours, garments
 from training.garment_data import read_index
 from training.people_data import coco_split
 from training.type_data import read_types
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def training_files() -> list[Path]:
-    """Every picture that a training of garments, types or colours may read."""
+    """Every picture that a training of garments, heads, types or colours may read."""
     street = DATA / "street_fashion"
     held = set(garments.split_ids(street, 0)[1])
     photos = [row["id"] for row in read_index(street) if row["id"] not in held]
@@ -32,6 +32,7 @@ def training_files() -> list[Path]:
         *(coco / "images" / f"{stem}.jpg" for stem in coco_split(coco, 0)[0]),
         *(clothing / "images" / f"{name}.jpg" for name, _ in read_types(clothing)[1]),
         *(DATA / name for name in colours.split(DATA, 0)[0]),
+        *(DATA / row.image for row in answer_parts.listed(DATA)),
     ]
 
 

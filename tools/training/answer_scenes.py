@@ -266,7 +266,8 @@ def visible(piece: Piece, mask: Image, names: Names) -> dict[str, tuple[str, ...
     lower = float(names.cells(mask, LOWER).mean())
     for part, questions in ((upper, ("upper", "sleeve", "pattern")), (lower, ("lower",))):
         for question in questions:
-            if part <= UNSEEN:
+            # What a source never knows must not be told by its look to be unseen.
+            if part <= UNSEEN and question in answers:
                 answers[question] = ("none",)
             elif part < SEEN:
                 answers.pop(question, None)

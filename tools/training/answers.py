@@ -32,6 +32,12 @@ Allowed = npt.NDArray[np.bool_]
 #: Heights of crops, in camera pixels: people are 48 to 210 high.
 HEIGHTS = (58, 260)
 WIDEST = sum(len(a) for a in QUESTIONS.values())
+#: Bytes from which weights of heads are kept in half precision.
+LARGE = 4096
+#: Crops of one step.
+BATCH = 256
+#: How much rare answers weigh more: the inverse of how often they are known to this power.
+RARE = 0.4
 #: Crops of one size at a time: one H.264 stream.
 TOGETHER = 24
 
@@ -197,7 +203,7 @@ def answer_loss(logits: Tensor, told: Tensor, weights: Mapping[str, Tensor]) -> 
     return total
 
 
-def answer_weights(told: Tensor, power: float) -> dict[str, Tensor]:
+def answer_weights(told: Tensor, power: float = RARE) -> dict[str, Tensor]:
     """Per question, weights of the answers, mean 1 over crops."""
     found = {}
     for question, span in spans().items():
@@ -208,40 +214,25 @@ def answer_weights(told: Tensor, power: float) -> dict[str, Tensor]:
     return found
 
 
-def fit(
-    seen: Seen, epochs: int, seed: int, lr: float = 2e-3, power: float = 0.4, **sizes: float
-) -> GarmentAnswers:
-    """Heads trained on features; the last weights averaged over steps."""
+def fit(seen: Seen, epochs: int, seed: int) -> GarmentAnswers:
+    """Heads trained on features."""
     torch.manual_seed(seed)
-    net = GarmentAnswers(**sizes)  # type: ignore[arg-type]
-    weights = answer_weights(seen.answers, power)
-    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.02)
-    batch = 128
-    steps = epochs * (len(seen.answers) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.1)
-    average = {k: v.clone() for k, v in net.state_dict().items()}
-    order = torch.Generator().manual_seed(seed)
-    done = 0
+    net = GarmentAnswers()
+    net.places.measure(seen.places.float())
+    net.whole.measure(seen.whole.float())
+    places, whole = net.places(seen.places.float()), net.whole(seen.whole.float())
+    lr, weights = 2e-3, answer_weights(seen.answers)
+    optimizer = torch.optim.AdamW(net.parameters(), lr, weight_decay=0.05)
+    steps = epochs * -(-len(whole) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
+    net.train()
     for _ in range(epochs):
-        net.train()
-        for part in torch.randperm(len(seen.answers), generator=order).split(batch):
-            if len(part) < batch:
-                continue
-            logits = net(seen.places[part].float(), seen.whole[part].float())
-            loss = answer_loss(logits, seen.answers[part], weights)
+        for part in torch.randperm(len(whole)).split(BATCH):
+            loss = answer_loss(net.judge(places[part], whole[part]), seen.answers[part], weights)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimizer.step()
             schedule.step()
-            done += 1
-            keep = min(0.995, (1 + done) / (10 + done))
-            for name, value in net.state_dict().items():
-                if value.is_floating_point():
-                    average[name].lerp_(value, 1 - keep)
-                else:
-                    average[name] = value.clone()
-    net.load_state_dict(average)
     return net.eval()
 
 
@@ -306,6 +297,18 @@ def as_read(graph: Any, tensor: str) -> str:
     return read.get(rounded.get(tensor, ""), tensor)
 
 
+def _halved(tensor: Any) -> Any:
+    """Keep a float tensor in half precision, in place; the node that makes it what it was."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    name = tensor.name
+    half = numpy_helper.to_array(tensor).astype(np.float16)
+    tensor.CopyFrom(numpy_helper.from_array(half, f"{name}/half"))
+    return helper.make_node(
+        "Cast", [tensor.name], [name], name=f"{name}/cast", to=TensorProto.FLOAT
+    )
+
+
 def add_heads(parser: Path, heads: Path, out: Path) -> None:
     """Write a parser with heads: its own nodes stay as they are, and those of heads that it had
     before go."""
@@ -329,6 +332,8 @@ def add_heads(parser: Path, heads: Path, out: Path) -> None:
         node.output[:] = [renamed(name) for name in node.output]
     for tensor in added.graph.initializer:
         tensor.name = renamed(tensor.name)
+        if len(tensor.raw_data) > LARGE and tensor.data_type == onnx.TensorProto.FLOAT:
+            added.graph.node.insert(0, _halved(tensor))
     graph.node.extend(added.graph.node)
     graph.initializer.extend(added.graph.initializer)
     graph.output.extend(added.graph.output)
