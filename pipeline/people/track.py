@@ -38,7 +38,7 @@ SEEN = 0.8
 SETTLED = 16
 #: Doubtful detections in a row, and seconds since the last certain one, that keep nobody any more.
 DOUBTS, DOUBT_S = 5, 10.0
-#: Share of somebody's height that a doubtful detection must have: less is a part, or another person.
+#: Share of somebody's height that a doubtful detection must have; less is a part, or another.
 WHOLE = 0.75
 #: Looks in a row that miss somebody after which no further one is needed to believe it.
 MISSED = 4
@@ -69,12 +69,12 @@ class Target:
     box: F64
     score: float
     pts: float
+    sure_at: float
     velocity: F64 = field(default_factory=lambda: np.zeros(4))
     hits: int = 1
     looks: int = 0
     missed: int = 0
     unseen_s: float = 0.0
-    sure_at: float = 0.0
     doubts: int = 0
     predicted: bool = False
     appearance: F64 | None = None
@@ -175,7 +175,7 @@ class Tracker:
         for detection in fresh:
             box = np.array(detection.box, np.float64)
             looks = np.array(detection.appearance) if detection.appearance else None
-            self._targets.append(Target(0, box, detection.score, pts, sure_at=pts, appearance=looks))
+            self._targets.append(Target(0, box, detection.score, pts, pts, appearance=looks))
         for target in self._targets:
             if target.id == 0 and target.hits >= self._settings.confirm_hits:
                 target.id, self._next_id = self._next_id, self._next_id + 1
