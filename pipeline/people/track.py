@@ -87,11 +87,14 @@ class Target:
     def correct(self, detection: Detection, pts: float, sure: bool) -> None:
         """Blend in a detection (alpha 0.7, beta 0.3; a fifth of its appearance)."""
         box, score = np.array(detection.box, np.float64), detection.score
+        expected = self.predict(pts)
+        if not sure and box[3] - box[1] < WHOLE * (expected[3] - expected[1]):
+            box = expected  # the part that is seen says little of where the rest is
         if detection.appearance and self.appearance is not None:
             self.appearance += 0.2 * (np.array(detection.appearance) - self.appearance)
         elapsed = pts - self.pts
         self.sure_at, self.doubts = (pts, 0) if sure else (self.sure_at, self.doubts + 1)
-        error = box - self.predict(pts)
+        error = box - expected
         if elapsed > 0:
             height = max(box[3] - box[1], 1.0)
             # The longer ago, the more of the error is due to the speed and not to the boxes; and
@@ -160,7 +163,7 @@ class Tracker:
         strong = [d for d in detections if d.score >= self._person.score]
         weak = [d for d in detections if self._person.keep_score <= d.score < self._person.score]
         waiting, fresh = self._match(self._targets, strong, pts)
-        waiting, _ = self._match(waiting, weak, pts, whole=True)
+        waiting, _ = self._match(waiting, weak, pts)
         missed = []
         for target in waiting:
             looked_at = windows is None or _among(target.as_box(pts), windows)
@@ -232,7 +235,7 @@ class Tracker:
         return 0.0 if since is None else max(pts - since, 0.0)
 
     def _match(
-        self, targets: list[Target], detections: list[Detection], pts: float, whole: bool = False
+        self, targets: list[Target], detections: list[Detection], pts: float
     ) -> tuple[list[Target], list[Detection]]:
         """Correct matched targets; returns what is left on both sides."""
         if not targets or not detections:
@@ -241,9 +244,6 @@ class Tracker:
         boxes = np.array([d.box for d in detections], np.float64)
         unseen = np.array([max(pts - t.pts, 0.0) for t in targets])
         likeness = likeness_matrix(predicted, boxes, unseen)
-        if whole:
-            heights = [b[:, 3] - b[:, 1] for b in (predicted, boxes)]
-            likeness[heights[1][None] < WHOLE * heights[0][:, None]] = 0.0
         likeness *= resemblance_matrix(
             [t.appearance for t in targets], [d.appearance for d in detections]
         )
