@@ -87,6 +87,12 @@ def test_attributes_are_of_the_outermost_garment_and_only_of_one_in_view():
     assert "sleeve" not in dict(asked.attributes(seen, "jacket", unseen))
 
 
+def test_only_what_is_asked_about_is_known_without_a_cell_of_its_own():
+    asked = Answers({"hat": QUESTIONS["hat"]}, KNOWN, GROUPS)
+    assert asked.categories == {"hat"}
+    assert Answers({}, KNOWN, GROUPS).categories == frozenset()
+
+
 def test_a_model_that_is_asked_nothing_changes_nothing():
     said = Answers({}, KNOWN, GROUPS).over([0.5] * len(KNOWN), [0.4] * len(GROUPS), {})
     assert said.worn == [0.5] * len(KNOWN)

@@ -65,6 +65,10 @@ class Answers:
             for answer in questions.get(question, ())[1:]
         }
         place = {name: i for i, name in enumerate(groups)}
+        #: Categories that answers are about.
+        self.categories = frozenset(
+            known[i].category for own in self._labels.values() for i in own
+        ) - {None}
         self._group_of = [place.get(label.category or "") for label in known]
         self._upper = [i for i, name in enumerate(groups) if UPPER in COVERS.get(name, ())]
 

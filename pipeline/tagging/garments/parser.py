@@ -115,7 +115,7 @@ class GarmentParser:
         """Labels whose cells show where a category is, the surest first: the parser may have taken
         for something else what a head knows."""
         own = self._members[category]
-        if not self._asked.questions:
+        if category not in self._asked.categories:
             return [own]
         parts = COVERS.get(category, ()) or (UPPER,)
         beside = [
