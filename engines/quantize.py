@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from engines.base import Array
 
@@ -20,6 +22,8 @@ SYMMETRIC = MappingProxyType(
         "OpTypesToExcludeOutputQuantization": ["Conv"],
     }
 )
+#: The same for processors.
+INPUTS_ALONE = MappingProxyType({"OpTypesToExcludeOutputQuantization": ["Conv"]})
 
 
 class _Reader:
@@ -55,45 +59,73 @@ def quantize(
         symmetric: convolutions alone, activations signed about zero and biases in float, as
             TensorRT demands.
     """
+    with _prepared(model) as (path, nodes):
+        in_float = [
+            name
+            for name, _ in nodes
+            if not name.startswith(only) or any(part in name for part in exact)
+        ]
+        _write(path, out, inputs, in_float, symmetric, dict(SYMMETRIC) if symmetric else {})
+
+
+def quantize_convolutions(
+    model: Path, out: Path, inputs: Iterable[Array], exact: Sequence[str] = ()
+) -> None:
+    """The same, but what follows a convolution is computed in float, in one step with it: only what
+    goes in is rounded, and the weights. A curved activation function that is rounded on both sides
+    loses too much."""
+    with _prepared(model) as (path, nodes):
+        in_float = [name for name, _ in nodes if any(part in name for part in exact)]
+        _write(path, out, inputs, in_float, False, dict(INPUTS_ALONE))
+
+
+_Node = tuple[str, str]
+
+
+@contextmanager
+def _prepared(model: Path) -> Iterator[tuple[Path, list[_Node]]]:
+    """A model ready to be quantised, and its nodes: name and kind."""
+    import onnx
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
-        _quantize(prepared, out, inputs, (only, exact), symmetric)
+        path = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(model), str(path), skip_symbolic_shape=True)
+        graph = onnx.load(str(path)).graph
+        yield path, [(node.name, node.op_type) for node in graph.node]
 
 
-def _quantize(
+def _write(
     prepared: Path,
     out: Path,
     inputs: Iterable[Array],
-    which: tuple[str, Sequence[str]],
+    in_float: Sequence[str],
     symmetric: bool,
+    extra: dict[str, Any],
 ) -> None:
-    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    graph = onnx.load(str(prepared)).graph
-    only, exact = which
-    in_float = [
-        n.name
-        for n in graph.node
-        if not n.name.startswith(only) or any(part in n.name for part in exact)
-    ]
     quantize_static(
         str(prepared),
         str(out),
-        _Reader(inputs, graph.input[0].name),
+        _Reader(inputs, _input_name(prepared)),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         # Processors without VNNI add products in 16 bits: eight bits times eight overflow there.
         reduce_range=not symmetric,
         activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=in_float,
-        op_types_to_quantize=["Conv"] if symmetric else None,
-        extra_options=dict(SYMMETRIC) if symmetric else {},
+        nodes_to_exclude=list(in_float),
+        op_types_to_quantize=["Conv"] if extra else None,
+        extra_options=extra,
     )
+
+
+def _input_name(model: Path) -> str:
+    import onnx
+
+    name: str = onnx.load(str(model), load_external_data=False).graph.input[0].name
+    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +140,9 @@ class Loss:
 
 def layer_losses(model: Path, quantised: Path, inputs: Sequence[Array]) -> list[Loss]:
     """How much each tensor loses in INT8 over a few inputs, worst first."""
-    import onnx
     from onnxruntime.quantization import qdq_loss_debug as debug
 
-    name = onnx.load(str(model), load_external_data=False).graph.input[0].name
+    name = _input_name(model)
     found: list[dict[str, list[Array]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for path in (model, quantised):

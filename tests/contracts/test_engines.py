@@ -30,7 +30,6 @@ from engines import (
     warm_up,
     why_not,
 )
-from engines.anchors import ssd_anchors
 from engines.packs import find, shipped
 
 ROOT = Path(__file__).parents[2]
@@ -74,8 +73,14 @@ def test_batches_give_what_single_pictures_give(pack, backend):
             for name, value in alone.items():
                 if value.dtype.kind == "i":
                     assert (value[0] == together[name][i]).mean() > 0.999
+                    continue
+                apart = np.abs(value[0] - together[name][i])
+                if pack.twin_of and pack.task == "person-detection":
+                    # Float sums between its INT8 convolutions differ in the last digit, and with
+                    # them what is rounded up or down.
+                    assert apart.mean() < 0.05 * np.abs(value).mean()
                 else:
-                    assert np.abs(value[0] - together[name][i]).max() < 1e-3
+                    assert apart.max() < 1e-3
 
 
 def test_an_input_can_be_prepared_for_and_a_wrong_one_is_refused(pack, backend):
@@ -203,8 +208,9 @@ def test_all_backends_agree(pack):
     for name, value in results[0].items():
         if value.dtype.kind == "i":
             assert (value == results[1][name]).mean() > 0.995
-        elif pack.twin_of:  # rounding differs by a step here and there
-            assert np.abs(value - results[1][name]).mean() < 0.2
+        elif pack.twin_of:  # rounding differs by a step here and there; boxes are pixels
+            limit = max(0.2, 0.01 * float(np.abs(value).mean()))
+            assert np.abs(value - results[1][name]).mean() < limit
         else:
             assert np.abs(value - results[1][name]).max() < 1e-2
 
@@ -236,7 +242,8 @@ def test_models_of_free_size_take_one_after_the_other(backend):
     with open_engine(find("person-store"), backend) as engine:
         for size in ((512, 288), (320, 448), (288, 512), (448, 320), (384, 384), (512, 288)):
             result = engine.infer({"images": np.zeros((1, size[1], size[0], 3), np.uint8)})
-            assert 0 < result["boxes"].shape[1] <= len(ssd_anchors(*size))
+            cells = sum(size[0] // stride * size[1] // stride for stride in (8, 16, 32))
+            assert result["boxes"].shape == (1, cells, 4)
 
 
 def test_warm_up_runs_on_any_batch(pack, backend):
@@ -255,12 +262,12 @@ def test_precision_the_cpu_lacks_is_refused_not_replaced(backend):
     for precision in ("bf16", "f16"):
         if precision in precisions(backend):
             with open_engine(
-                find("person-ssdlite"), backend, EngineOptions(precision=precision)
+                find("logo-detector-lite0"), backend, EngineOptions(precision=precision)
             ) as engine:
                 assert engine.precision == precision
         else:
             with pytest.raises(EngineUnavailableError, match=precision):
-                open_engine(find("person-ssdlite"), backend, EngineOptions(precision=precision))
+                open_engine(find("person-store"), backend, EngineOptions(precision=precision))
 
 
 def test_an_engine_reports_nothing_to_its_maker(backend, tmp_path):
@@ -290,12 +297,12 @@ def test_the_tables_cannot_be_changed():
 
 def test_unknown_and_missing_engines_say_what_to_do(monkeypatch):
     with pytest.raises(EngineUnavailableError, match="choose auto, openvino, onnxruntime"):
-        open_engine(find("person-ssdlite"), "cuda")
+        open_engine(find("logo-detector-lite0"), "cuda")
     monkeypatch.setattr(ov, "version", lambda: None)
     with pytest.raises(EngineUnavailableError, match=r"'openvino' cannot run.*pip install openv"):
-        open_engine(find("person-ssdlite"), "openvino")
+        open_engine(find("logo-detector-lite0"), "openvino")
     assert available()["openvino"] is None
-    with open_engine(find("person-ssdlite"), "auto") as engine:
+    with open_engine(find("logo-detector-lite0"), "auto") as engine:
         assert engine.backend == "onnxruntime"
     for each in names():
         monkeypatch.setattr(backends.backend(each), "why_not", lambda: "it is not here")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.garment_data import Image, read_rgb
+from training.type_data import held_types
 
 F64 = npt.NDArray[np.float64]
 
@@ -119,9 +120,12 @@ def coco_cutouts(root: Path, stems: Iterable[str]) -> list[Cutout]:
     return found
 
 
-def garment_photos(root: Path) -> list[Image]:
-    """Photos of single garments: clothes, but nobody in them."""
+def garment_photos(root: Path, seed: int, most: int = 240) -> list[tuple[str, Image]]:
+    """Names and pictures of some photos of single garments, clothes but nobody in them, none of
+    those that trainings with this seed hold back."""
+    held = frozenset(held_types(root, seed))
     with (root / "images.csv").open(newline="", encoding="utf-8") as file:
         names = [row["image"] for row in csv.DictReader(file) if row["label"] != "Skip"]
-    photos = (read_rgb(root / "images" / f"{name}.jpg") for name in names)
-    return [photo for photo in photos if photo is not None]
+    order = np.random.default_rng(seed).permutation(sorted(set(names) - held))[:most]
+    photos = ((str(name), read_rgb(root / "images" / f"{name}.jpg")) for name in order)
+    return [(name, rgb) for name, rgb in photos if rgb is not None]
