@@ -3,7 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 EXTRAS ?= test
 
-.PHONY: demo test lint bench gpu-check clean system
+.PHONY: demo test lint bench gpu-check sbom clean system
 
 # One stamp per set of extras, so that nothing is installed twice.
 $(VENV)/.base: pyproject.toml
@@ -33,8 +33,8 @@ demo: $(VENV)/.base
 test: $(VENV)/.$(EXTRAS) system
 	@$(BIN)/pytest
 
-# The RTSP server the tests drive, and what builds plans: installed where that is possible, never
-# required.
+# The RTSP server the tests drive, and what builds plans: never required. Packages of the system are
+# installed only if somebody says yes, or with INSTALL=yes.
 system:
 	@sh tools/install_test_system.sh
 	@sh tools/install_test_tensorrt.sh $(BIN)/pip
@@ -47,11 +47,15 @@ lint: $(VENV)/.$(EXTRAS)
 bench: $(VENV)/.base
 	@$(BIN)/python tools/bench.py file
 
+# What an installation consists of, with licences: out/sbom.json (CycloneDX).
+sbom: $(VENV)/.base
+	@$(BIN)/python tools/sbom.py
+
 # Everything that needs an NVIDIA GPU: docs/tensorrt.md.
 gpu-check: $(VENV)/.test,train
 	@$(BIN)/pip install -q --disable-pip-version-check 'pycuda>=2024.1'
 	@$(BIN)/python tools/gpu_check.py --json out/gpu.json
-	@$(BIN)/pytest tests/contracts/test_engines.py tests/engines/test_plans.py tests/engines/test_kernels.py
+	@$(BIN)/pytest tests/contracts/test_engines.py tests/engines
 	@$(BIN)/python tools/bench.py file --engine tensorrt
 
 clean:

@@ -70,11 +70,14 @@ class EngineOptions:
         threads: CPU threads; 0 leaves the choice to the backend.
         precision: arithmetic.
         cache: folder in which a backend may keep what it compiled; ``None``: nowhere.
+        any_size: where a backend compiles for every size of input, do so once for all: for pictures
+            of many sizes, each seen a few times. Results are the same, a little later.
     """
 
     threads: int = 0
     precision: Precision = "f32"
     cache: Path | None = None
+    any_size: bool = False
 
 
 class Engine(Protocol):

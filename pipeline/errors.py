@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from pipeline.address import without_login
+
 
 class PipelineError(Exception):
     """Base of everything this program raises on purpose."""
@@ -48,12 +50,9 @@ class SinkError(PipelineError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*(?:@[^/\s@]*)*@")
-#: A password with a slash in it: what follows the colon is no port, so all up to the last @ goes.
-_SLASHED = re.compile(r"(?<=://)[^\s@/:]*:(?!\d*(?:[/?#\s]|$))\S*@")
 _SECRET_QUERY = re.compile(
     r"(?i)([?&/;](?:[\w.-]*(?:pas|pwd|token|secret|key|auth|sig|access|login|user|usr)[\w.-]*"
-    r"|[pu])=)[^&\s#]*"
+    r"|[pu])=)[^&\s]*"
 )
 
 
@@ -63,7 +62,7 @@ _NAME = 64
 
 def redact(text: str) -> str:
     """The same text without user names, passwords and tokens of any URL inside."""
-    return _SECRET_QUERY.sub(r"\1***", _CREDENTIALS.sub("", _SLASHED.sub("", text)))
+    return _SECRET_QUERY.sub(r"\1***", without_login(text))
 
 
 def source_name(location: str) -> str:

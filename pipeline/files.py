@@ -41,6 +41,16 @@ def private(path: str | os.PathLike[str], flags: int) -> int:
     return os.open(path, flags, files.PRIVATE)
 
 
+def private_file(path: Path) -> None:
+    """Create an empty file, its owner's alone; one that is there stays as it is.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    with explained(path):
+        os.close(private(path, os.O_CREAT | os.O_RDWR))
+
+
 def make_folder(path: Path, private: bool = False) -> None:
     """Create a folder and its parents; ``private``: for their owner alone. Those that are there
     keep their mode.
@@ -68,7 +78,7 @@ def make_pictures(path: Path) -> None:
     make_folder(path, private=True)
     with explained(path):
         if not any(path.iterdir()):
-            os.close(private(path / MARK, os.O_CREAT | os.O_WRONLY))
+            private_file(path / MARK)
 
 
 def made_here(folder: Path) -> bool:

@@ -17,10 +17,11 @@ from pipeline.picture.yuv import from_bgr
 from pipeline.settings.live import LiveSettings
 from pipeline.sinks.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
 from pipeline.sinks.records import VERSION, box_record, tag_record
+from pipeline.tagging.failures import Failures
 from pipeline.tagging.garments.tagger import GarmentTagger
 from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
-from pipeline.tagging.tagger import Kind, Subject, Tagger
+from pipeline.tagging.tagger import Evidence, Kind, Subject, Tagger
 from pipeline.tagging.tiles import Rota, same_thing, tiles
 from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Detection, Frame, Tag
@@ -78,6 +79,12 @@ class TaggedPhoto:
         return image
 
 
+def _worn(evidence: Evidence) -> bool:
+    """Whether clothes are on somebody, in a picture in which nobody was found."""
+    parsing = evidence.given.get("parsing")
+    return not isinstance(parsing, Parsing) or parsing.dressed
+
+
 def _loose(tag: Tag) -> bool:
     """Whether a tag is written where it is rather than beside a person."""
     return tag.outlined and tag.track_id is None
@@ -92,6 +99,7 @@ class PhotoTagger:
     ) -> None:
         self._detector = detector
         self._taggers = [tagger for tagger in taggers if tagger.settings.of("").wanted]
+        self._failures = Failures(lenient=False)
         self._person = settings.section("person").of("")
 
     @property
@@ -112,12 +120,12 @@ class PhotoTagger:
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
         boxes = tuple(p.box for p in persons)
         looks = [self._look("person", frame, box, boxes) for box in boxes or [whole]]
-        found = show(looks, self._taggers)
+        found = show(looks, self._taggers, self._failures)
         tags: list[Tag] = []
         for i, evidence in enumerate(found):
             number = i + 1 if persons else None
             for tagger in self._taggers:
-                if tagger.name in evidence:
+                if tagger.name in evidence and (persons or _worn(evidence[tagger.name])):
                     own = self._voted(tagger, evidence[tagger.name].tags)
                     tags += [replace(tag, track_id=number) for tag in own]
         for tagger in self._taggers:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.types import Decoding, Frame, TaggedFrame, Work
 
@@ -22,6 +22,8 @@ class Source(Protocol):
         size: width and height of its pictures in pixels, where known once entered.
         length_s: length of a recording in seconds, where known.
         corrupt: pieces of the stream that could not be decoded so far.
+        lost: pictures so far that did not come whole, or build on one that did not.
+        jumps: how often the time of a live stream jumped so far.
         decoding: how thoroughly a camera is decoded; may be set at any time.
         turn: held while decoding, to bound how many do at a time.
     """
@@ -31,6 +33,8 @@ class Source(Protocol):
     size: tuple[int, int] | None
     length_s: float | None
     corrupt: int
+    lost: int
+    jumps: int
     decoding: Decoding
     turn: AbstractContextManager[object]
 
@@ -54,10 +58,11 @@ class Stage(Protocol):
 
 
 class Sink(Protocol):
-    """Somewhere results go. ``write`` raises SinkError when they cannot; leaving finishes files.
+    """Somewhere results go: frame by frame, with pictures. Entered by the main thread, then used
+    and left by a thread of its own.
 
-    A sink that wants them may have ``late(events)`` as well: events that no frame brings, since a
-    camera was lost or removed, or the run ends.
+    ``write`` may raise anything, SinkError where the reason is known: that result is left out, and
+    later ones are tried again. One that is too slow misses results; recordings wait for it.
     """
 
     name: str
@@ -69,6 +74,29 @@ class Sink(Protocol):
         ...
 
     def __enter__(self) -> Sink: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class EventSink(Protocol):
+    """Somewhere events go, without pictures. Threads as of ``Sink``.
+
+    It gets them from the journal: all of them, in their order, whenever it can take them, also
+    after a restart.
+
+    Attributes:
+        last: id of the last event it holds already, where it can tell; known once entered.
+    """
+
+    name: str
+    last: str | None
+
+    def deliver(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Take records of events, as in docs/events.md. If it raises, the same records come again:
+        whoever has one of them already knows it by its ``event_id``."""
+        ...
+
+    def __enter__(self) -> EventSink: ...
 
     def __exit__(self, *error: object) -> None: ...
 

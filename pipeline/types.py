@@ -24,7 +24,7 @@ Window = tuple[int, int, int, int]
 Band = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
-Level = Literal["fine", "category"]
+Level = Literal["fine", "category", "part"]
 EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
 #: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
 #: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
@@ -66,7 +66,8 @@ class Frame:
     """One decoded picture and its times. Owns what the decoder gave; converts lazily.
 
     ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
-    than ``captured_at`` by the network's delay; ``None`` where that is not known.
+    than ``captured_at`` by the network's delay; ``None`` where that is not known. ``recorded_at``
+    is when a recording's picture was taken, seconds since the epoch, where the recording tells.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Frame:
     live: bool = False
     camera_utc: float | None = None
     arrived_at: float | None = None
+    recorded_at: float | None = None
 
     @property
     def waiting_since(self) -> float:
@@ -126,7 +128,8 @@ class Tag:
         score: probability, 0 to 1, that the person wears it.
         colours: colour names inside of the garment's mask: the first, and the second if large.
         attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
-        level: whether ``label`` is a label or only a category.
+        level: whether ``label`` is a label, only a category, or only the part of the body it is on.
+        covers: parts of the body it is worn on; a tag of one of them says no more than this one.
         model: name of the model that reports it.
         outlined: on a still picture it is drawn with an outline of its own, as a mark on something
             is.
@@ -143,6 +146,7 @@ class Tag:
     track_id: int | None = None
     model: str = ""
     outlined: bool = False
+    covers: tuple[str, ...] = ()
 
     @property
     def colour(self) -> str | None:
@@ -163,6 +167,8 @@ class Track:
         quality: how well this frame shows the person; see ``pipeline.picture.crop.quality``.
         best: this frame shows the person better than all before, and was tagged.
         predicted: the box is the tracker's prediction, not a detection.
+        visit: id of this track of this run at this camera, which no other has, from the time it was
+            first reported.
     """
 
     id: int
@@ -172,24 +178,61 @@ class Track:
     quality: float = 0.0
     best: bool = False
     tags: tuple[Tag, ...] = ()
+    visit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a frame was, without its picture; fields as of ``Frame``."""
+
+    source: str
+    frame: int
+    pts: float
+    utc: float
+    camera_utc: float | None = None
+    recorded_at: float | None = None
+
+    @classmethod
+    def of(cls, frame: Frame) -> Moment:
+        """The moment of a frame."""
+        return cls(
+            frame.source, frame.index, frame.pts, frame.utc, frame.camera_utc, frame.recorded_at
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something changed: a person entered or left, a tag appeared, changed or vanished.
 
-    ``track_id`` is ``None`` for a tag that belongs to nobody.
+    Attributes:
+        at: the moment it is dated with.
+        track_id: ``None`` for a tag that belongs to nobody.
+        tag: the tag now; before, if it vanished.
+        tags: of somebody who left, the tags reported last.
+        id: of this event, unlike any other; those of a run rise.
+        run: id of the run.
+        visit: id of the person's visit; empty where ``track_id`` is ``None``.
+        snapshot: file with the person's best picture, within the folder of the results; empty where
+            there is none.
     """
 
     name: EventName
-    source: str
+    at: Moment
     track_id: int | None
-    frame: int
-    pts: float
-    utc: float
     tag: Tag | None = None
     tags: tuple[Tag, ...] = ()
-    camera_utc: float | None = None
+    id: str = ""
+    run: str = ""
+    visit: str = ""
+    snapshot: str = ""
+
+    @property
+    def source(self) -> str:
+        return self.at.source
+
+    @property
+    def pts(self) -> float:
+        return self.at.pts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

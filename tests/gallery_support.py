@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from engines.packs import find
+from engines.packs import Tensor, find
 from pipeline.tagging.logos.gallery_edit import NewPicture, read_picture
 
 SIDE = 48
-#: Any pack will do: galleries only remember which one it was.
-MODEL = find("garment-types-lite0")
+#: Any pack whose embeddings are as long as those of ``pixels``.
+MODEL = replace(find("garment-types-lite0"), outputs=(Tensor("embeddings", "float32", ("n", 144)),))
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
 SHAPES = {
     "disc": '<circle cx="12" cy="12" r="9"/>',

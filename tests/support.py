@@ -88,9 +88,11 @@ def encode(
     pix_fmt: str = "yuv420p",
     rate: int = 10,
     times: Sequence[float] | None = None,
+    **metadata: str,
 ) -> Path:
     """Write RGB pictures with an encoder of FFmpeg's, at ``times`` in seconds."""
     with av.open(str(path), "w") as container:
+        container.metadata.update(metadata)
         stream = container.add_stream(codec, rate=rate)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt

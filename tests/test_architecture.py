@@ -20,9 +20,11 @@ LEVELS = (
         "vocabulary": (
             "pipeline",
             "pipeline.types",
+            "pipeline.address",
             "pipeline.errors",
             "pipeline.protocols",
             "pipeline.files",
+            "pipeline.ids",
             "pipeline.plugins",
             "pipeline.settings.section",
         )
@@ -34,6 +36,7 @@ LEVELS = (
         "tagging": ("pipeline.tagging",),
         "events": ("pipeline.events",),
         "sinks": ("pipeline.sinks",),
+        "store": ("pipeline.store",),
         "models": ("pipeline.models",),
         # Arithmetic alone: the schema gathers its settings like those of the rooms.
         "pace": ("pipeline.flow.pace",),
@@ -62,6 +65,7 @@ LIFTED = {
 CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
+    "Turn",
     "by_reader",  # makes a function
     "Lock",  # nothing is kept in it
 }

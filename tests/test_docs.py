@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 import typer.main
 from support import CLIP, HERE
 
@@ -137,18 +137,23 @@ def desk(tmp_path_factory: pytest.TempPathFactory, short_clip) -> Path:
     return folder
 
 
-def run(desk: Path, command: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command as shown; a live one is interrupted after some seconds."""
+def watched(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on cameras as shown, in a process that is interrupted once it says that it has
+    looked at frames, which is after five seconds."""
     words = [str(BIN / "threadline"), *shlex.split(command)[1:]]
-    env = {**os.environ, "CAM_USER": "admin", "CAM_PASSWORD": "secret"}
-    process = subprocess.Popen(
-        words, cwd=desk, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    if seconds is not None:
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+    process = subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    alarm = threading.Timer(60, process.kill)
+    alarm.start()
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if re.search(r"\b[1-9]\d* frames", line):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    alarm.cancel()
+    return subprocess.CompletedProcess(words, process.returncode, out, said + err)
 
 
 def whole(command: str) -> bool:
@@ -163,8 +168,12 @@ RUN = sorted({command for _, command in ALL if whole(command)})
 IN_ORDER = sorted(RUN, key=lambda c: ("gallery import" not in c, "gallery add" not in c, c))
 
 
-def test_every_command_shown_does_what_it_says(desk, rtsp):
-    """One after the other in one folder, as a reader would."""
+def test_every_command_shown_does_what_it_says(desk, rtsp, monkeypatch):
+    """One after the other in one folder, as a reader would; what ends by itself in this process,
+    which starts but once."""
+    monkeypatch.chdir(desk)
+    monkeypatch.setenv("CAM_USER", "admin")
+    monkeypatch.setenv("CAM_PASSWORD", "secret")
     server = rtsp(mounts=2, user="admin:secret")
     for config in (desk / "configs").glob("*.yaml"):
         text = config.read_text(encoding="utf-8")
@@ -175,7 +184,8 @@ def test_every_command_shown_does_what_it_says(desk, rtsp):
     for command in IN_ORDER:
         live = "rtsp://" in command or "configs/store-cpu.yaml" in command
         asked = re.sub(r"rtsp://\S+", server.url(0, login="admin:secret@"), command)
-        done = run(desk, asked.replace("tests/data/street.mp4", str(CLIP)), 5 if live else None)
+        asked = asked.replace("tests/data/street.mp4", str(CLIP))
+        done = watched(asked) if live else support.command(*shlex.split(asked)[1:])
         if done.returncode != 0 or "Traceback" in done.stderr:
             failed.append(f"{command}: {done.returncode}\n{done.stdout[-500:]}{done.stderr[-500:]}")
     assert not failed, "\n\n".join(failed)

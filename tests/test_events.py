@@ -45,7 +45,7 @@ EVERYBODY = {("left", 1, 5.6), ("left", 2, 5.2), ("vanished", None, 5.6)}
 
 
 def test_who_left_did_so_when_last_seen_and_not_when_that_is_known():
-    stage = EventStage()
+    stage = EventStage("run")
     begun(stage)
     frames = [frame_of(5.8 + i / 5, person(1), tags=(SIGN,)) for i in range(10)]
     assert run(stage, *frames) == []
@@ -53,13 +53,13 @@ def test_who_left_did_so_when_last_seen_and_not_when_that_is_known():
 
 
 def test_when_a_source_is_lost_all_there_was_ends_with_the_last_frame_that_showed_it():
-    stage = EventStage()
+    stage = EventStage("run")
     begun(stage)
     events = stage.lost("cam")
     assert set(said(events)) == EVERYBODY
     left = next(event for event in events if event.track_id == 1)
-    assert (left.source, left.frame, left.tags) == ("cam", 56, (JEANS,))
-    assert (left.utc, left.camera_utc) == (1005.6, 2005.6)
+    assert (left.source, left.at.frame, left.tags) == ("cam", 56, (JEANS,))
+    assert (left.at.utc, left.at.camera_utc) == (1005.6, 2005.6)
     assert [event.tag for event in events if event.name == "vanished"] == [SIGN]
     assert stage.lost("cam") == [], "said once"
     again = [frame_of(0.0, ended=(1, 2)), frame_of(0.6, person(3))]
@@ -68,7 +68,7 @@ def test_when_a_source_is_lost_all_there_was_ends_with_the_last_frame_that_showe
 
 @pytest.mark.parametrize("at", [5.5, 0.0], ids=["a moment", "a long time"])
 def test_a_stream_that_begins_anew_ends_all_there_was_before_anything_new(at):
-    stage = EventStage()
+    stage = EventStage("run")
     begun(stage)
     [first] = stage([frame_of(at, person(3), ended=(1, 2), tags=(SIGN,))])
     events = said(first.events)
@@ -77,7 +77,7 @@ def test_a_stream_that_begins_anew_ends_all_there_was_before_anything_new(at):
 
 
 def test_sources_are_lost_one_by_one_and_one_never_seen_is_no_matter():
-    stage = EventStage()
+    stage = EventStage("run")
     for source in ("a", "b"):
         run(stage, frame_of(1.0, person(), source=source))
     assert said(stage.lost("a")) == [("left", 1, 1.0)]
@@ -86,7 +86,7 @@ def test_sources_are_lost_one_by_one_and_one_never_seen_is_no_matter():
 
 
 def test_a_forgotten_source_says_nothing_more():
-    stage = EventStage()
+    stage = EventStage("run")
     begun(stage)
     stage.forget("cam")
     assert stage.lost("cam") == []

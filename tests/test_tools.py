@@ -1,10 +1,17 @@
-"""Tools that need no training: comparing outputs, the tables of the benchmarks."""
+"""Tools that need no training: comparing outputs, the tables of the benchmarks, what long runs and
+sudden ends are judged by."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from math import isnan
 
 import compare_outputs
+import pytest
+import soak
+from benchmark import ends
 from benchmark.file import stage_rows
 
 EVENT = {"event": "entered", "track_id": 1, "utc": 1.5, "pts": 0.2}
@@ -66,3 +73,104 @@ def test_every_second_of_a_run_counts_once():
         "| logos | 2 | 250.00 | 5 % |",
         "| write video | 10 | 100.00 | 10 % |",
     ]
+
+
+# -- Long runs and sudden ends -------------------------------------------------------------------
+
+
+def held(slope_an_hour, minutes=30):
+    """Samples of memory that grows evenly, but for one in ten that is far off."""
+    return [
+        soak.Sample(at, 500 + slope_an_hour * at / 3600 + 300 * (i % 10 == 0), 14, 20)
+        for i, at in enumerate(range(0, 60 * minutes, 5))
+    ]
+
+
+def test_growth_is_not_moved_by_outliers_or_by_the_start():
+    samples = held(6.0)
+    for i in range(20):
+        samples[i] = replace(samples[i], memory_mb=10.0 * i)
+    assert soak.growth(samples, "memory_mb") == pytest.approx(6.0, abs=0.5)
+    assert soak.growth(samples, "files") == 0
+    assert isnan(soak.growth(samples[:20], "memory_mb"))
+
+
+NAMES = [("127.0.0.1:1/", "camera-0:"), ("127.0.0.1:2/", "camera-1:")]
+
+
+def log(*rows):
+    return [
+        {"time": datetime.fromtimestamp(at, timezone.utc).isoformat(), "message": text}
+        for at, text in rows
+    ]
+
+
+def test_every_fault_and_its_end_have_to_be_told_once():
+    faults = [soak.Fault(0, "killed", 10.0), soak.Fault(1, "killed", 20.0)]
+    lost = "rtsp://127.0.0.1:{}/cam0: gone; trying again until it is back"
+    told = [(11, lost.format(1)), (15, "camera-0: back again"), (21, lost.format(2))]
+    good = log(*told, (25, "camera-1: back again"))
+    assert soak.untold(faults, good, NAMES) == []
+    [silent] = soak.untold(faults, log(*told), NAMES)
+    assert silent == "camera 1, killed: its end is told 0 times"
+    [twice] = soak.untold(faults, [*good, *log((22, lost.format(2)))], NAMES)
+    assert "its outage is told 2 times" in twice
+
+
+@pytest.fixture
+def results(tmp_path):
+    """What a run of two seconds left that was killed at 102."""
+    frames = [{"camera": "cam", "utc": f"1970-01-01T00:01:{40 + i / 10:06.3f}Z", "pts": i / 10}
+              for i in range(20)]  # fmt: skip
+    written(tmp_path, *frames, name="frames.jsonl")
+    written(tmp_path, {"event": "entered", "event_id": "a"}, name="events.jsonl")
+    done = ends.Round(began=99.0, ended=102.0, under_way=True, idle_s=0.1)
+    return tmp_path, done
+
+
+def test_a_kill_that_lost_nothing_is_told_by_its_age(results):
+    out, done = results
+    age, wrong = ends.killed(done, out, set())
+    assert age == pytest.approx(0.1, abs=1e-3)
+    assert wrong == []
+
+
+def test_what_a_kill_must_not_leave_is_named(results):
+    out, done = results
+    with (out / "events.jsonl").open("a") as file:
+        file.write('{"event": "left", "event_id": "a"}\n{"event": "en')
+    done.idle_s = 0.9
+    (out / "cam-1.mp4").write_bytes(b"no video")
+    done.errors = "Traceback (most recent call last):"
+    frames = [{"camera": "cam", "utc": "1970-01-01T00:01:42.000Z", "pts": 9.0}]
+    with (out / "frames.jsonl").open("a") as file:
+        file.write(json.dumps(frames[0]) + "\n")
+    wrong = "\n".join(ends.killed(done, out, set())[1])
+    for words in ("1 lines are no JSON", "1 events have another's id", "0.90 s before the kill",
+                  "cam-1.mp4", "Traceback"):  # fmt: skip
+        assert words in wrong
+
+
+def test_what_a_stop_must_not_leave_is_named(tmp_path):
+    stats = tmp_path / "stats.json"
+    people = {"id": "cam", "people": 2, "analysed": 3}
+    outlet = {"name": "frames", "left_out": 1}
+    stats.write_text(json.dumps({"cameras": [people], "outlets": [outlet]}))
+    entered = [{"event": "entered", "camera": "cam", "track_id": i} for i in (1, 2)]
+    left = [{**event, "event": "left"} for event in entered]
+    frames = [{"camera": "cam"}] * 2
+    written(tmp_path, *entered, *left, name="events.jsonl")
+    written(tmp_path, *frames, name="frames.jsonl")
+    done = ends.Round(0.0, code=0)
+    assert ends.stopped(done, tmp_path, stats, live=True) == []
+    written(tmp_path, *entered, left[0], name="events.jsonl")
+    written(tmp_path, frames[0], name="frames.jsonl")
+    done.code, done.errors = -11, "Fatal Python error"
+    wrong = "\n".join(ends.stopped(done, tmp_path, stats, live=True))
+    for words in (
+        "exit status -11",
+        "Fatal",
+        "2 entered and 1 left",
+        "3 analysed, 1 on disk, 1 left out",
+    ):
+        assert words in wrong

@@ -4,13 +4,21 @@
     python tools/bench.py cameras --count 16 --seconds 60
     python tools/bench.py accuracy --count 16
     python tools/bench.py faults --count 8
+    python tools/bench.py hls --seconds 60
+    python tools/bench.py outlets --count 4
+    python tools/bench.py kills --rounds 200
+    python tools/bench.py stops --rounds 200 --engine onnxruntime
 
 ``file`` takes a recording from end to end; ``cameras`` watches 1080p H.264 cameras of an RTSP
 server that it starts itself (GStreamer under the system's Python, see
 tools/install_test_system.sh); ``accuracy`` compares the tags of every policy, and of such cameras,
 with those of looking at everybody on every frame; ``age`` tells how old results are under a model
-that is far too slow; ``faults`` freezes, kills, slows and damages one camera of several; ``engine``
-measures the models by themselves.
+that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
+several, and sets its clock wrong; ``outlets`` slows, blocks and breaks an output and fills the
+disk; ``hls`` watches a live HLS stream; ``engine`` measures the models by themselves. ``kills``
+kills a run on cameras at random moments and starts it again into the same folder; ``stops`` asks
+runs on cameras and recordings to end at random moments: both check what is on disk, and end with 1
+if anything is wrong with it.
 ``--json FILE`` writes the figures as well.
 """
 
@@ -25,7 +33,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import accuracy, age, cameras, engine, faults, file
+from benchmark import accuracy, age, cameras, ends, engine, faults, file, hls, outlets
 
 from pipeline.models.opening import cores
 
@@ -35,8 +43,12 @@ KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cameras": cameras.measure,
     "accuracy": accuracy.measure,
     "faults": faults.measure,
+    "hls": hls.measure,
     "age": age.measure,
     "engine": engine.measure,
+    "outlets": outlets.measure,
+    "kills": ends.measure_kills,
+    "stops": ends.measure_stops,
 }
 
 
@@ -58,6 +70,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, nargs="+", default=[1, 4, 8, 16], help="of cameras")
     parser.add_argument("--seconds", type=float, default=30.0, help="for which cameras are watched")
     parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")
+    parser.add_argument("--rounds", type=int, default=20, help="of kills and stops")
+    parser.add_argument("--seed", type=int, help="of their moments")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--config", type=Path, help="other settings than the default ones")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -70,7 +84,7 @@ def main() -> int:
     figures = KINDS[args.kind](args)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
+    return 1 if figures.get("problems") else 0
 
 
 if __name__ == "__main__":

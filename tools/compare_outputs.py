@@ -18,7 +18,7 @@ from typing import Any
 
 NAMES = ("events.jsonl", "frames.jsonl", "tags.jsonl")
 #: Fields that are another in every run.
-CLOCKS = ("utc", "camera_utc")
+CLOCKS = ("utc", "camera_utc", "event_id", "run", "visit", "snapshot")
 #: Differences of a file that are shown, and characters of a value.
 SHOWN = 2
 LONGEST = 400

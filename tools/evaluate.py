@@ -3,6 +3,7 @@
     python tools/evaluate.py garments --data ../shared/data
     python tools/evaluate.py clothing
     python tools/evaluate.py colour
+    python tools/evaluate.py cctv
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
@@ -24,7 +25,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import clothing, colour, cost, fusion, garments, logo_tracks, logos, people
+from evaluation import cctv, clothing, colour, cost, fusion, garments, logo_tracks, logos, people
 from evaluation.weights import weights
 
 from engines import Packs
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "garments": garments.measure,
     "clothing": clothing.measure,
     "colour": colour.measure,
+    "cctv": cctv.measure,
     "people": people.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,

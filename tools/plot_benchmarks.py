@@ -1,6 +1,7 @@
 """Draw the benchmark figures of docs/benchmarks.md from the JSON that the tools wrote.
 
     python tools/plot_benchmarks.py --peers peers.json --accuracy accuracy.json --out docs/pictures
+    python tools/plot_benchmarks.py --soak steady.json faults.json --out docs/pictures
 
 Needs the train extra (matplotlib).
 """
@@ -70,10 +71,30 @@ def accuracy_figure(cases: dict[str, Any]) -> Callable[[Figure], None]:
     return draw
 
 
+def soak_figure(runs: list[dict[str, Any]]) -> Callable[[Figure], None]:
+    """What the process held over time, one line for each long run."""
+
+    def draw(sheet: Figure) -> None:
+        shown = (("memory_mb", "memory, MB"), ("files", "open files"), ("threads", "threads"))
+        for axes, (name, label) in zip(sheet.subplots(1, 3), shown, strict=True):
+            for run in runs:
+                title = f"{run['cameras']} cameras"
+                title += f", {len(run['faults'])} faults" if run["faults"] else ""
+                minutes = [sample["at"] / 60 for sample in run["samples"]]
+                axes.plot(minutes, [sample[name] for sample in run["samples"]], label=title)
+            axes.set_xlabel("minutes")
+            axes.set_ylabel(label)
+            axes.set_ylim(bottom=0)
+        axes.legend()
+
+    return draw
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", type=Path, help="from tools/bench_peers.py --json")
     parser.add_argument("--accuracy", type=Path, help="from tools/bench.py accuracy --json")
+    parser.add_argument("--soak", type=Path, nargs="+", help="from tools/soak.py")
     parser.add_argument("--out", type=Path, required=True, help="folder")
     args = parser.parse_args()
     if args.peers:
@@ -82,6 +103,9 @@ def main() -> int:
     if args.accuracy:
         cases = json.loads(args.accuracy.read_text())
         figure(accuracy_figure(cases), args.out / "cost-recall.png", (8.5, 4.2))
+    if args.soak:
+        runs = [json.loads(path.read_text()) for path in args.soak]
+        figure(soak_figure(runs), args.out / "soak.png", (9, 3))
     return 0
 
 

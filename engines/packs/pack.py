@@ -4,7 +4,6 @@ is checked when it is read; the files themselves are checked by ``verify`` befor
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ import numpy as np
 
 from engines.base import EngineError, ModelFileError, TensorSpec
 
+#: Most pixels of a side of a model's pictures.
+MOST_SIDE = 16384
 MODEL = "model.onnx"
 LABELS = "labels.json"
 
@@ -141,14 +142,17 @@ def fitted_size(width: int, height: int, pixels: int, multiple: int) -> tuple[in
     multiples)."""
     least, most = 4, max(pixels // (4 * multiple**2), 5)
     best, cost = (least, least), math.inf
-    for columns, rows in itertools.product(range(least, most + 1), repeat=2):
-        area = columns * rows * multiple**2
-        if area > 1.05 * pixels:
-            continue
-        bent = abs(math.log(columns * height / (rows * width)))
-        wasted = math.log(max(pixels / area, 1.0))
-        if bent + wasted / 2 < cost:
-            best, cost = (columns, rows), bent + wasted / 2
+    for columns in range(least, min(most, max(MOST_SIDE // multiple, 5)) + 1):
+        # Of one width the best heights are those nearest to the aspect ratio, or the most allowed.
+        highest = min(most, int(1.05 * pixels / (columns * multiple**2)))
+        fitting = int(columns * height / width)
+        for rows in sorted({min(max(n, least), highest) for n in (fitting, fitting + 1)}):
+            if rows < least:
+                continue
+            bent = abs(math.log(columns * height / (rows * width)))
+            wasted = math.log(max(pixels / (columns * rows * multiple**2), 1.0))
+            if bent + wasted / 2 < cost:
+                best, cost = (columns, rows), bent + wasted / 2
     return best[0] * multiple, best[1] * multiple
 
 

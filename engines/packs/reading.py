@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from engines.packs.pack import MODEL, Pack, PackError, Tensor
+from engines.packs.pack import MODEL, MOST_SIDE, Pack, PackError, Tensor
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +24,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32")
 LAYOUTS = ("", "nhwc", "nchw")
 COLOURS = ("", "rgb", "bgr")
-MOST_SIDE = 16384
 MOST_NUMBER = 1e9
 MOST_TEXT = 400
 

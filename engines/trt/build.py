@@ -11,7 +11,8 @@ from typing import Any
 
 from engines.base import EngineError, EngineUnavailableError, ModelFileError
 from engines.files import replace_file
-from engines.trt.library import is_rtx, library
+from engines.trt.gpu import driver
+from engines.trt.library import is_rtx, library, listening, targets
 
 #: Called with what is being done and the share of it, 0 to 1, that is; false stops the build.
 Progress = Callable[[str, float], bool]
@@ -51,40 +52,39 @@ class Batch:
         return f"{self.least}:{self.usual}:{self.most}"
 
 
-def capabilities(targets: Sequence[str], trt: Any) -> list[Any]:
-    """Compute capabilities by name (``sm86``).
+def capabilities(wanted: Sequence[str], trt: Any) -> list[Any]:
+    """Compute capabilities by name (``sm86``); without names that of the GPU here, where TensorRT
+    has to be told: TensorRT-RTX leaves the oldest it knows out of what it builds for all.
 
     Raises:
         EngineUnavailableError: this TensorRT builds for no such target, or only for its own GPU.
     """
-    if targets and not hasattr(trt, "ComputeCapability"):
+    known = targets(trt)
+    if wanted and not known:
         raise EngineUnavailableError(
             f"{trt.__name__} {trt.__version__} builds for the GPU it runs on; leave --target out"
         )
-    known = {
-        name.lower(): value
-        for name, value in getattr(trt, "ComputeCapability", object).__dict__.items()
-        if re.fullmatch(r"SM\d+", name)
-    }
-    missing = [name for name in targets if name.lower() not in known]
+    missing = [name for name in wanted if name.lower() not in known]
     if missing:
         raise EngineUnavailableError(
             f"target '{missing[0]}': {trt.__name__} {trt.__version__} knows "
             f"{', '.join(sorted(known, key=lambda name: int(name[2:])))}"
         )
-    return [known[name.lower()] for name in targets]
+    found = driver()
+    here = [gpu.capability for gpu in found.gpus[:1] if gpu.capability in known] if found else []
+    return [known[name.lower()] for name in wanted or here]
 
 
 def build(
     model: Any,
     shapes: dict[str, Shapes],
-    targets: Sequence[str] = (),
+    ahead: Sequence[str] = (),
     progress: Progress | None = None,
     timings: Path | None = None,
 ) -> bytes:
     """A plan of an ONNX model (``onnx.ModelProto``) for inputs of those shapes.
 
-    ``targets`` are compute capabilities such as ``sm86``; without, the plan is for the GPU that is
+    ``ahead`` are compute capabilities such as ``sm86``; without, the plan is for the GPU that is
     here. ``timings`` is a file in which measured kernels are kept for the next build.
 
     Raises:
@@ -93,15 +93,15 @@ def build(
         BuildStoppedError: ``progress`` returned false.
     """
     trt = library()
-    wanted = capabilities(targets, trt)
-    log = _log(trt)
+    wanted = capabilities(ahead, trt)
+    log = listening(trt)
     builder = trt.Builder(log)
     if builder is None:  # pragma: no cover - TensorRT 10 without a GPU
         raise EngineUnavailableError(f"{trt.__name__}: {log.first() or 'no GPU to build on'}")
     flag = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     _parse(trt, network, log, model)
-    config = _config(builder, shapes, wanted)
+    config = _config(trt, builder, shapes, wanted)
     monitor = _monitor(trt, progress) if progress is not None else None
     config.progress_monitor = monitor
     with _timed(trt, config, timings):
@@ -113,16 +113,18 @@ def build(
     raise ModelFileError(f"TensorRT cannot build this model: {log.first()}")
 
 
-def _config(builder: Any, shapes: dict[str, Shapes], targets: Sequence[Any]) -> Any:
-    """What to build for: shapes and compute capabilities."""
+def _config(trt: Any, builder: Any, shapes: dict[str, Shapes], wanted: Sequence[Any]) -> Any:
+    """What to build for: shapes and compute capabilities. What the graph has in FP32 is computed
+    in FP32: TF32, which is on unless switched off, has the fraction of FP16."""
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)
     profile = builder.create_optimization_profile()
     for name, three in shapes.items():
         profile.set_shape(name, *three)
     config.add_optimization_profile(profile)
-    if targets:
-        config.num_compute_capabilities = len(targets)
-        for i, target in enumerate(targets):
+    if wanted:
+        config.num_compute_capabilities = len(wanted)
+        for i, target in enumerate(wanted):
             config.set_compute_capability(target, i)
     return config
 
@@ -155,25 +157,6 @@ def _explained(error: Any) -> str:
     reasons = [line for line in error.desc().splitlines() if line and "CUDA driver" not in line]
     reason = next((line for line in reasons if not line.startswith("Invalid Node")), "no reason")
     return f"node '{node or '?'}' ({operator or 'no operator'}): {reason.strip()}"
-
-
-def _log(trt: Any) -> Any:
-    """A logger that keeps errors instead of printing them."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            # Without a driver TensorRT-RTX says so at every step, and builds all the same.
-            if severity <= trt.ILogger.ERROR and "CUDA driver" not in message:
-                self.errors.append(message)
-
-        def first(self) -> str:
-            return self.errors[0].splitlines()[0] if self.errors else "it gave no reason"
-
-    return Log()
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:

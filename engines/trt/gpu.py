@@ -41,6 +41,18 @@ def driver() -> Driver | None:
     return None
 
 
+@lru_cache(maxsize=1)
+def video_decoder() -> bool:
+    """Whether the driver's video decoder is here: containers get it only if they ask for it."""
+    for name in ("libnvcuvid.so.1", "nvcuvid.dll"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
 def _asked(cuda: Any) -> Driver | None:
     """What a loaded driver says; ``None`` if it does not start."""
     version, count = ctypes.c_int(), ctypes.c_int()

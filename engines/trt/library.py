@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module, util
 from typing import Any
 
@@ -42,6 +43,40 @@ def is_rtx(trt: Any) -> bool:
     return bool(trt.__name__ == "tensorrt_rtx")
 
 
+def targets(trt: Any) -> dict[str, Any]:
+    """The GPUs plans can be built for ahead, by compute capability (``sm86``); none with NVIDIA's
+    own TensorRT, which builds for the GPU it runs on."""
+    values = getattr(trt, "ComputeCapability", object).__dict__
+    return {name.lower(): value for name, value in values.items() if re.fullmatch(r"SM\d+", name)}
+
+
+def runs_on(trt: Any, capability: str) -> bool:
+    """Whether plans run on GPUs of a compute capability: TensorRT-RTX knows the chips of graphics
+    cards, and takes those newer than all it knows; chips of data centres are among neither."""
+    known = [int(name[2:]) for name in targets(trt)]
+    return not is_rtx(trt) or int(capability[2:]) in known or int(capability[2:]) > max(known)
+
+
+def listening(trt: Any) -> Any:
+    """A logger for TensorRT that keeps errors instead of printing them; ``first()`` is the first
+    of them in a line, which most often names the cause."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            # Without a driver TensorRT-RTX says so at every step, and builds all the same.
+            if severity <= trt.ILogger.ERROR and "CUDA driver" not in message:
+                self.errors.append(message)
+
+        def first(self) -> str:
+            return self.errors[0].splitlines()[0] if self.errors else "it gave no reason"
+
+    return Log()
+
+
 def missing() -> str:
     """What TensorRT lacks to run a plan here, in words; empty if nothing."""
     found = driver()
@@ -50,9 +85,15 @@ def missing() -> str:
     if util.find_spec("pycuda") is None:
         return "PyCUDA is not installed: pip install 'threadline[gpu]'"
     try:
-        library()
+        trt = library()
     except EngineUnavailableError as error:
         return str(error)
+    gpu = found.gpus[0]
+    if not runs_on(trt, gpu.capability):
+        return (
+            f"{flavour(trt)} does not run on this GPU, {gpu.name} ({gpu.capability}): "
+            "pip install tensorrt, which does"
+        )
     return ""
 
 

@@ -91,7 +91,7 @@ class Plans:
         """
         wanted = {target.split()[0] for target in key.targets}
         for path in sorted(self.folder.glob(f"{key.model}-{key.precision}-*.json")):
-            with suppress(PlanError, TypeError):
+            with suppress(PlanError, TypeError, KeyError):
                 targets = _record(path)["key"]["targets"]
                 if wanted and wanted <= set(targets):
                     other = replace(key, targets=tuple(targets))
@@ -148,7 +148,11 @@ def _record(path: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PlanError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(about, dict) or not {"key", "plan", "parity"} <= set(about):
+    if (
+        not isinstance(about, dict)
+        or not {"key", "plan", "parity"} <= set(about)
+        or not isinstance(about["parity"], dict | None)
+    ):
         raise PlanError(f"{path}: lacks what the plan beside it was built for")
     return about
 

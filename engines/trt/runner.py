@@ -22,7 +22,7 @@ from engines.base import (
 )
 from engines.trt.bare import plan_of
 from engines.trt.cuda import Cuda, PyCuda
-from engines.trt.library import library
+from engines.trt.library import flavour, library, listening
 
 
 class Buffers:
@@ -115,16 +115,17 @@ class TensorRtEngine:
 
     def _load(self, path: Path, plan: bytes) -> None:
         trt = self._trt
-        self._runtime = trt.Runtime(trt.Logger(trt.Logger.INTERNAL_ERROR))
+        log = self._log = listening(trt)
+        self._runtime = trt.Runtime(log)
         engine = self._engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise ModelFileError(
-                f"{path}: TensorRT {trt.__version__} cannot load this plan: it is damaged, or was "
-                "built for another GPU or version; build it again"
+                f"{path}: {flavour(trt)} cannot load this plan, which is damaged, or built for "
+                f"another GPU or version: {log.first()}; build it again"
             )
         self._context = self._new_context()
         if self._context is None:
-            raise ModelFileError(f"{path}: TensorRT cannot run this plan: too little GPU memory?")
+            raise ModelFileError(f"{path}: {flavour(trt)} cannot run this plan: {log.first()}")
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         given = {name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT}
         self.inputs = tuple(self._spec(name) for name in names if name in given)
@@ -216,7 +217,7 @@ class TensorRtEngine:
             size = prod(shape) * spec.dtype.itemsize
             context.set_tensor_address(spec.name, buffers.address(spec.name, size))
         if not context.execute_async_v3(cuda.stream):
-            raise EngineError("TensorRT could not run the plan; docs/tensorrt.md says what to try")
+            raise EngineError(f"TensorRT could not run the plan: {self._log.first()}")
         shapes = {**self._allocator.shapes, **shapes}
         out = {s.name: buffers.host(s.name, s.dtype, shapes[s.name]) for s in self.outputs}
         for name, array in out.items():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pipeline import __version__
 from pipeline.cli import config, doctor, gallery, models
+from pipeline.cli.errors import standard_output
 from pipeline.cli.run import run
 from pipeline.cli.tag import tag
 
@@ -28,7 +28,7 @@ app.add_typer(config.app, name="config")
 @app.command("doctor")
 def doctor_command() -> None:
     """Report what this machine can run."""
-    raise typer.Exit(0 if doctor.report(Console()) else 1)
+    raise typer.Exit(0 if doctor.report(standard_output()) else 1)
 
 
 def _version(wanted: bool) -> None:

@@ -27,7 +27,7 @@ from engines import (
     why_not,
 )
 from engines.packs import open_packs, verify
-from engines.trt.gpu import Driver, driver
+from engines.trt.gpu import Driver, driver, video_decoder
 from engines.trt.library import flavour, library
 from pipeline.models.opening import cores
 from pipeline.sinks.video import ENCODERS
@@ -79,6 +79,7 @@ def _nvdec(found: Driver | None, pycuda: bool) -> str:
         "an NVIDIA GPU with its driver": bool(found and found.gpus),
         "PyCUDA": pycuda,
         "nvcc": shutil.which("nvcc") is not None,
+        "libnvcuvid (of a container: NVIDIA_DRIVER_CAPABILITIES with video)": video_decoder(),
         "a PyAV built with NVDEC": "cuda" in _decoding_devices(),
     }
     missing = [name for name, here in needs.items() if not here]
@@ -165,9 +166,13 @@ def check_model(pack: Pack, console: Console) -> None:
         EngineError: a file is damaged or an engine cannot run it.
     """
     path = verify(pack)
-    console.print(f"{pack.name}: {path} matches its hash", highlight=False, soft_wrap=True)
+    line = f"{pack.name}: {path} matches its hash"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     for name, version in available().items():
         if version is None:
+            continue
+        if pack.twin_of and runs_plans(name):
+            console.print(f"  {name} {version}: runs {pack.twin_of} instead", highlight=False)
             continue
         with open_engine(path, name) as engine:
             size = pack.size if pack.size[0] else (1, 1)

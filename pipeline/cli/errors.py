@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import TextIO
 
 import av
 import cv2
@@ -17,14 +19,38 @@ from rich.markup import escape
 from engines import EngineError
 from pipeline.errors import ConfigError, PipelineError, redact
 
-errors = Console(stderr=True)
+#: Columns where the output is no terminal: nothing is cut for a program that reads it.
+_WIDE = 1000
+
+
+def _width_of(stream: TextIO | None) -> int | None:
+    """Columns to print in: a terminal's own (``None``), or enough for everything."""
+    return None if stream is not None and stream.isatty() else _WIDE
+
+
+errors = Console(stderr=True, width=_width_of(sys.stderr))
+
+
+def standard_output() -> Console:
+    """Where results are told."""
+    return Console(width=_width_of(sys.stdout))
+
+
+def plain(text: str, kept: str = "") -> str:
+    """Text without what a terminal would obey instead of show: names of files and brands, and what
+    cameras answer, may hold anything. Control characters are shown by their codes, but for
+    ``kept``."""
+    return "".join(
+        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 class _Lines(logging.Handler):
     """One line a message on standard error, above the live table where there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        text = plain(self.format(record), kept="\n\t")  # tracebacks have lines
+        errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Json(logging.Formatter):
@@ -72,9 +98,9 @@ def explained() -> Iterator[None]:
 
 def complain(text: str) -> None:
     """One error, one line, however wide the terminal."""
-    errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]error:[/] {escape(plain(text))}", highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """One warning, one line."""
-    errors.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    errors.print(f"[yellow]warning:[/] {escape(plain(text))}", highlight=False, soft_wrap=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engines import Packs, Precision, runs_plans
@@ -19,7 +18,7 @@ from engines.trt.build import Batch
 from engines.trt.build import Progress as Report
 from engines.trt.plans import Plans
 from pipeline.cli import doctor
-from pipeline.cli.errors import errors, explained, warn
+from pipeline.cli.errors import errors, explained, standard_output, warn
 from pipeline.cli.options import PacksOption
 from pipeline.errors import ConfigError
 from pipeline.models.building import PRECISIONS, PlanRequest, build_plan, plan_engines
@@ -81,7 +80,7 @@ def show_model(name: str, packs: PacksOption = None) -> None:
 def check_model(name: str, packs: PacksOption = None) -> None:
     """Verify a model's files and run it once on every engine that can run here."""
     with explained():
-        doctor.check_model(open_packs(packs).find(name), Console())
+        doctor.check_model(open_packs(packs).find(name), standard_output())
 
 
 @app.command("build")

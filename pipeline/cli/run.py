@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from engines.packs import open_packs
 from pipeline.cli import settings as options
-from pipeline.cli.errors import errors, explained, start_logging, warn
+from pipeline.cli.errors import errors, explained, standard_output, start_logging, warn
 from pipeline.cli.options import (
     ConfigOption,
     EngineOption,
@@ -113,10 +112,13 @@ def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
                         _write_stats(stats, runner, durable=False)
                 runner.wait()
         finally:
+            for outlet in runner.stats.outlets:
+                if outlet.lacking:
+                    warn(outlet.lacking)
             if stats is not None:
                 _write_stats(stats, runner)
         if not quiet:
-            summary(runner.stats, out, runner.running_on, Console())
+            summary(runner.stats, out, runner.running_on, standard_output())
         return _exit_code(runner)
 
 
@@ -154,9 +156,12 @@ def _stop_on_signals(runner: Runner) -> None:
 
 
 def _exit_code(runner: Runner) -> int:
-    """0 if all went well; 1 if a camera or recording failed; 130 if a recording was cut short."""
+    """0 if all went well; 1 if a camera, recording or output failed; 130 if a recording was cut
+    short."""
     cameras = list(runner.stats.cameras.values())
     if any(camera.state == "failed" for camera in cameras):
+        return 1
+    if any(outlet.lacking for outlet in runner.stats.outlets):
         return 1
     recordings = [c for c in runner.config.cameras if not is_live(c.url)]
     unfinished = any(runner.stats.cameras[c.name].state != "done" for c in recordings)

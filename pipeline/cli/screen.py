@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.flow.stats import CameraStats, Stats
+from pipeline.cli.errors import plain
+from pipeline.flow.stats import CameraStats, OutletStats, Stats
 
 _MARKS = MappingProxyType(
     {
@@ -86,9 +87,10 @@ def table(stats: Stats) -> Table:
     return _table(list(stats.cameras.values()), max(time.monotonic() - stats.started, 0.001))
 
 
-def _notes(cameras: list[CameraStats]) -> list[Text]:
-    """What is wrong, a line per camera; below the table, so that its numbers keep their room."""
-    return [Text(camera.note, "yellow") for camera in cameras if camera.note][:_MOST_ROWS]
+def _notes(*counted: CameraStats | OutletStats) -> list[Text]:
+    """What is wrong, a line per camera or outlet; below the table, so that its numbers keep their
+    room."""
+    return [Text(plain(one.note), "yellow") for one in counted if one.note][:_MOST_ROWS]
 
 
 class Screen:
@@ -124,7 +126,7 @@ class Screen:
 
     def _picture(self) -> Any:
         cameras, elapsed, share = self._known()
-        parts: list[Any] = [_table(cameras, elapsed), *_notes(cameras)]
+        parts: list[Any] = [_table(cameras, elapsed), *_notes(*cameras, *self._stats.outlets)]
         if share is not None:
             row = Table.grid(padding=(0, 1))
             row.add_row(
@@ -160,4 +162,5 @@ def summary(stats: Stats, out: Path, running_on: str, console: Console) -> None:
     console.print(_table(cameras, elapsed))
     frames = sum(c.analysed for c in cameras)
     speed = f"{frames} frames in {elapsed:.1f} s ({frames / elapsed:.0f} fps)"
-    console.print(f"{speed} on {running_on}; results in {out}/", highlight=False)
+    line = f"{speed} on {running_on}; results in {plain(str(out))}/"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

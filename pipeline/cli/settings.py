@@ -16,6 +16,9 @@ from pipeline.settings.schema import Config
 from pipeline.sources import expand
 from pipeline.sources.location import holds_picture, is_picture
 
+#: Of a name that is made: room is left for a number behind it.
+_NAME = 56
+
 
 def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -> Config:
     """The settings of a file, or the defaults, with the command line's changes on top.
@@ -54,19 +57,20 @@ def cameras(sources: list[str], left_out: Counter[str]) -> list[dict[str, str]]:
         SourceRefusedError: a name is no text, or a folder holds nothing readable.
         ConfigError: a folder holds only pictures.
     """
-    urls = [url for source in sources for url in _recordings(source, left_out)]
-    for url in urls:
+    found = [pair for source in sources for pair in _recordings(source, left_out)]
+    for url, _ in found:
         if not url or url.encode(errors="ignore").decode() != url:
             raise SourceRefusedError(f"{url!a}: empty, or not UTF-8; rename it")
     names: set[str] = set()
-    return [{"url": url, "id": unique(source_name(url)[:56], names)} for url in urls]
+    return [{"url": url, "id": unique(source_name(name)[:_NAME], names)} for url, name in found]
 
 
-def _recordings(source: str, left_out: Counter[str]) -> list[str]:
-    """A folder's recordings; anything else as it is."""
+def _recordings(source: str, left_out: Counter[str]) -> list[tuple[str, str]]:
+    """A folder's recordings, each with what it is named after: its place in the folder; anything
+    else as it is."""
     found: list[str] = expand(source, left_out) if source else [source]
     if found == [source]:
-        return found
+        return [(source, source)]
     recordings = [url for url in found if not is_picture(url)]
     if not recordings:
         raise ConfigError(
@@ -74,7 +78,10 @@ def _recordings(source: str, left_out: Counter[str]) -> list[str]:
         )
     if len(recordings) < len(found):
         left_out["pictures (use: threadline tag)"] += len(found) - len(recordings)
-    return recordings
+    inside = [Path(url).relative_to(source) for url in recordings]
+    names = ["-".join((*path.parent.parts, path.name)) for path in inside]
+    # Of long names the end stays: there they differ.
+    return [(url, name[-_NAME:]) for url, name in zip(recordings, names, strict=True)]
 
 
 def refuse_pictures(config: Config) -> None:

@@ -68,7 +68,7 @@ def tag(
         check_photos(config, out, found, [config_file, packs], folders)
         stack.enter_context(reserved(out))
         settings = LiveSettings(config)
-        models = stack.enter_context(Models(config.engine, registry))
+        models = stack.enter_context(Models(config.engine, registry, any_size=True))
         detector = open_detector(settings, models, Pace().budget)
         tagger = PhotoTagger(detector, open_taggers(settings, models), settings)
         lines = JsonLines(out / "tags.jsonl", append=False)

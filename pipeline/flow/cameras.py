@@ -40,12 +40,13 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all cameras of a run share."""
+    """What all cameras of a run share. ``room`` has a recording wait for slow outlets."""
 
     settings: LiveSettings
     inbox: Inbox[Frame]
     stats: Stats
     pace: Pace
+    room: Callable[[threading.Event], None]
 
 
 class Cameras:
@@ -193,6 +194,7 @@ class Cameras:
             self._announce,
             stop,
             Outage(lost_s, partial(self._quiet, name)),
+            shared.room,
         )
         worker = Worker(f"capture {name}", capture.run, self._left)
         self._running[name] = _Running(camera, worker, stop)

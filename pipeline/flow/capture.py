@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.inbox import Slot
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
+from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
@@ -107,6 +108,7 @@ class Capture:
         announce: told the size of a camera's pictures before its frames, and whether it is live.
         stop: set when the camera is removed, or the run ends.
         outage: told of frames, and of tries that brought none.
+        room: has a recording wait for slow outlets.
     """
 
     camera: CameraSettings
@@ -117,6 +119,8 @@ class Capture:
     announce: Callable[[tuple[int, int], bool], None]
     stop: threading.Event
     outage: Outage
+    room: Callable[[threading.Event], None]
+    troubles: Troubles = field(default_factory=Troubles)
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -136,7 +140,8 @@ class Capture:
             with self.turns.admit:
                 if self.stop.is_set() or not self._read_once(source):
                     return
-        failures, refusals, told = 0, 0, ""
+        failures, refusals = 0, 0
+        told: bool | None = None
         while not self.stop.is_set():
             began, denied = time.monotonic(), False
             try:
@@ -150,10 +155,12 @@ class Capture:
             again = time.monotonic() - began > _FORGIVEN_S
             failures = 1 if again else failures + 1
             refusals = (1 if again else refusals + 1) if denied else 0
-            if self.stats.note != told or again:  # an outage is told once, not per try
-                told = self.stats.note
+            # An outage is told once, not per try, though its reasons differ: a camera that is
+            # switched off ends its stream first and refuses connections then.
+            if denied != told or again:
+                told = denied
                 when = "every half minute, later more rarely" if denied else "until it is back"
-                log.warning("%s; trying again %s", told, when)
+                log.warning("%s; trying again %s", self.stats.note, when)
             pause = denied_backoff_s if denied else backoff_s
             if self.stop.wait(pause(refusals if denied else failures, random.random())):
                 return
@@ -188,23 +195,32 @@ class Capture:
         stats.length_s = source.length_s
         if source.size is not None:
             self.announce(source.size, source.live)
-        corrupt, offered = stats.corrupt, float("-inf")
+        self.troubles.begin(stats, time.monotonic())
+        try:
+            return self._offer(source)
+        finally:
+            self.troubles.count(source, stats)
+
+    def _offer(self, source: Source) -> bool:
+        stats, offered = self.stats, float("-inf")
         for frame in source:
             self._up()
             stats.decoded += 1
-            stats.corrupt = corrupt + source.corrupt
             now = time.monotonic()
+            self.troubles.count(source, stats)
+            self.troubles.tell(self.camera, stats, now)
             self.outage.came(now)
             behind = now - frame.waiting_since
             source.decoding = self.pace.decoding.choose(source.id, behind, source.decoding)
             if frame.live and frame.pts < offered + self.pace.gathering.gap_s:
                 stats.withheld += 1
             else:
+                if not frame.live:
+                    self.room(self.stop)
                 stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():
                 return False
-        stats.corrupt = corrupt + source.corrupt
         return True
 
     def _up(self) -> None:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from pipeline.flow.cameras import Cameras, Shared
-from pipeline.flow.outbox import Outbox
+from pipeline.flow.guard import Guard
+from pipeline.flow.outlets import Outlets
 from pipeline.flow.stages import Stages
 from pipeline.types import Frame, TaggedFrame
 
@@ -29,13 +30,14 @@ class Inference:
         stages: Stages,
         shared: Shared,
         cameras: Cameras,
-        outbox: Outbox,
+        outlets: Outlets,
         announce: Callable[[tuple[int, int], bool], None],
     ) -> None:
         self._stages = stages
+        self._guards = [Guard(stage) for stage in stages.every]
         self._shared = shared
         self._cameras = cameras
-        self._outbox = outbox
+        self._outlets = outlets
         self._announce = announce
         self._told = False
 
@@ -57,15 +59,15 @@ class Inference:
     def _lose(self, sources: list[str]) -> None:
         """End everybody seen by cameras that send nothing any more."""
         for source in sources:
-            self._outbox.late(self._stages.events.lost(source))
+            self._outlets.late(self._stages.events.lost(source))
 
     def _forget(self, sources: list[str]) -> None:
         self._lose(sources)
         for source in sources:
-            for stage in self._stages.every:
-                stage.forget(source)
+            for guard in self._guards:
+                guard.forget(source)
             self._shared.pace.decoding.forget(source)
-            self._outbox.removed(source)
+            self._outlets.removed(source)
 
     def _ready(self, frame: Frame) -> bool:
         """Whether a frame can be looked at without making all cameras wait for a compiler."""
@@ -82,9 +84,10 @@ class Inference:
         stats, pace = self._shared.stats, self._shared.pace
         pace.begin(time.monotonic())
         batch = [TaggedFrame(frame) for frame in frames]
-        for stage in self._stages.every:
-            with stats.timed(stage.name):
-                batch = stage(batch)
+        for guard in self._guards:
+            with stats.timed(guard.stage.name):
+                batch = guard(batch)
+            self._count_failed(guard)
         now = time.monotonic()
         for tagged in batch:
             age_s = now - tagged.frame.captured_at
@@ -94,9 +97,16 @@ class Inference:
             if tagged.frame.live:
                 # The network's delay is no work of this machine.
                 pace.slowdown.finished(now, now - tagged.frame.waiting_since)
-            if not self._outbox.put(tagged) and camera is not None:
+            if not self._outlets.put(tagged) and camera is not None:
                 camera.unwritten += 1
         self._tell_degraded()
+
+    def _count_failed(self, guard: Guard) -> None:
+        for source in guard.failed:
+            camera = self._shared.stats.cameras.get(source)
+            if camera is not None:
+                camera.failed += 1
+        guard.failed.clear()
 
     def _tell_degraded(self) -> None:
         slowdown = self._shared.pace.slowdown.factor

@@ -5,27 +5,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from engines.packs import Packs, shipped
+from pipeline.errors import SinkError
+from pipeline.events import EventStage
 from pipeline.flow.cameras import Cameras, Shared
 from pipeline.flow.inbox import Inbox
 from pipeline.flow.inference import Inference
-from pipeline.flow.outbox import Outbox
+from pipeline.flow.journaling import GIVE_UP_S
+from pipeline.flow.outlets import Outlets
 from pipeline.flow.pace import Pace
 from pipeline.flow.preparation import Preparation
-from pipeline.flow.stages import open_stages
+from pipeline.flow.stages import open_stages, pictured
 from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
+from pipeline.ids import new_id
 from pipeline.models.opening import Models
-from pipeline.protocols import Sink
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Config
-from pipeline.sinks import open_sinks
+from pipeline.sinks import AnySink, open_sinks
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.runner")
@@ -33,8 +36,9 @@ log = logging.getLogger("threadline.runner")
 #: Seconds without a change of cameras after which engines get the threads that suit their number:
 #: that compiles every model anew.
 SETTLE_S = 3.0
-#: Seconds threads have to end once stopping has begun.
-JOIN_S = 1.5
+#: Seconds threads have to end once stopping has begun; those of outlets, once no results come.
+JOIN_S = 1.2
+OUTLETS_S = 1.0
 
 
 class Runner:
@@ -50,7 +54,7 @@ class Runner:
     Args:
         config: all settings; with ``stay`` it may name no camera.
         out: folder of the results.
-        sinks: written to besides those of the settings.
+        sinks: written to besides those of the settings: ``Sink`` or ``EventSink``.
         packs: the models; those shipped by default.
         stay: run until stopped, also without cameras.
     """
@@ -59,11 +63,12 @@ class Runner:
         self,
         config: Config,
         out: Path,
-        sinks: Sequence[Sink] = (),
+        sinks: Sequence[AnySink] = (),
         packs: Packs | None = None,
         stay: bool = False,
     ) -> None:
         self.config = config
+        self.id = new_id(time.time())
         self.settings = LiveSettings(config)
         self.pace = Pace(config.pace)
         self.stats = Stats(self.pace)
@@ -75,15 +80,15 @@ class Runner:
         self._stop = threading.Event()
         self._opened = threading.Event()
         self._inbox: Inbox[Frame] = Inbox(stay)
-        self._outbox = Outbox()
         self._sizes: list[tuple[int, int]] = []
         self._preparation = Preparation()
-        self._shared = Shared(self.settings, self._inbox, self.stats, self.pace)
+        self._shared = Shared(self.settings, self._inbox, self.stats, self.pace, self._room)
         self.cameras = Cameras(
             config, self._packs, self._shared, self._announced, self._ended, self._changed
         )
         self.left_behind: list[str] = []
         self._workers: list[Worker] = []
+        self._outlet_workers: list[Worker] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
 
@@ -93,18 +98,23 @@ class Runner:
             for camera in self.config.cameras:
                 self.cameras.add(camera)
             live = self.cameras.live
-            outputs = stack.enter_context(ExitStack())
-            self._sinks = self._open_sinks(outputs, live > 0 or self._inbox.stay)
+            staying = live > 0 or self._inbox.stay
+            self.outlets = stack.enter_context(self._outlets(staying))
             models = stack.enter_context(ExitStack())
             self._models = models.enter_context(Models(self.config.engine, self._packs, live))
             self.stages = open_stages(
-                self.settings, self._models, self.stats, self.pace, self._sizes
+                self.settings,
+                self._models,
+                self.stats,
+                self.pace,
+                self._sizes,
+                EventStage(self.id, pictured(self.settings, staying)),
             )
             inference = Inference(
                 self.stages,
                 self._shared,
                 self.cameras,
-                self._outbox,
+                self.outlets,
                 self._announced,
             )
             self.running_on = self.stages.detect.running_on
@@ -112,10 +122,9 @@ class Runner:
             self._changed()
             self._workers += [
                 Worker("inference", lambda: inference.run(self._stop), self._ended),
-                Worker("sink", lambda: self._outbox.write(self._sinks, self.stats), self._ended),
                 Worker("preparation", self._preparation.run, self._ended),
             ]
-            self._outputs, self._engines = outputs.pop_all(), models.pop_all()
+            self._engines = models.pop_all()
             stack.pop_all()
         return self
 
@@ -129,18 +138,30 @@ class Runner:
         would crash the process."""
         self.stop()
         self.left_behind = self._joined()
-        if "sink" not in self.left_behind:
-            self._outputs.__exit__(kind, error, trace)
+        self.outlets.__exit__()
         if not {"inference", "preparation"} & set(self.left_behind):
             self._engines.close()
 
-    def _open_sinks(self, stack: ExitStack, live: bool) -> list[Sink]:
+    def _outlets(self, live: bool) -> Outlets:
         outputs = self.settings.section("outputs")
-        own = open_sinks(self._out, outputs, live, self.cameras.names())
-        return [stack.enter_context(sink) for sink in (*own, *self._more_sinks)]
+        sinks = open_sinks(self._out, outputs, live, self.cameras.names())
+        return Outlets(self._out, [*sinks, *self._more_sinks], self.stats, anew=not live)
+
+    def _room(self, stop: threading.Event) -> None:
+        """Have a recording wait for outlets that have too much to do. A run of recordings alone
+        ends if nothing it finds can be kept: it can be done again."""
+        if not self._opened.is_set():
+            return
+        self.outlets.wait_for_room(stop)
+        journaling = self.outlets.journaling
+        if journaling.failing_s > GIVE_UP_S and not self.cameras.live and not self._inbox.stay:
+            with self._lock:
+                self._error = self._error or SinkError(journaling.counters.note)
+            self.stop()
 
     def start(self) -> None:
         """Start tagging and writing."""
+        self._outlet_workers = self.outlets.start(self._ended)
         for worker in self._workers:
             worker.start()
 
@@ -150,6 +171,8 @@ class Runner:
         self.cameras.stop()
         self._inbox.stop()
         self._preparation.stop()
+        if self._opened.is_set():
+            self.outlets.stop()
 
     def wait(self) -> None:
         """Join all threads, with a deadline once stopping; re-raise the first error."""
@@ -160,16 +183,22 @@ class Runner:
     def _joined(self) -> list[str]:
         """Join all threads that were started, with a deadline once stopping; names of those still
         busy then."""
+        busy = self._join(self._threads, JOIN_S)
+        if self._outlet_workers:
+            self.outlets.close()
+            busy += self._join(lambda: self._outlet_workers, OUTLETS_S)
+        if busy and busy != self.left_behind:
+            log.warning("still busy, left behind: %s", ", ".join(busy))
+        return busy
+
+    def _join(self, workers: Callable[[], Sequence[Worker]], most_s: float) -> list[str]:
         deadline: float | None = None
-        while alive := [w for w in self._threads() if w.is_alive()]:
+        while alive := [worker for worker in workers() if worker.is_alive()]:
             alive[0].join(0.1)
             if self._stop.is_set() and deadline is None:
-                deadline = time.monotonic() + JOIN_S
+                deadline = time.monotonic() + most_s
             if deadline is not None and time.monotonic() > deadline:
-                names = [worker.name for worker in alive]
-                if names != self.left_behind:
-                    log.warning("still busy, left behind: %s", ", ".join(names))
-                return names
+                return [worker.name for worker in alive]
         return []
 
     def _threads(self) -> list[Worker]:
@@ -184,18 +213,19 @@ class Runner:
                     log.error("%s: %s", worker.name, worker.error)
         if worker.error is not None:
             self.stop()
-            self._outbox.stop()
         if worker.name == "inference":
-            self._outbox.close()
-        if worker.name == "sink":
+            self.outlets.close()
+        if worker.name == "journal":  # the last outlet, but for those that are stuck
             self._preparation.stop()
+            if any(one.is_alive() for one in self._outlet_workers if one is not worker):
+                self.stop()
             self.finished.set()
 
     def _changed(self) -> None:
         """Cameras came or went: whatever depends on their number follows."""
         live = self.cameras.live
-        self._outbox.follow(live)
         if self._opened.is_set():
+            self.outlets.follow(live)
             follow = partial(self._models.live_cameras, live)
             self._preparation.ask("threads", follow, SETTLE_S)
             if live:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.events import EventStage
+from pipeline.events import EventStage, Pictured
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import Models
@@ -16,6 +16,7 @@ from pipeline.people.track import Trackers
 from pipeline.people.tracking import TrackStage
 from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
+from pipeline.sinks.snapshots import snapshot_file
 from pipeline.tagging import known_taggers
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Tagger
@@ -45,6 +46,17 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
     ]
 
 
+def pictured(settings: LiveSettings, live: bool) -> Pictured:
+    """Which file the snapshots' sink writes for a visit."""
+    outputs = settings.section("outputs")
+
+    def name(source: str, track_id: int, visit: str) -> str:
+        wanted = outputs.of(source).snapshots.wanted(live)
+        return snapshot_file(source, track_id, visit) if wanted else ""
+
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """The stages of a run in their order, and two of them by name."""
@@ -55,7 +67,12 @@ class Stages:
 
 
 def open_stages(
-    settings: LiveSettings, models: Models, stats: Stats, pace: Pace, sizes: Sizes
+    settings: LiveSettings,
+    models: Models,
+    stats: Stats,
+    pace: Pace,
+    sizes: Sizes,
+    events: EventStage,
 ) -> Stages:
     """The stages of a run, the detector ready for pictures of the ``sizes`` that live cameras have
     announced by the time it is open."""
@@ -78,5 +95,4 @@ def open_stages(
     stages: list[Stage] = [schedule, detector, TrackStage(trackers)]
     if taggers:
         stages.append(LookStage(taggers, section("looks"), pace.budget, stats.timed))
-    events = EventStage()
     return Stages((*stages, events), detector, events)

@@ -30,8 +30,11 @@ class CameraStats:
         skipped: detector runs saved, by policy; counted on the inference thread.
         withheld: frames not even offered because the machine had too little time; counted on the
             capture thread, and reported as ``skipped["pace"]``.
+        lost: pictures that did not come whole, or build on one that did not.
+        jumps: how often the time of its stream jumped.
         looks: crops shown to each tagger.
-        unwritten: results without news that a slow sink missed.
+        unwritten: results that a slow or failing sink missed.
+        failed: frames lost because a stage raised on them.
     """
 
     id: str
@@ -44,8 +47,11 @@ class CameraStats:
     detector_runs: int = 0
     partial_runs: int = 0
     unwritten: int = 0
+    failed: int = 0
     reconnects: int = 0
     corrupt: int = 0
+    lost: int = 0
+    jumps: int = 0
     people: int = 0
     length_s: float | None = None
     pts: float = 0.0
@@ -82,14 +88,53 @@ class CameraStats:
             "skipped": dict(skipped),
             "dropped": self.dropped,
             "corrupt": self.corrupt,
+            "lost": self.lost,
+            "jumps": self.jumps,
             "detector_runs": self.detector_runs,
             "partial_runs": self.partial_runs,
             "looks": dict(self.looks),
             "unwritten": self.unwritten,
+            "failed": self.failed,
             "reconnects": self.reconnects,
             "people": self.people,
             "latency": latency,
         }
+
+
+@dataclass(slots=True)
+class OutletStats:
+    """What became of the results for one outlet; counted by its thread, ``left_out`` also by
+    the inference thread.
+
+    Attributes:
+        written: frames or events it has taken.
+        left_out: of those meant for it, what it never gets.
+        failures: tries that failed.
+        waiting: what it has not taken yet.
+        note: why it fails.
+    """
+
+    name: str
+    state: Literal["up", "failing"] = "up"
+    written: int = 0
+    left_out: int = 0
+    failures: int = 0
+    waiting: int = 0
+    note: str = ""
+
+    @property
+    def lacking(self) -> str:
+        """What it lacks because of failures, in words; empty if nothing."""
+        if self.state == "up" and not (self.failures and self.left_out):
+            return ""
+        missing = self.left_out + self.waiting
+        return f"{self.name}: {missing} results were not written" + (
+            f": {self.note.removeprefix(self.name + ': ')}" if self.note else ""
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("name", "state", "written", "left_out", "failures", "waiting")
+        return {name: getattr(self, name) for name in names}
 
 
 def peak_memory_mb() -> float:
@@ -110,6 +155,7 @@ class Stats:
         self.lock = threading.Lock()
         self.cameras: dict[str, CameraStats] = {}
         self.removed = 0
+        self.outlets: list[OutletStats] = []
         self.stages: dict[str, list[float]] = {}
         self.started = time.monotonic()
 
@@ -117,6 +163,12 @@ class Stats:
         """A camera's counters, made when first asked for."""
         with self.lock:
             return self.cameras.setdefault(source, CameraStats(source))
+
+    def outlet(self, name: str) -> OutletStats:
+        """An outlet's counters, new."""
+        with self.lock:
+            self.outlets.append(OutletStats(name))
+            return self.outlets[-1]
 
     def remove(self, source: str) -> None:
         """Forget a camera that was removed while running."""
@@ -147,6 +199,7 @@ class Stats:
                 },
                 "cameras": [camera.as_json() for camera in self.cameras.values()],
                 "removed": self.removed,
+                "outlets": [outlet.as_json() for outlet in self.outlets],
                 "stages": {
                     name: {"calls": int(calls), "seconds": round(seconds, 4)}
                     for name, (calls, seconds) in self.stages.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ from pipeline.models.quantising import quantised
 
 #: Pictures compared besides those that come with the program.
 COMPARED = 12
+#: Seconds between two words on a plan that is being built for a run.
+TOLD_S = 5.0
 #: Precisions a plan can have.
 PRECISIONS: tuple[Precision, ...] = ("f32", "f16", "int8")
 
@@ -125,13 +128,30 @@ def key_of(request: PlanRequest) -> Key:
 
 
 def compared(request: PlanRequest, other: Path, engine: str) -> Parity:
-    """How alike a graph or a plan made from a model is to the model on ONNX Runtime."""
+    """How alike a graph or a plan made from a model is to the model on ONNX Runtime; a plan also
+    in batches as large as it takes."""
     pack = request.pack
+    batch = request.batch.most if runs_plans(engine) else 1
     shown = samples.pictures(pack, request.images, COMPARED)
     if request.precision != "int8" or not shown:  # INT8 ranges fit the pictures that were given
         shown = samples.shipped(pack) + shown
     with open_engine(pack, "onnxruntime") as reference, open_engine(other, engine) as changed:
-        return parity.run(pack, reference, changed, shown)
+        return parity.run(pack, reference, changed, shown, batch)
+
+
+def in_words(name: str, report: Callable[[str], object]) -> build.Progress:
+    """Progress of a build as a line every few seconds: what is being done, and since when."""
+    began = told = time.monotonic()
+
+    def progress(phase: str, share: float) -> bool:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= TOLD_S:
+            told = now
+            report(f"building {name}: {now - began:.0f} s, {phase.lower()} {share:.0%}")
+        return True
+
+    return progress
 
 
 def build_plan(
@@ -142,7 +162,8 @@ def build_plan(
 ) -> Path:
     """The plan, from the folder if it is there and whole, else built and kept. What TensorRT is
     given is compared with the model first, the plan itself where there is a GPU to run it.
-    ``report`` is told why a plan is built.
+    ``report`` is told why a plan is built, and how long that took; ``progress``, what is done
+    meanwhile.
 
     Raises:
         EngineError: it cannot be built, or its outputs changed too much.
@@ -154,7 +175,9 @@ def build_plan(
         path = plans.find(key)
     except PlanError as error:
         report(f"building a plan, which takes minutes: {error}")
+        began = time.monotonic()
         path = _built(request, plans, key, progress)
+        report(f"{path.name}: built in {time.monotonic() - began:.0f} s")
     found = plans.report(path)
     if found["plan"] is None and not request.targets and not why_not(request.engine):
         alike = compared(request, path, request.engine)
@@ -173,6 +196,8 @@ def _built(request: PlanRequest, plans: Plans, key: Key, progress: build.Progres
         raise ConfigError(
             f"{plans.folder}: cannot be written: {error.strerror}; name another folder for plans"
         ) from None
+    if progress is not None:
+        progress("comparing its graph", 0.0)
     graph, alike = _graph(request)
     record = alike.record(request.precision)
     _refuse(request, "graph", record)
@@ -216,5 +241,5 @@ def open_built(request: PlanRequest, plans: Plans, report: Callable[[str], objec
         EngineError, SourceRefusedError, ConfigError: as ``build_plan``.
     """
     choose(request.engine)
-    path = build_plan(request, plans, None, report)
+    path = build_plan(request, plans, in_words(request.pack.name, report), report)
     return open_engine(path, request.engine, EngineOptions(precision=request.precision))

@@ -111,10 +111,14 @@ class Models:
     Args:
         packs: where models are found by name.
         live: number of live cameras, which decides how many threads an engine gets.
+        any_size: pictures are of many sizes, as photos are.
     """
 
-    def __init__(self, settings: EngineSettings, packs: Packs, live: int = 0) -> None:
+    def __init__(
+        self, settings: EngineSettings, packs: Packs, live: int = 0, any_size: bool = False
+    ) -> None:
         self.packs = packs
+        self._any_size = any_size
         self._settings = settings
         self._threads = engine_threads(settings, live)
         self._lock = Lock()
@@ -124,7 +128,8 @@ class Models:
         self._closed = False
 
     def open(self, name: str, pixels: int = 0) -> Opened:
-        """A model, warmed up where its pictures have one size, and its pack.
+        """A model, warmed up where its pictures have one size, and the pack of what runs: of an
+        INT8 twin on an engine that runs plans, the model that it was made from.
 
         Args:
             pixels: of its pictures, where a model of free size is to see more than its own; plans
@@ -140,8 +145,7 @@ class Models:
         if known is not None:
             return known.result()
         try:
-            pack = self.packs.find(name)
-            opened = self._kept(pack, pixels), pack
+            opened = self._kept(self.packs.find(name), pixels)
         except BaseException as error:
             with self._lock:
                 del self._opened[name]  # the next caller tries again
@@ -150,10 +154,10 @@ class Models:
         mine.set_result(opened)
         return opened
 
-    def _kept(self, pack: Pack, pixels: int) -> Engine:
-        """A pack's engine, warmed up and remembered."""
+    def _kept(self, asked: Pack, pixels: int) -> Opened:
+        """A pack's engine, warmed up and remembered, and the pack that it runs."""
         threads, began = self._threads, time.monotonic()
-        engine = self._engine(pack, pixels, threads)
+        engine, pack = self._engine(asked, pixels, threads)
         took = time.monotonic() - began
         log.info("model %s: opened on %s in %.1f s", pack.name, engine.backend, took)
         try:
@@ -165,7 +169,7 @@ class Models:
         except BaseException:
             engine.__exit__()
             raise
-        return engine
+        return engine, pack
 
     def _remembered(self, engine: Engine, threads: int, pack: Pack) -> bool:
         """Remember an engine for closing, if it has as many threads as it should have now."""
@@ -176,23 +180,24 @@ class Models:
                 self._engines.append(engine)
             return threads == self._threads
 
-    def _engine(self, pack: Pack, pixels: int, threads: int) -> Engine:
+    def _engine(self, pack: Pack, pixels: int, threads: int) -> Opened:
         settings = self._settings
         cache = cache_folder() if settings.cache else None
+        options = EngineOptions(threads, settings.precision, cache, self._any_size)
         if not runs_plans(settings.backend):
-            options = EngineOptions(threads, settings.precision, cache)
-            return open_engine(pack, settings.backend, options)
+            return open_engine(pack, settings.backend, options), pack
         try:
-            return self._planned(pack, pixels)
+            return self._planned(self.packs.in_float(pack.name), pixels)
         except (EngineError, OSError) as error:
             if not settings.fallback:
                 raise
             log.warning("%s; running it on the processor instead", error)
-        return open_engine(pack, "auto", EngineOptions(threads, cache=cache))
+        options = EngineOptions(threads, cache=cache, any_size=self._any_size)
+        return open_engine(pack, "auto", options), pack
 
-    def _planned(self, pack: Pack, pixels: int) -> Engine:
-        """The model on an engine that runs plans. Such engines compute INT8 in their own way: INT8
-        twins, which are for processors, are replaced by what they were made from."""
+    def _planned(self, pack: Pack, pixels: int) -> Opened:
+        """A float model on an engine that runs plans. Such engines compute INT8 in their own way:
+        INT8 twins are for processors."""
         # Building needs what running does not.
         from pipeline.models.building import PRECISIONS, PlanRequest, open_built
 
@@ -203,14 +208,14 @@ class Models:
                 f"engine.precision {settings.precision}: plans are {', '.join(PRECISIONS)}"
             )
         request = PlanRequest(
-            self.packs.in_float(pack.name),
+            pack,
             settings.precision,
             Batch.parse(settings.batch),
             engine=settings.backend,
             pixels=pixels,
         )
         # The first build takes minutes: whoever waits is told.
-        return open_built(request, Plans(plans_folder(settings.plans)), log.warning)
+        return open_built(request, Plans(plans_folder(settings.plans)), log.warning), pack
 
     def live_cameras(self, count: int) -> None:
         """Give every engine the threads that suit a number of live cameras. Where that changes

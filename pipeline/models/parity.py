@@ -8,13 +8,14 @@ before it was compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 
-from engines.base import Array, Engine, EngineError
+from engines.base import Array, Arrays, Engine, EngineError
 from engines.boxes import F32, F64, box_reader, overlaps
 from engines.packs import Pack, labels
 from pipeline.models.alike import Parity, Share
@@ -77,21 +78,52 @@ def _wrong() -> Parity:
     return Parity(agree=Share(0, 1), apart=1.0, drift=1.0, cosine=-1.0, pictures=1)
 
 
-def run(pack: Pack, reference: Engine, other: Engine, pictures: Iterable[Rgb]) -> Parity:
+def run(
+    pack: Pack, reference: Engine, other: Engine, pictures: Iterable[Rgb], batch: int = 1
+) -> Parity:
     """Compare two engines on pictures RGB (H, W, 3) of the model's size.
+
+    Args:
+        batch: how many pictures the other may be given at once. It is compared on batches as well,
+            and once more on a single picture: some engines are right alone and wrong together, or
+            after the shape has changed.
 
     Raises:
         ParityError: there is nothing to compare on, or the comparison is unknown.
         PackError: what the comparison needs of the pack is missing.
     """
-    found = Parity()
+    found, shown = Parity(), []
     for picture in pictures:
         inputs = {tensor.name: sample(tensor, picture) for tensor in pack.inputs}
         wanted = {name: np.array(array) for name, array in reference.infer(inputs).items()}
-        size = (picture.shape[1], picture.shape[0])
-        found = found.merged(compare(pack, wanted, other.infer(inputs), size))
+        shown.append(_Shown(inputs, wanted, (picture.shape[1], picture.shape[0])))
+        found = found.merged(_together(pack, other, shown[-1:]))
     if not found.pictures:
         raise ParityError(f"model '{pack.name}': there are no pictures to compare it on")
+    if batch > 1 and not any(isinstance(tensor.shape[0], int) for tensor in pack.inputs):
+        groups = [shown[i : i + batch] for i in range(0, len(shown), batch)]
+        for group in (*groups, shown[:1]):
+            found = found.merged(replace(_together(pack, other, group), pictures=0))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One picture as inputs, batches of one, and what the reference made of it."""
+
+    inputs: Arrays
+    wanted: Outputs
+    size: tuple[int, int]
+
+
+def _together(pack: Pack, other: Engine, shown: Sequence[_Shown]) -> Parity:
+    """What an engine makes of some pictures at once, each compared by itself."""
+    names = shown[0].inputs
+    got = other.infer({name: np.concatenate([one.inputs[name] for one in shown]) for name in names})
+    found = Parity()
+    for i, one in enumerate(shown):
+        own = {name: array[i : i + 1] for name, array in got.items()}
+        found = found.merged(compare(pack, one.wanted, own, one.size))
     return found
 
 

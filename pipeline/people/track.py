@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from engines.boxes import iou_matrix
 from pipeline.people.detect import PersonSettings
+from pipeline.people.likeness import likeness_matrix, resemblance_matrix
 from pipeline.people.regions import Whereabouts
 from pipeline.settings.section import PerSource, Seconds, Section, Share
 from pipeline.types import Box, Detection, Window
@@ -48,6 +48,9 @@ class TrackSettings(Section):
     )
     confirm_hits: int = Field(3, ge=1, le=100, description="detections that make a person")
     lost_s: Seconds = Field(2.5, description="time out of sight after which a person has left")
+    motionless_s: Seconds = Field(
+        120, description="time without the least movement after which it is a mannequin or a poster"
+    )
 
 
 @dataclass(slots=True)
@@ -121,40 +124,6 @@ def assign(cost: F64, limit: float) -> list[tuple[int, int]]:
         return []
     _, columns, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
     return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
-
-
-def nearness_matrix(predicted: F64, boxes: F64, unseen_s: F64) -> F64:
-    """Likeness (0 to 0.9) by distance and height, for people whose boxes no longer overlap.
-
-    Falls off with the distance between centres, measured in body heights and forgiven more the
-    longer a person was not seen (n,); halves of bodies do not match whole ones.
-    """
-    centre_a, centre_b = (
-        (predicted[:, :2] + predicted[:, 2:]) / 2,
-        (boxes[:, :2] + boxes[:, 2:]) / 2,
-    )
-    height_a = np.maximum(predicted[:, 3] - predicted[:, 1], 1.0)[:, None]
-    height_b = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)[None, :]
-    distance = np.linalg.norm(centre_a[:, None] - centre_b[None], axis=2)
-    reach = height_a * (0.15 + 0.35 * np.minimum(unseen_s, 2.0)[:, None])
-    ratio = np.minimum(height_a / height_b, height_b / height_a)
-    result: F64 = 0.9 * ratio * np.exp(-distance / reach)
-    return result
-
-
-def resemblance_matrix(targets: Sequence[Target], detections: Sequence[Detection]) -> F64:
-    """How much clothes look alike, 0 to 1; 1 where unknown. Keeps ids from changing people.
-
-    On a street camera the signature of one person moves by 11 (median) to 45 (99th percentile)
-    between looks.
-    """
-    result: F64 = np.ones((len(targets), len(detections)))
-    for row, target in enumerate(targets):
-        for column, detection in enumerate(detections):
-            if target.appearance is not None and detection.appearance:
-                gap = float(np.linalg.norm(target.appearance - detection.appearance))
-                result[row, column] = np.exp(-((gap / 40.0) ** 2))
-    return result
 
 
 class Tracker:
@@ -238,6 +207,10 @@ class Tracker:
             for t in self._targets
         )
 
+    def drop(self, ids: Sequence[int]) -> None:
+        """Follow some no longer: they are no people."""
+        self._targets = [target for target in self._targets if target.id not in ids]
+
     def clear(self) -> list[int]:
         """Forget all (another picture size, another scene); ids of confirmed tracks that ended."""
         ended = [t.id for t in self._targets if t.id]
@@ -258,9 +231,10 @@ class Tracker:
         predicted = np.array([t.predict(pts) for t in targets])
         boxes = np.array([d.box for d in detections], np.float64)
         unseen = np.array([max(pts - t.pts, 0.0) for t in targets])
-        likeness = np.maximum(
-            iou_matrix(predicted, boxes), nearness_matrix(predicted, boxes, unseen)
-        ) * resemblance_matrix(targets, detections)
+        likeness = likeness_matrix(predicted, boxes, unseen)
+        likeness *= resemblance_matrix(
+            [t.appearance for t in targets], [d.appearance for d in detections]
+        )
         pairs = assign(1.0 - likeness, 1.0 - self._settings.iou)
         for row, column in pairs:
             targets[row].correct(detections[column], pts)
@@ -291,6 +265,10 @@ class Trackers:
         if source not in self._by_source:
             self._by_source[source] = Tracker(self._track.of(source), self._person.of(source))
         return self._by_source[source]
+
+    def settings(self, source: str) -> TrackSettings:
+        """How a camera's people are followed."""
+        return self._track.of(source)
 
     def where(self, source: str, pts: float) -> list[Whereabouts]:
         """A camera's people at a time in stream seconds."""

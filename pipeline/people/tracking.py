@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline.people.figures import Figures
 from pipeline.people.track import Trackers
 from pipeline.picture.crop import clip_box
 from pipeline.types import TaggedFrame, Track
@@ -16,6 +17,7 @@ class TrackStage:
 
     def __init__(self, trackers: Trackers) -> None:
         self._trackers = trackers
+        self._figures: dict[str, Figures] = {}
         self._last: dict[str, tuple[float, int, int]] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
@@ -23,18 +25,23 @@ class TrackStage:
 
     def forget(self, source: str) -> None:
         self._trackers.forget(source)
+        self._figures.pop(source, None)
         self._last.pop(source, None)
 
     def _follow(self, tagged: TaggedFrame) -> TaggedFrame:
         frame = tagged.frame
         tracker = self._trackers.of(frame.source)
+        figures = self._figures_of(frame.source)
         ended: list[int] = []
         pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
         if frame.pts < pts or (width, height) != (frame.width, frame.height):
             ended += tracker.clear()
+        if (width, height) != (frame.width, frame.height):
+            figures = self._figures[frame.source] = self._new(frame.source)
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
         if tagged.decision == "detect":
-            ended += tracker.update(tagged.detections, frame.pts, tagged.windows)
+            people = figures.without(frame, tagged.detections)
+            ended += tracker.update(people, frame.pts, tagged.windows)
         elif tagged.decision == "predict":
             tracker.advance()
         still = tagged.decision == "still"
@@ -49,4 +56,17 @@ class TrackStage:
             )
             for t in tracker.confirmed()
         )
+        if tagged.decision == "detect":
+            motionless = figures.found(frame, tracks)
+            tracker.drop(motionless)
+            ended += motionless
+            tracks = tuple(track for track in tracks if track.id not in motionless)
         return replace(tagged, tracks=tracks, ended=tuple(ended))
+
+    def _figures_of(self, source: str) -> Figures:
+        if source not in self._figures:
+            self._figures[source] = self._new(source)
+        return self._figures[source]
+
+    def _new(self, source: str) -> Figures:
+        return Figures(self._trackers.settings(source).motionless_s)

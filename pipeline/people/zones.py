@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pipeline.settings.section import Section, Share
 from pipeline.types import Box, Window
@@ -31,6 +31,15 @@ class Zones(Section):
     far: tuple[Rectangle, ...] = Field(
         (), max_length=16, description="areas with people far away, searched at twice the scale"
     )
+
+    @field_validator("include", "exclude", "far", mode="before")
+    @classmethod
+    def _listed(cls, areas: Any, info: ValidationInfo) -> Any:
+        """A single area may stand without the list around it."""
+        depth, inner = 0, areas
+        while isinstance(inner, list | tuple) and inner:
+            depth, inner = depth + 1, inner[0]
+        return [areas] if depth == (1 if info.field_name == "far" else 2) else areas
 
     @model_validator(mode="after")
     def _sides(self) -> Zones:

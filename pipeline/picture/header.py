@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import BinaryIO
 
+from pipeline.picture.light import Light, light_of
+from pipeline.picture.turn import UPRIGHT, Turn, exif_turn, quarter_turn
+
 #: Bytes at a place in a file; fewer where it ends.
 Read = Callable[[int, int], bytes]
 
@@ -23,7 +26,7 @@ _TILE_HEIGHT = 323
 _SAMPLES = 277
 _COLOURS = 262
 _CMYK = 5
-_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4, 16: 8})
+_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 16: 8, 17: 8})
 _HEIC = re.compile(rb"hei[cxms]|hev[cxms]|mif[12]|msf1")
 _AVIF = re.compile(rb"avi[fs]")
 
@@ -37,16 +40,18 @@ class Header:
         width: in pixels, as stored.
         height: in pixels, as stored.
         alpha: the picture may be transparent.
-        turn: EXIF orientation, 1 to 8, of kinds that may be transparent.
+        turn: what brings it upright once it is unpacked.
         passes: how often the whole picture is gone through to unpack it.
+        light: how its numbers stand for light.
     """
 
     kind: str
     width: int = 0
     height: int = 0
     alpha: bool = False
-    turn: int = 1
+    turn: Turn = UPRIGHT
     passes: int = 1
+    light: Light = "sdr"
 
 
 def read_header(file: BinaryIO) -> Header | None:
@@ -61,7 +66,7 @@ def read_header(file: BinaryIO) -> Header | None:
         if begins.match(start):
             try:
                 return parse(read)
-            except (LookupError, ValueError):
+            except (LookupError, ValueError, OverflowError):  # places no file reaches
                 return None
     return None
 
@@ -70,7 +75,7 @@ def _png(read: Read) -> Header | None:
     start = read(0, 33)
     if start[12:16] != b"IHDR" or len(start) < 33:
         return None
-    alpha, turn, at = start[25] in (4, 6), 1, 8
+    alpha, turn, light, at = start[25] in (4, 6), UPRIGHT, light_of(0, 0), 8
     for _ in range(_MOST_PARTS):
         part = read(at, 8)
         if len(part) < 8 or part[4:] == b"IEND":
@@ -78,13 +83,18 @@ def _png(read: Read) -> Header | None:
         alpha |= part[4:] == b"tRNS"
         if part[4:] == b"eXIf":
             turn = _turn(read, at + 8)
-        at += 12 + _big(part[:4])
-    return Header("PNG", _big(start[16:20]), _big(start[20:24]), alpha, turn)
+        if part[4:] == b"cICP":
+            light = light_of(*read(at + 8, 2))
+        length = _big(part[:4])
+        if length and not read(at + 7 + length, 1):  # decoders make room for all that is declared
+            return None
+        at += 12 + length
+    return Header("PNG", _big(start[16:20]), _big(start[20:24]), alpha, turn, light=light)
 
 
 def _jpeg(read: Read) -> Header | None:
     """From marker to marker, over whatever stands between, as decoders do."""
-    at, size, scans = 2, None, 0
+    at, size, scans, turn = 2, None, 0, None
     for _ in range(_MOST_PARTS):
         block = read(at, 4096)
         gap = re.search(rb"\xff[^\x00\xff\xd0-\xd7]", block, re.DOTALL)
@@ -101,8 +111,12 @@ def _jpeg(read: Read) -> Header | None:
         if size is None and 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             size = _big(part[5:7]), _big(part[3:5])
         scans += kind == 0xDA
+        if turn is None and kind == 0xE1 and part[2:6] == b"Exif":
+            turn = _turn(read, at + 2)
         at += _big(part[:2])
-    return None if size is None else Header("JPEG", *size, passes=max(scans, 1))
+    if size is None:
+        return None
+    return Header("JPEG", *size, turn=turn or UPRIGHT, passes=max(scans, 1))
 
 
 def _webp(read: Read) -> Header | None:
@@ -116,7 +130,7 @@ def _webp(read: Read) -> Header | None:
         return Header("WebP", width, height, bool(bits >> 28 & 1))
     if form != b"VP8X":
         return None
-    turn, at = 1, 12
+    turn, at = UPRIGHT, 12
     for _ in range(_MOST_PARTS):
         part = read(at, 8)
         if len(part) < 8:
@@ -142,10 +156,13 @@ def _bmp(read: Read) -> Header:
 
 
 def _tiff(read: Read) -> Header:
-    """A tile may be larger than the picture: it is unpacked whole."""
-    tags = dict(_tags(read, 0))
-    width = max(tags[_WIDTH], tags.get(_TILE_WIDTH, 0))
-    height = max(tags[_HEIGHT], tags.get(_TILE_HEIGHT, 0))
+    """A tile may be larger than the picture: it is unpacked whole. Where a side stands twice, the
+    longer one counts: decoders take the first, or not.
+    OpenCV unpacks it upright."""
+    found = list(_tags(read, 0))
+    tags = dict(reversed(found))
+    width = max(value for tag, value in found if tag in (_WIDTH, _TILE_WIDTH))
+    height = max(value for tag, value in found if tag in (_HEIGHT, _TILE_HEIGHT))
     alpha = tags.get(_SAMPLES, 1) in (2, 4) and tags.get(_COLOURS) != _CMYK
     return Header("TIFF", width, height, alpha)
 
@@ -170,14 +187,21 @@ def _iso(read: Read) -> Header | None:
     for name, skipped in ((b"meta", 4), (b"iprp", 0), (b"ipco", 0)):
         inner = ((b + skipped, e) for kind, b, e in _boxes(read, at, end) if kind == name)
         at, end = next(inner, (0, 0))
-    sides = [(0, 0)]
-    alpha = False
+    sides, alpha = [(0, 0)], False
+    quarters, exchanged, light = 0, 0, light_of(0, 0)
     for kind, begin, _ in _boxes(read, at, end):
         alpha |= kind == b"auxC"
         if kind == b"ispe":
             sides.append((_big(read(begin + 4, 4)), _big(read(begin + 8, 4))))
+        elif kind == b"irot":
+            quarters = _big(read(begin, 1)) & 3
+        elif kind == b"imir":
+            exchanged = 1 + (_big(read(begin, 1)) & 1)  # above and below, or left and right
+        elif kind == b"colr" and read(begin, 4) == b"nclx":
+            light = light_of(_big(read(begin + 4, 2)), _big(read(begin + 6, 2)))
     width, height = max(sides, key=lambda side: side[0] * side[1])
-    return Header("AVIF", width, height, alpha)
+    turn = quarter_turn(-90 * quarters % 360, exchanged == 2, exchanged == 1)
+    return Header("AVIF", width, height, alpha, turn, light=light)
 
 
 def _boxes(read: Read, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -196,14 +220,13 @@ def _boxes(read: Read, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
         at = after
 
 
-def _turn(read: Read, at: int) -> int:
-    """Orientation in EXIF data; 1 if they tell none."""
+def _turn(read: Read, at: int) -> Turn:
+    """Orientation in EXIF data; upright if they tell none."""
     at += 6 if read(at, 6) == b"Exif\0\0" else 0
     try:
-        turn = dict(_tags(read, at)).get(_TURN, 1)
-    except (LookupError, ValueError):
-        return 1
-    return turn if 1 <= turn <= 8 else 1
+        return exif_turn(dict(_tags(read, at)).get(_TURN, 1))
+    except (LookupError, ValueError, OverflowError):
+        return UPRIGHT
 
 
 def _tags(read: Read, base: int) -> Iterator[tuple[int, int]]:

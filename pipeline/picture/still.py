@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pipeline.errors import SourceRefusedError
 from pipeline.files import made_here
 from pipeline.picture.header import Header, read_header
+from pipeline.picture.light import to_sdr
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
@@ -88,18 +89,24 @@ def _checked(file: BinaryIO, path: Path) -> Header:
 
 
 def _unpacked(packed: npt.NDArray[np.uint8], header: Header) -> Bgr | None:
-    if header.alpha:
-        whole = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)  # the only way to see alpha
-        if whole is not None and whole.dtype in (np.uint8, np.uint16) and whole.shape[2:] == (4,):
-            seen = whole[..., 3].any()  # where nothing is, the channel means something else
-            if seen:
-                return _turned(_on_ground(whole), header.turn)
-    image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(image, np.uint8)
+    image = _on_ground(packed) if header.alpha else None
+    if image is None:  # older OpenCV turns some kinds of files only
+        found = cv2.imdecode(packed, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if found is None:
+            return None
+        image = np.asarray(found, np.uint8)
+    if header.light != "sdr":
+        image = to_sdr(image[..., ::-1], header.light)[..., ::-1]
+    return np.ascontiguousarray(header.turn(image))
 
 
-def _on_ground(whole: npt.NDArray[np.uint8]) -> Bgr:
-    """BGR uint8 of BGRA of 8 or 16 bits, on a light ground."""
+def _on_ground(packed: npt.NDArray[np.uint8]) -> Bgr | None:
+    """BGR uint8 of a transparent picture, on a light ground; ``None`` if it is not one."""
+    whole = cv2.imdecode(packed, cv2.IMREAD_UNCHANGED)  # the only way to see alpha
+    if whole is None or whole.dtype not in (np.uint8, np.uint16) or whole.shape[2:] != (4,):
+        return None
+    if not whole[..., 3].any():  # where nothing is, the channel means something else
+        return None
     most = np.float32(np.iinfo(whole.dtype).max)
     out = np.empty((*whole.shape[:2], 3), np.uint8)
     for row in range(0, len(whole), _ROWS):
@@ -107,17 +114,6 @@ def _on_ground(whole: npt.NDArray[np.uint8]) -> Bgr:
         alpha = part[..., 3:]
         out[row : row + _ROWS] = 255 * part[..., :3] * alpha + _GROUND * (1 - alpha) + 0.5
     return out
-
-
-def _turned(image: Bgr, turn: int) -> Bgr:
-    """A picture upright, by its EXIF orientation."""
-    if turn >= 5:
-        image = image.swapaxes(0, 1)
-    if turn in (3, 4, 7, 8):
-        image = image[::-1]
-    if turn in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
 
 
 def find_photos(places: Sequence[Path], left_out: Counter[str] | None = None) -> Iterator[Path]:
@@ -135,31 +131,67 @@ def find_photos(places: Sequence[Path], left_out: Counter[str] | None = None) ->
         if not is_folder(place):
             yield place
             continue
-        others = Counter[str]()
-        inside = sorted(_inside(place, others))
+        others, inside = Counter[str](), []
+        for path, suffix in files_in(place, others, made_here):
+            if suffix in IMAGE_SUFFIXES:
+                inside.append(path)
+            else:
+                others[suffix] += 1
         if not inside:
             raise SourceRefusedError(f"{place}: no picture in this folder{told(others, '; ')}")
         if left_out is not None:
             left_out.update(others)
-        yield from inside
+        yield from sorted(inside)
 
 
-def _inside(place: Path, others: Counter[str]) -> Iterator[Path]:
+def files_in(
+    place: Path, left_out: Counter[str], own: Callable[[Path], bool]
+) -> Iterator[tuple[Path, str]]:
+    """Files in a folder and its sub-folders, each with its suffix in small letters.
+
+    Args:
+        left_out: counts what is hidden, or no file.
+        own: whether a sub-folder holds what this program wrote; it is left out too.
+
+    Raises:
+        SourceRefusedError: it is the whole disk, devices and all.
+    """
+    if place.resolve() == Path(place.resolve().anchor):
+        raise SourceRefusedError(f"{place}: is the whole disk; name a folder of it")
+
     def unreadable(error: OSError) -> None:
-        others["unreadable folders"] += 1
+        left_out["unreadable folders"] += 1
 
     for folder, folders, names in os.walk(place, onerror=unreadable):
         for name in list(folders):
-            own = made_here(Path(folder, name))
-            if own or is_hidden(name):
+            reason = _why_not(Path(folder, name), own)
+            if reason:
                 folders.remove(name)
-                others["folders of results" if own else "hidden"] += 1
+                left_out[reason] += 1
         for name in names:
-            kind = kind_of(Path(folder, name))
-            if kind in IMAGE_SUFFIXES:
-                yield Path(folder, name)
+            path = Path(folder, name)
+            if is_hidden(name):
+                left_out["hidden"] += 1
+            elif _is_file(path):
+                yield path, path.suffix.lower() or "without suffix"
             else:
-                others[kind] += 1
+                left_out["no files"] += 1
+
+
+def _why_not(folder: Path, own: Callable[[Path], bool]) -> str:
+    """Why a sub-folder is not looked into; nothing if it is."""
+    if own(folder):
+        return "folders of results"
+    if is_hidden(folder.name):
+        return "hidden"
+    return "links to folders" if folder.is_symlink() else ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # it may not even be looked at
+        return False
 
 
 def is_folder(path: Path) -> bool:
@@ -173,15 +205,6 @@ def is_folder(path: Path) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is meant for programs alone: ``._photo.jpg``, ``@eaDir``."""
     return name.startswith(".") or name in _FOREIGN
-
-
-def kind_of(path: Path) -> str:
-    """Of what is in a folder: the suffix in small letters, or why it is no file to be read."""
-    if is_hidden(path.name):
-        return "hidden"
-    if not path.is_file():
-        return "folders" if path.is_dir() else "no files"
-    return path.suffix.lower() or "without suffix"
 
 
 def told(left_out: Counter[str], before: str = "") -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -16,12 +17,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.picture.light import Light, to_sdr
+from pipeline.picture.turn import UPRIGHT, Turn
 from pipeline.types import Band, Plane, Rgb, Window
 
 #: RGB value of everything outside of the picture.
 PAD = 127
-#: Luma weights (red, blue) of ITU-R BT.601 and BT.709.
-_WEIGHTS = MappingProxyType({"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)})
+#: Luma weights (red, blue) of ITU-R BT.601, BT.709 and BT.2020.
+_WEIGHTS = MappingProxyType(
+    {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
+)
+#: Pixels further from square than this are taken for a mistake; nearer than that, for square.
+_MOST_BENT = 4
+_LEAST_BENT = Fraction(101, 100)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,10 +37,11 @@ class Planes:
     """One decoded picture in ordinary memory.
 
     Attributes:
-        y: luma (H, W) uint8; rows may be strided.
+        y: luma (H, W) uint8; may be strided, turned or mirrored in memory.
         u, v: chroma uint8 of any subsampling, both of one shape; ``None`` for grey pictures.
-        matrix: ``bt601`` or ``bt709``.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``.
         full_range: luma spans 0 to 255 (JPEG) instead of 16 to 235 (video).
+        light: how numbers stand for light; RGB is always the ordinary way.
     """
 
     y: Plane
@@ -40,6 +49,7 @@ class Planes:
     v: Plane | None = None
     matrix: str = "bt601"
     full_range: bool = False
+    light: Light = "sdr"
 
     @property
     def width(self) -> int:
@@ -65,9 +75,9 @@ class Planes:
         return _mean(self.y, band, scale), chroma[0], chroma[1]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)
 def to_rgb_matrix(matrix: str, full_range: bool) -> npt.NDArray[np.float32]:
-    """3 x 4 affine map from (Y, U, V) bytes to (R, G, B) bytes, ITU-R BT.601/709 section 3."""
+    """3 x 4 affine map from (Y, U, V) bytes to (R, G, B) bytes: ITU-R BT.601, 709, 2020."""
     red, blue = _WEIGHTS[matrix]
     green = 1 - red - blue
     luma, chroma = (1.0, 1.0) if full_range else (255 / 219, 255 / 224)
@@ -93,15 +103,35 @@ def from_bgr(image: npt.NDArray[np.uint8]) -> Planes:
     )
 
 
-def rotate(planes: Planes, quarter_turns: int) -> Planes:
-    """Turn a picture counter-clockwise by quarter turns (phone videos carry such a flag)."""
+def turned(planes: Planes, turn: Turn) -> Planes:
+    """A view of a picture, upright."""
+    if turn == UPRIGHT:
+        return planes
+    u, v = (None if plane is None else turn(plane) for plane in (planes.u, planes.v))
+    return replace(planes, y=turn(planes.y), u=u, v=v)
 
-    def turn(plane: Plane) -> Plane:
-        return np.ascontiguousarray(np.rot90(plane, quarter_turns))
 
-    if planes.u is None or planes.v is None:
-        return Planes(turn(planes.y), None, None, planes.matrix, planes.full_range)
-    return Planes(turn(planes.y), turn(planes.u), turn(planes.v), planes.matrix, planes.full_range)
+def believable(pixel: Fraction) -> Fraction:
+    """The shape of pixels, width by height, that a file declares: 1 where they are nearly square,
+    and where they cannot be like that."""
+    bent = max(pixel, 1 / pixel) if pixel > 0 else 0
+    return pixel if _LEAST_BENT < bent <= _MOST_BENT else Fraction(1)
+
+
+def square_size(width: int, height: int, pixel: Fraction) -> tuple[int, int]:
+    """Width and height of a picture in square pixels, none of them lost."""
+    if pixel >= 1:
+        return round(width * pixel), height
+    return width, round(height / pixel)
+
+
+def square(planes: Planes, pixel: Fraction) -> Planes:
+    """A picture in square pixels. Chroma stays: it has a size of its own anyway."""
+    size = square_size(planes.width, planes.height, pixel)
+    if size == (planes.width, planes.height):
+        return planes
+    y = cv2.resize(planes.y, size, interpolation=cv2.INTER_LINEAR)
+    return replace(planes, y=np.asarray(y, np.uint8))
 
 
 def _resize(
@@ -112,7 +142,18 @@ def _resize(
     x0, y0 = min(math.floor(window[0]), width - 1), min(math.floor(window[1]), height - 1)
     x1 = min(max(math.ceil(window[2]), x0 + 1), width)
     y1 = min(max(math.ceil(window[3]), y0 + 1), height)
-    part = plane[y0:y1, x0:x1]
+    return _resample(plane[y0:y1, x0:x1], size)
+
+
+def _resample(part: Plane, size: tuple[int, int]) -> Plane:
+    """A plane at another size. One that is turned in memory is resampled as it lies there and
+    turned last, when it is small."""
+    down, right = part.strides
+    if abs(right) > abs(down):
+        return np.asarray(cv2.transpose(_resample(part.T, size[::-1])), np.uint8)
+    if down < 0 or right < 0:
+        back = Turn(mirrored=right < 0, flipped=down < 0)
+        return back(_resample(back(part), size))
     if part.shape == (size[1], size[0]):
         return part
     # Halving is several times faster than one area resize by an odd factor, and as smooth.
@@ -138,9 +179,8 @@ def _convert(planes: Planes, window: Window, size: tuple[int, int]) -> Rgb:
         sx, sy = planes.u.shape[1] / planes.width, planes.u.shape[0] / planes.height
         scaled = (window[0] * sx, window[1] * sy, window[2] * sx, window[3] * sy)
         merged = cv2.merge([y, _resize(planes.u, scaled, size), _resize(planes.v, scaled, size)])
-    return np.asarray(
-        cv2.transform(merged, to_rgb_matrix(planes.matrix, planes.full_range)), np.uint8
-    )
+    rgb = cv2.transform(merged, to_rgb_matrix(planes.matrix, planes.full_range))
+    return to_sdr(np.asarray(rgb, np.uint8), planes.light)
 
 
 def _mean(plane: Plane, band: Band, size: tuple[int, int]) -> float:

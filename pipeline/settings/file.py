@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from engines.packs import Packs
+from pipeline.address import escaped, escaped_login, login_span
 from pipeline.errors import ConfigError, redact
 from pipeline.settings.schema import Config, is_per_run, is_section, merged, schema
 
@@ -84,7 +85,8 @@ def _lines(node: yaml.Node | None, path: Path_ = ()) -> dict[Path_, int]:
 
 
 def _substitute(value: Any, where: str, env: Mapping[str, str]) -> Any:
-    """Replace ``${NAME}`` and ``${NAME:-default}`` in every string."""
+    """Replace ``${NAME}`` and ``${NAME:-default}`` in every string; within the login of a URL, so
+    that any character may stand in a password."""
     if isinstance(value, dict):
         return {k: _substitute(v, f"{where}.{k}", env) for k, v in value.items()}
     if isinstance(value, list):
@@ -92,12 +94,15 @@ def _substitute(value: Any, where: str, env: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
 
+    bare = _ENV.sub(lambda match: "x" * len(match.group()), value)
+    login = login_span(bare)
+    escape = escaped if ":" in bare[login.start : login.stop] else escaped_login
+
     def fill(match: re.Match[str]) -> str:
-        name, default = match.group(1), match.group(2)
-        if name in env:
-            return env[name]
-        if default is not None:
-            return default
+        text = env.get(match.group(1), match.group(2))
+        if text is not None:
+            return escape(text) if match.start() in login else text
+        name = match.group(1)
         raise ConfigError(
             f"{where.lstrip('.')}: environment variable {name} is not set; export it first"
         )

@@ -3,6 +3,7 @@
 from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.sinks.table import (
     SINKS,
+    AnySink,
     SinkEntry,
     files_written,
     open_sinks,
@@ -12,6 +13,7 @@ from pipeline.sinks.table import (
 
 __all__ = [
     "SINKS",
+    "AnySink",
     "Place",
     "SinkEntry",
     "SinkSettings",

@@ -1,18 +1,20 @@
-"""JSON lines: one object a line, flushed as soon as it is written."""
+"""JSON lines: one object a line, on its way to the disk as soon as it is written."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from pipeline.files import explained, make_folder, private
 from pipeline.settings.section import PerSource
-from pipeline.sinks.records import event_record, frame_record
+from pipeline.sinks.records import frame_record
 from pipeline.sinks.settings import Place, SinkSettings
-from pipeline.types import Event, TaggedFrame
+from pipeline.types import TaggedFrame
+
+#: Bytes at the end of a file among which its last line is looked for.
+_TAIL = 1 << 20
 
 
 class EventsSettings(SinkSettings):
@@ -32,24 +34,38 @@ class JsonLines:
 
     def __init__(self, path: Path, append: bool) -> None:
         self.path = path
-        self._mode = "a" if append else "w"
-        self._file: IO[str] | None = None
+        self._append = append
+        self._file: BinaryIO | None = None
+        self._cut = False
 
     def open(self) -> None:
         make_folder(self.path.parent, private=True)
         with explained(self.path):
-            broken = self._mode == "a" and _cut_short(self.path)
+            self._cut = self._append and not _tail(self.path).endswith(b"\n")
             self._file = open(  # noqa: SIM115  # Path.open takes no opener
-                self.path, self._mode, encoding="utf-8", errors="backslashreplace", opener=private
+                self.path, "ab" if self._append else "wb", buffering=0, opener=private
             )
-            if broken:
-                self._file.write("\n")
 
-    def write(self, record: dict[str, Any]) -> None:
+    def last(self) -> Mapping[str, Any]:
+        """The last whole record; empty where there is none."""
+        for line in reversed(_tail(self.path).splitlines()):
+            try:
+                record = json.loads(line)
+            except ValueError:  # cut short, as by a power cut
+                continue
+            if isinstance(record, dict):
+                return record
+        return {}
+
+    def write(self, record: Mapping[str, Any]) -> None:
         assert self._file is not None
+        line = json.dumps(record, ensure_ascii=False) + "\n"
+        rest = memoryview((b"\n" if self._cut else b"") + line.encode("utf-8", "backslashreplace"))
         with explained(self.path):
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            self._file.flush()
+            while rest:  # a disk that fills up takes a part
+                written = self._file.write(rest)
+                rest = rest[written:]
+                self._cut = bool(rest)
 
     def close(self) -> None:
         if self._file is not None:
@@ -58,63 +74,64 @@ class JsonLines:
                 file.close()
 
 
-def _cut_short(path: Path) -> bool:
-    """Whether a file's last line was cut short, as by a power cut."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
+def _tail(path: Path) -> bytes:
+    """The end of a file; of an empty or missing one a line's end."""
+    if not path.is_file() or not (size := path.stat().st_size):
+        return b"\n"
     with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+        file.seek(max(size - _TAIL, 0))
+        return file.read()
 
 
-class _LineSink:
-    """What both line sinks share."""
+class EventLines:
+    """``events.jsonl``: what changed."""
 
-    name = ""
+    name = "events"
 
-    def __init__(self, settings: PerSource[Any], place: Place) -> None:
+    def __init__(self, settings: PerSource[EventsSettings], place: Place) -> None:
         self._settings = settings
         self._live = place.live
-        self._lines = JsonLines(place.folder / f"{self.name}.jsonl", append=place.live)
+        self._lines = JsonLines(place.folder / "events.jsonl", append=place.live)
+        self.last: str | None = None
 
-    def write(self, tagged: TaggedFrame) -> None:
-        if self._settings.of(tagged.frame.source).wanted(self._live):
-            for record in self._records(tagged):
+    def deliver(self, records: Sequence[Mapping[str, Any]]) -> None:
+        ids = [record["event_id"] for record in records]
+        known = ids.index(self.last) + 1 if self.last in ids else 0  # of a delivery that failed
+        for record in records[known:]:
+            if self._settings.of(record["camera"]).wanted(self._live):
                 self._lines.write(record)
+            self.last = record["event_id"]
 
-    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
-        raise NotImplementedError
-
-    def forget(self, source: str) -> None:
-        """Nothing is kept for a source: every line is in the file already."""
-
-    def __enter__(self) -> Any:
+    def __enter__(self) -> EventLines:
         self._lines.open()
+        last = self._lines.last().get("event_id")
+        self.last = last if isinstance(last, str) else None
         return self
 
     def __exit__(self, *error: object) -> None:
         self._lines.close()
 
 
-class EventSink(_LineSink):
-    """``events.jsonl``: what changed."""
-
-    name = "events"
-
-    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
-        return map(event_record, tagged.events)
-
-    def late(self, events: Sequence[Event]) -> None:
-        """Write events that no frame brings."""
-        for event in events:
-            if self._settings.of(event.source).wanted(self._live):
-                self._lines.write(event_record(event))
-
-
-class FrameSink(_LineSink):
+class FrameLines:
     """``frames.jsonl``: everything known about every analysed frame."""
 
     name = "frames"
 
-    def _records(self, tagged: TaggedFrame) -> Iterable[dict[str, Any]]:
-        return [frame_record(tagged)]
+    def __init__(self, settings: PerSource[FramesSettings], place: Place) -> None:
+        self._settings = settings
+        self._live = place.live
+        self._lines = JsonLines(place.folder / "frames.jsonl", append=place.live)
+
+    def write(self, tagged: TaggedFrame) -> None:
+        if self._settings.of(tagged.frame.source).wanted(self._live):
+            self._lines.write(frame_record(tagged))
+
+    def forget(self, source: str) -> None:
+        """Nothing is kept for a source: every line is in the file already."""
+
+    def __enter__(self) -> FrameLines:
+        self._lines.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lines.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from pipeline.types import Box, Event, Tag, TaggedFrame, Track
+from pipeline.types import Box, Event, Moment, Tag, TaggedFrame, Track
 
-VERSION = 1
+VERSION = 2
 
 
 def box_record(box: Box) -> list[float]:
@@ -37,17 +37,29 @@ def tag_record(tag: Tag) -> dict[str, Any]:
     }
 
 
+def _moment(at: Moment) -> dict[str, Any]:
+    """When, on which camera."""
+    return {
+        "camera": at.source,
+        "utc": _utc(at.utc),
+        "camera_utc": None if at.camera_utc is None else _utc(at.camera_utc),
+        "recorded_at": None if at.recorded_at is None else _utc(at.recorded_at),
+        "pts": round(at.pts, 3),
+        "frame": at.frame,
+    }
+
+
 def event_record(event: Event) -> dict[str, Any]:
     """One line of events.jsonl."""
     record: dict[str, Any] = {
         "version": VERSION,
+        "event_id": event.id,
         "event": event.name,
-        "camera": event.source,
-        "utc": _utc(event.utc),
-        "camera_utc": None if event.camera_utc is None else _utc(event.camera_utc),
-        "pts": round(event.pts, 3),
-        "frame": event.frame,
+        "run": event.run,
+        **_moment(event.at),
         "track_id": event.track_id,
+        "visit": event.visit or None,
+        "snapshot": event.snapshot or None,
     }
     if event.tag is not None:
         record["tag"] = tag_record(event.tag)
@@ -59,6 +71,7 @@ def event_record(event: Event) -> dict[str, Any]:
 def _track_record(track: Track) -> dict[str, Any]:
     return {
         "track_id": track.id,
+        "visit": track.visit or None,
         "box": box_record(track.box),
         "score": round(track.score, 4),
         "predicted": track.predicted,
@@ -71,11 +84,7 @@ def frame_record(tagged: TaggedFrame) -> dict[str, Any]:
     frame = tagged.frame
     return {
         "version": VERSION,
-        "camera": frame.source,
-        "utc": _utc(frame.utc),
-        "camera_utc": None if frame.camera_utc is None else _utc(frame.camera_utc),
-        "pts": round(frame.pts, 3),
-        "frame": frame.index,
+        **_moment(Moment.of(frame)),
         "decision": tagged.decision,
         "width": frame.width,
         "height": frame.height,

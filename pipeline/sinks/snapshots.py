@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from pipeline.files import make_folder, make_pictures, replace_file
+from pipeline.ids import began
 from pipeline.picture.crop import clip_box, person_window
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, snapshot, tag_text
 from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.types import Frame, TaggedFrame, Track
+
+#: Their folder in that of the results.
+FOLDER = "snapshots"
+#: People whose best crops are kept; of more, those seen longest ago are let go of.
+_MOST = 300
 
 
 class SnapshotsSettings(SinkSettings):
@@ -27,45 +35,56 @@ class _Shot:
     caption: tuple[str, ...] = ()
 
 
+def snapshot_file(source: str, track_id: int, visit: str) -> str:
+    """The picture of a visit, within the folder of the results; no other visit has it:
+    ``snapshots/entrance/2026-11-26/052312-person-0012-9f3a1c.jpg``, in UTC."""
+    day, moment = time.strftime("%Y-%m-%d %H%M%S", time.gmtime(began(visit))).split()
+    return f"{FOLDER}/{source}/{day}/{moment}-person-{track_id:04d}-{visit[-6:]}.jpg"
+
+
 class SnapshotSink:
-    """``snapshots/CAMERA/person-0012.jpg``, replaced when a better crop or other tags come."""
+    """``snapshot_file`` of every visit, replaced when a better crop or other tags come."""
 
     name = "snapshots"
 
     def __init__(self, settings: PerSource[SnapshotsSettings], place: Place) -> None:
         self._settings = settings
         self._live = place.live
-        self._folder = place.folder / "snapshots"
-        self._shots: dict[tuple[str, int], _Shot] = {}
+        self._folder = place.folder
+        self._shots: OrderedDict[tuple[str, str], _Shot] = OrderedDict()
 
     def write(self, tagged: TaggedFrame) -> None:
         frame = tagged.frame
         if not self._settings.of(frame.source).wanted(self._live):
             return
         for track in tagged.tracks:
-            key = (frame.source, track.id)
+            key = (frame.source, track.visit)
             if track.best:
                 self._shots[key] = _Shot(_cut(frame, track))
             shot = self._shots.get(key)
+            if shot is None:
+                continue
+            self._shots.move_to_end(key)
             caption = tuple(tag_text(tag) for tag in track.tags)
-            if shot is not None and caption and caption != shot.caption:
-                shot.caption = caption
+            if caption and caption != shot.caption:
                 self._save(frame.source, track, shot)
-        for track_id in tagged.ended:
-            self._shots.pop((frame.source, track_id), None)
+                shot.caption = caption
+        while len(self._shots) > _MOST:
+            self._shots.popitem(last=False)
 
     def forget(self, source: str) -> None:
-        self._shots = {key: shot for key, shot in self._shots.items() if key[0] != source}
+        for key in [key for key in self._shots if key[0] == source]:
+            del self._shots[key]
 
     def _save(self, source: str, track: Track, shot: _Shot) -> None:
-        path = self._folder / source / f"person-{track.id:04d}.jpg"
+        path = self._folder / snapshot_file(source, track.id, track.visit)
         make_folder(path.parent, private=True)
         picture = snapshot(shot.crop, f"{source} #{track.id}", track.tags)
         _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
         replace_file(path, packed.tobytes(), durable=False, private=True)
 
     def __enter__(self) -> SnapshotSink:
-        make_pictures(self._folder)
+        make_pictures(self._folder / FOLDER)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 from pydantic import create_model
 
 from pipeline.plugins import additions
-from pipeline.protocols import Sink
+from pipeline.protocols import EventSink, Sink
 from pipeline.settings.section import PerSource, Section
-from pipeline.sinks.jsonl import EventSink, EventsSettings, FrameSink, FramesSettings
+from pipeline.sinks.jsonl import EventLines, EventsSettings, FrameLines, FramesSettings
 from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.sinks.snapshots import SnapshotSink, SnapshotsSettings
 from pipeline.sinks.video import VideoSettings, VideoSink
+
+AnySink = Sink | EventSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class SinkEntry:
     """
 
     settings: type[SinkSettings]
-    make: Callable[[PerSource[Any], Place], Sink]
+    make: Callable[[PerSource[Any], Place], AnySink]
     file: Callable[[Place, str], Path | None] = lambda place, source: None
 
 
@@ -41,10 +43,10 @@ class SinkEntry:
 SINKS: Mapping[str, SinkEntry] = MappingProxyType(
     {
         "events": SinkEntry(
-            EventsSettings, EventSink, lambda place, _: place.folder / "events.jsonl"
+            EventsSettings, EventLines, lambda place, _: place.folder / "events.jsonl"
         ),
         "frames": SinkEntry(
-            FramesSettings, FrameSink, lambda place, _: place.folder / "frames.jsonl"
+            FramesSettings, FrameLines, lambda place, _: place.folder / "frames.jsonl"
         ),
         "video": SinkEntry(
             VideoSettings,
@@ -87,7 +89,7 @@ class _Part:
 
 def open_sinks(
     folder: Path, outputs: PerSource[Section], live: bool, sources: Iterable[str] = ()
-) -> list[Sink]:
+) -> list[AnySink]:
     """The sinks that the run or any of its ``sources`` wants, not yet entered.
 
     Args:

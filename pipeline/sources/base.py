@@ -27,6 +27,8 @@ class BaseSource:
         self.size: tuple[int, int] | None = None
         self.length_s: float | None = None
         self.corrupt = 0
+        self.lost = 0
+        self.jumps = 0
         self.decoding: Decoding = "all"
         self.turn: AbstractContextManager[object] = nullcontext()
         self.camera = camera

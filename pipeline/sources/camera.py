@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import quote
@@ -16,7 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.address import login_span, tidy
 from pipeline.errors import redact, source_name
+from pipeline.picture.turn import Turn, quarter_turn
 from pipeline.settings.section import Seconds, Section
 
 
@@ -38,7 +39,22 @@ class CameraSettings(Section):
     reader: Literal["ffmpeg", "gstreamer", "nvdec"] = Field(
         "ffmpeg", description="what decodes; gstreamer on a Jetson, nvdec on an NVIDIA GPU"
     )
+    tls: Literal["verify", "insecure"] = Field(
+        "verify", description="whether certificates of rtsps:// and https:// have to be trusted"
+    )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, description="degrees by which its picture is turned clockwise"
+    )
+    flip: Literal["none", "horizontal", "vertical"] = Field(
+        "none", description="then left and right, or above and below, change places"
+    )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
+    poll_s: Seconds = Field(1.0, description="time between two pictures of a snapshot's URL")
+
+    @field_validator("url")
+    @classmethod
+    def _tidy(cls, url: str) -> str:
+        return tidy(url)
 
     @field_validator("id")
     @classmethod
@@ -46,7 +62,10 @@ class CameraSettings(Section):
         if name.startswith(".") or not all(
             c.isalpha() or c.isdecimal() or c in "_.-" for c in name
         ):
-            raise ValueError("use letters, digits, '-', '_' and '.', and no dot to begin with")
+            raise ValueError(
+                "use letters, digits, '-', '_' and '.', and no dot to begin with; "
+                f"for example {source_name(name)}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -54,7 +73,7 @@ class CameraSettings(Section):
         if self._login:
             if "://" not in self.url:
                 raise ValueError("user and password need a URL such as rtsp://10.0.0.7/stream")
-            if "@" in _authority(self.url):
+            if login_span(self.url):
                 raise ValueError("the URL names a user already; remove user and password")
         return self
 
@@ -72,6 +91,11 @@ class CameraSettings(Section):
         return self.id or source_name(self.url)
 
     @property
+    def turn(self) -> Turn:
+        """``rotate`` and ``flip``."""
+        return quarter_turn(self.rotate, self.flip == "horizontal", self.flip == "vertical")
+
+    @property
     def address(self) -> str:
         """The location with ``user`` and ``password`` quoted in: what opens it. Never shown."""
         if not self._login:
@@ -86,8 +110,3 @@ class CameraSettings(Section):
             quote(secret.get_secret_value(), safe="") for secret in (self.user, self.password)
         )
         return f"{user}:{password}" if password else user
-
-
-def _authority(url: str) -> str:
-    """Login, host and port of a URL."""
-    return re.split(r"[/?#]", url.split("://", 1)[1], maxsplit=1)[0]

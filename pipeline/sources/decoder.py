@@ -27,10 +27,15 @@ class Decoder:
 
     def __init__(self, context: Any, live: bool) -> None:
         self.corrupt = 0
+        self.lost = 0
         # A GPU decodes all of it as fast. Older PyAV has no hardware decoding.
         on_gpu = getattr(context, "is_hwaccel", False)
         self._may_be_quick = context.name in _QUICK and not on_gpu
         self._first = self._context = context
+        # One of our own can be closed when another takes its place; the stream keeps its own. But
+        # only that one knows in which order a stream shows its pictures.
+        if live and self._may_be_quick and not context.has_b_frames:
+            self._context = self._made(quick=False)
         self._live = live
         self._quick = False
         self._gap: float | None = None
@@ -48,9 +53,12 @@ class Decoder:
         except av.error.EOFError:
             return []
         except (av.FFmpegError, ValueError):
+            self.lost += 1
             self._lose()
             return []
-        return [picture for picture in pictures if self._whole(picture)]
+        whole = [picture for picture in pictures if self._whole(picture)]
+        self.lost += len(pictures) - len(whole)
+        return whole
 
     def _left_out(self, packet: Any, decoding: Decoding) -> bool:
         """Whether a packet is not decoded; changes the decoder where it has to."""
@@ -73,10 +81,14 @@ class Decoder:
         """Go on with a new decoder, quick or not, which can begin at a key frame only."""
         self._quick = quick
         if self._may_be_quick:
-            self._context = av.CodecContext.create(self._first.name, "r")
-            self._context.extradata = self._first.extradata
-            self._context.thread_count = 1
-            self._context.options = dict(_QUICKLY if quick else ())
+            self._context = self._made(quick)
+
+    def _made(self, quick: bool) -> Any:
+        made = av.CodecContext.create(self._first.name, "r")
+        made.extradata = self._first.extradata
+        made.thread_count = 1
+        made.options = dict(_QUICKLY if quick else ())
+        return made
 
     def _lose(self) -> None:
         self.corrupt += 1

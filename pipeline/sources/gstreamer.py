@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,10 +17,13 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
-from pipeline.picture.yuv import Planes
+from pipeline.picture.light import Light
+from pipeline.picture.turn import UPRIGHT, exif_turn
+from pipeline.picture.yuv import Planes, believable
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.clock import StreamClock
+from pipeline.sources.clock import StreamClock, StreamTime
+from pipeline.sources.planes import Shown
 from pipeline.types import Frame, Plane
 
 #: Elements up to the decoded picture, by kind; the first one is called ``src``.
@@ -42,6 +46,18 @@ _NOT_FOUND = 3
 _NOT_AUTHORIZED = 15
 #: GStreamer's numbers of RTSP transports.
 _TRANSPORTS: Mapping[str, int] = MappingProxyType({"tcp": 4, "udp": 1})
+#: GStreamer's words for how a phone was held -> EXIF orientation.
+_ORIENTATIONS: Mapping[str, int] = MappingProxyType(
+    {
+        "flip-rotate-0": 2,
+        "rotate-180": 3,
+        "flip-rotate-180": 4,
+        "flip-rotate-270": 5,
+        "rotate-90": 6,
+        "flip-rotate-90": 7,
+        "rotate-270": 8,
+    }
+)
 #: Seconds between two frames of a stream without times.
 _FRAME_S = 1 / 25
 
@@ -85,7 +101,9 @@ class GStreamerSource(BaseSource):
         self._pipeline: Any = None
         self._first: Any = None
         self._clock = StreamClock()
+        self._time = StreamTime()
         self._pts = -1.0
+        self._told = UPRIGHT
 
     def __enter__(self) -> GStreamerSource:
         self._gst, self._video = _library()
@@ -97,8 +115,9 @@ class GStreamerSource(BaseSource):
             self._first = self._pulled()
             if self._first is None:
                 raise SourceRefusedError(f"{self.where}: no picture in it could be decoded")
+            self._hear_orientation()
             info = self._video.VideoInfo.new_from_caps(self._first.get_caps())
-            self.size = (info.width, info.height)
+            self.size = self._shown(info).size(info.width, info.height, self._told)
             if not self.live:
                 known, length = self._pipeline.query_duration(self._gst.Format.TIME)
                 self.length_s = length / self._gst.SECOND if known and length > 0 else None
@@ -155,6 +174,26 @@ class GStreamerSource(BaseSource):
         text = f"{self.where}: GStreamer: {redact(error.message)}"
         raise (kind if self.live else SourceRefusedError)(text)
 
+    def _hear_orientation(self) -> None:
+        """Of the tags told so far, how the picture is turned."""
+        while message := self._bus.pop_filtered(self._gst.MessageType.TAG):
+            known, word = message.parse_tag().get_string("image-orientation")
+            if known:
+                self._told = exif_turn(_ORIENTATIONS.get(word, 1))
+
+    def _shown(self, info: Any) -> Shown:
+        """How pictures of this kind are shown."""
+        curves, primaries = self._video.VideoTransferFunction, self._video.VideoColorPrimaries
+        light: Light = "sdr"
+        if info.colorimetry.transfer == getattr(curves, "SMPTE2084", None):  # not in GStreamer 1.16
+            light = "pq"
+        elif info.colorimetry.transfer == getattr(curves, "ARIB_STD_B67", None):
+            light = "hlg"
+        elif info.colorimetry.primaries == primaries.BT2020:
+            light = "wide"
+        pixel = Fraction(info.par_n or 1, info.par_d or 1)
+        return Shown(believable(pixel), light, self.camera.turn)
+
     def __iter__(self) -> Iterator[Frame]:
         sample, index = self._first, 0
         self._first = None
@@ -166,13 +205,16 @@ class GStreamerSource(BaseSource):
 
     def _frame(self, sample: Any, index: int, now: float) -> Frame:
         buffer, planes = sample.get_buffer(), self._planes(sample)
-        stamp = buffer.pts / self._gst.SECOND if buffer.pts != self._gst.CLOCK_TIME_NONE else -1.0
-        # Where the stream carries no time, or one that stands still, it goes on by a frame.
-        self._pts = stamp if stamp > self._pts else self._pts + _FRAME_S
+        stamp = None if buffer.pts == self._gst.CLOCK_TIME_NONE else buffer.pts / self._gst.SECOND
         if not self.live:
+            # Where the recording carries no time, or one that stands still, it goes on by a frame.
+            later = stamp is not None and stamp > self._pts
+            self._pts = stamp if stamp is not None and later else self._pts + _FRAME_S
             return Frame(self.id, index, self._pts, now, time.time(), planes)
-        taken = self._clock.captured_at(self._pts, now, True)
-        return Frame(self.id, index, self._pts, taken, time.time() - (now - taken), planes, True)
+        pts = self._time.seconds(stamp, now, True)
+        self.jumps = self._time.jumps
+        taken = self._clock.captured_at(pts, now, True)
+        return Frame(self.id, index, pts, taken, time.time() - (now - taken), planes, True)
 
     def _planes(self, sample: Any) -> Planes:
         """Planes of an I420 sample, copied: GStreamer takes its memory back."""
@@ -186,9 +228,12 @@ class GStreamerSource(BaseSource):
             y, u, v = (_plane(data, info, i) for i in range(3))
         finally:
             buffer.unmap(mapped)
-        hd = info.colorimetry.matrix == self._video.VideoColorMatrix.BT709
+        kinds = self._video.VideoColorMatrix
+        matrices = {kinds.BT709: "bt709", kinds.BT2020: "bt2020"}
+        matrix = matrices.get(info.colorimetry.matrix, "bt601")
         full = info.colorimetry.range == getattr(self._video.VideoColorRange, "0_255")
-        return Planes(y, u, v, "bt709" if hd else "bt601", full)
+        shown = self._shown(info)
+        return shown(Planes(y, u, v, matrix, full, shown.light), self._told)
 
     def __exit__(self, *error: object) -> None:
         if self._pipeline is not None:
@@ -216,6 +261,8 @@ def rtsp_source(camera: CameraSettings) -> GStreamerSource:
         "timeout": wait,
         "protocols": _TRANSPORTS[camera.transport],
     }
+    if camera.tls == "insecure":
+        properties["tls-validation-flags"] = 0
     return GStreamerSource(camera, live=True, reader=_READERS["rtsp"], properties=properties)
 
 

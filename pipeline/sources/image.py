@@ -25,7 +25,7 @@ class ImageSource(BaseSource):
         self._image: npt.NDArray[np.uint8] | None = None
 
     def __enter__(self) -> ImageSource:
-        self._image = load_image(Path(self.camera.url))
+        self._image = self.camera.turn(load_image(Path(self.camera.url)))
         self.size = (self._image.shape[1], self._image.shape[0])
         return self
 

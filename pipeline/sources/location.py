@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SourceRefusedError
+from pipeline.files import LOCK, is_there, made_here
 from pipeline.picture.header import read_header
-from pipeline.picture.still import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_folder, kind_of, told
+from pipeline.picture.still import IMAGE_SUFFIXES, UNREAD_SUFFIXES, files_in, is_folder, told
+from pipeline.sources.containers import holds_recording
 
 RECORDING_SUFFIXES = frozenset(
     {
@@ -18,6 +20,8 @@ RECORDING_SUFFIXES = frozenset(
         *(".asf", ".dav", ".vob", ".mxf", ".3g2", ".f4v", ".m2v", ".divx"),
     }
 )
+#: Files of a folder that are looked at; with more, another one is meant.
+MOST_FILES = 20_000
 #: Motion JPEG: a recording on a disk, a camera over HTTP.
 MJPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 
@@ -60,25 +64,37 @@ def is_live_over_http(location: str) -> bool:
 
 
 def expand(location: str, left_out: Counter[str] | None = None) -> list[str]:
-    """A folder's videos and pictures in order of name; anything else as it is.
+    """The videos and pictures of a folder and its sub-folders in order of name; anything else as it
+    is. Recordings are known by their suffix, or by how they begin; results of runs are left out.
 
     Args:
         left_out: counts what else is in the folder, by kind.
 
     Raises:
-        SourceRefusedError: the folder holds nothing readable.
+        SourceRefusedError: the folder holds nothing readable, or too much.
     """
     path = Path(location)
     if "://" in location or not is_folder(path):
         return [location]
-    kinds = {inside: kind_of(inside) for inside in path.iterdir()}
     known = RECORDING_SUFFIXES | MJPEG_SUFFIXES | IMAGE_SUFFIXES
-    others = Counter(kind for kind in kinds.values() if kind not in known)
-    files = sorted(inside for inside, kind in kinds.items() if kind in known)
-    if not files:
+    others, found = Counter[str](), []
+    for number, (inside, suffix) in enumerate(files_in(path, others, _holds_results)):
+        if number >= MOST_FILES:
+            raise SourceRefusedError(
+                f"{location}: more than {MOST_FILES} files; name a folder inside of it"
+            )
+        if suffix in known or holds_recording(inside):
+            found.append(inside)
+        else:
+            others[suffix] += 1
+    if not found:
         raise SourceRefusedError(
             f"{location}: no video or picture in this folder{told(others, '; ')}"
         )
     if left_out is not None:
         left_out.update(others)
-    return [str(p) for p in files]
+    return [str(p) for p in sorted(found)]
+
+
+def _holds_results(folder: Path) -> bool:
+    return made_here(folder) or is_there(folder / LOCK)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("threadline.sources")
 
+#: Whoever asks first makes the reader of all cameras.
+_ONE = Lock()
 #: PyAV's name of the format of pictures that stay on the GPU.
 ON_GPU = "cuda"
+#: What is missing, and how a container gets it.
+_NO_DECODER = (
+    "the driver's video decoder (libnvcuvid) is not here; for a container set "
+    "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
+)
 #: FFmpeg's words for decoding in the CUDA context that is current, which PyCUDA's is: with one of
 #: its own, or the device's primary one under other flags, one could not read the other's pictures.
 _CONTEXT: Mapping[str, str] = MappingProxyType({"primary_ctx": "0", "current_ctx": "1"})
@@ -36,11 +44,14 @@ def reader() -> Regions | None:
     """What reads pictures on the GPU, one for all cameras; ``None``, with one warning, where that
     cannot be."""
     from engines.trt.cuda import PyCuda
+    from engines.trt.gpu import video_decoder
     from engines.trt.regions import Regions
 
     try:
         cuda = PyCuda()
         try:
+            if not video_decoder():  # FFmpeg would decode on the processor and say nothing
+                raise EngineUnavailableError(_NO_DECODER)
             with cuda.current():
                 _accelerator().create(av.Codec("h264", "r"))
             regions = Regions(cuda)
@@ -67,7 +78,8 @@ def _accelerator() -> Any:
 
 def on_gpu() -> Nvdec:
     """Decoding on the GPU where that can be, else on the processor."""
-    return Nvdec(reader())
+    with _ONE:  # cameras are opened side by side
+        return Nvdec(reader())
 
 
 class Nvdec:

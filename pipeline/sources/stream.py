@@ -1,43 +1,44 @@
-"""Video through PyAV: recordings, RTSP cameras, HTTP and HLS, V4L2 devices."""
+"""Video through PyAV: recordings and V4L2 devices here, what has an address in ``network``."""
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 import av
 
-from pipeline.errors import SourceError, SourceRefusedError, redact
+from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.base import BaseSource
 from pipeline.sources.camera import CameraSettings
-from pipeline.sources.clock import Metronome, StreamClock
+from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
-from pipeline.sources.location import is_live_over_http
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.planes import to_planes, turns_of
+from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
+from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
 from pipeline.types import Frame, Picture
 
-#: Frame rate assumed where a stream names none.
-_FALLBACK_RATE = Fraction(25)
+log = logging.getLogger("threadline.sources")
+
 #: Share of a frame's time from which a read had to wait for the camera.
 _WAITED = 0.3
-#: Seconds to wait for the next segment of HLS.
-_SEGMENT_S = 30.0
 #: FFmpeg's word for payloads as they come.
-_UNPARSED = "noparse"
+UNPARSED = "noparse"
+#: FFmpeg's flag of formats without stamps; those for pictures from a pipe lack it.
+_UNTIMED = 0x80
 #: Reader -> where it decodes, if not on the processor.
 _DECODERS: Mapping[str, Callable[[], Nvdec]] = MappingProxyType({"nvdec": on_gpu})
 
 
 class StreamSource(BaseSource):
-    """Anything FFmpeg demuxes. Decodes the first video stream, one thread if it is live.
+    """Anything FFmpeg demuxes. Decodes one video stream, on one thread if it is live.
 
     Args:
         live: a camera; with ``by_length``, only as long as what is opened tells no length.
@@ -64,18 +65,28 @@ class StreamSource(BaseSource):
         self._container: Any = None
         self._decoded: Iterator[tuple[Any, bool]] = iter(())
         self._pts: float | None = None
-        self._at = 0.0
+        self._stretch = 1.0
+        self._shown = Shown(turn=camera.turn)
+        self._told = Told()
+        self._recorded_at: float | None = None
         self._clock = StreamClock()
+        self._time = StreamTime()
+        self._camera_clock = CameraClock()
         self._assembler: Assembler | None = None
         self._nvdec = Nvdec()
+        self._missing = 0
         #: What holds back pictures that come in bursts.
         self.bursts: Metronome | None = None
+        #: What notices that pictures are missing, where the network may lose some.
+        self.cadence: Cadence | None = None
+        #: What opens the parts of a stream instead of FFmpeg: PyAV's ``io_open``.
+        self.fetch: Callable[..., Any] | None = None
 
     def __enter__(self) -> StreamSource:
         self._nvdec = _DECODERS.get(self.camera.reader, Nvdec)()
         self._open(self._options)
         try:
-            if _UNPARSED in self._options.get("fflags", "") and not self._assembles():
+            if UNPARSED in self._options.get("fflags", "") and not self._assembles():
                 self._container.close()
                 self._open(self._options | {"fflags": "nobuffer"})
             self._set_up()
@@ -88,6 +99,7 @@ class StreamSource(BaseSource):
         wait = (self.wait_s, self.wait_s)
         there = self._nvdec.accelerator
         more = {} if there is None else {"hwaccel": there}  # older PyAV does not know it
+        more |= {} if self.fetch is None else {"io_open": self.fetch}
         try:
             with self._nvdec.current():
                 self._container = av.open(
@@ -98,15 +110,15 @@ class StreamSource(BaseSource):
 
     def _assembles(self) -> bool:
         """Whether pictures can be put together from unparsed payloads."""
-        streams = self._container.streams.video
-        context = streams[0].codec_context if streams else None
+        stream = video_track(self._container.streams, live=True)
+        context = stream.codec_context if stream is not None else None
         self._assembler = Assembler(context.name) if context and context.name in CODECS else None
         return self._assembler is not None
 
     def _set_up(self) -> None:
-        if not self._container.streams.video:
+        self._stream = stream = video_track(self._container.streams, self.live)
+        if stream is None:
             raise SourceRefusedError(f"{self.where}: no video in it (audio only?)")
-        stream = self._container.streams.video[0]
         context = stream.codec_context
         if context is None:
             raise SourceRefusedError(f"{self.where}: no decoder for its codec")
@@ -116,14 +128,21 @@ class StreamSource(BaseSource):
             context.thread_count = 1  # frame threads would delay every frame
         else:
             stream.thread_type = "AUTO"
+            self._recorded_at = recorded_at(self._container.metadata)
             if self._container.duration:
                 self.length_s = self._container.duration / av.time_base
         self._decoder = Decoder(context, self.live)
-        self._rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
-        self._start = stream.start_time
+        self._rate = rate_of(stream)
+        self._shown = shown_by(stream, self.camera.turn)
+        self._start_s = float((stream.start_time or 0) * (stream.time_base or 0))
+        form = self._container.format
+        stamped = not form.flags & _UNTIMED and not form.name.endswith("pipe")
+        step_s = float(1 / self._rate) if self.bursts else None
+        self._time = StreamTime(stamped, step_s)
         self._decoded = self._decode()
         if self.live:
-            self.size = (context.width, context.height) if context.width else None
+            size = self._shown.size(context.width, context.height)
+            self.size = size if context.width else None
         else:
             self._look_ahead()
 
@@ -131,8 +150,12 @@ class StreamSource(BaseSource):
         """Decode a recording's first picture: it alone tells whether phones turned theirs."""
         first = next(self._decoded)
         self._decoded = chain([first], self._decoded)
-        size = first[0].width, first[0].height
-        self.size = size[::-1] if turns_of(first[0]) % 2 else size
+        self.size = self._shown.size(first[0].width, first[0].height, self._told.by(first[0]))
+        if self._stretch != 1:
+            taken = float(self._rate)
+            told = self._stretch * taken or float(self._stream.average_rate)
+            log.warning("%s: %g pictures a second cannot be; taken as %g", self.where, told, taken)
+            self.length_s = (self.length_s or 0) * self._stretch or None
 
     def __iter__(self) -> Iterator[Frame]:
         for index, (picture, waited) in enumerate(self._decoded):
@@ -144,6 +167,7 @@ class StreamSource(BaseSource):
         for packet, waited in self._packets():
             pictures = self._decoder.decode(packet, self.decoding, self.turn)
             self.corrupt = self._decoder.corrupt
+            self.lost = self._missing + self._decoder.lost
             for picture in pictures:
                 none = False
                 yield picture, waited
@@ -154,10 +178,12 @@ class StreamSource(BaseSource):
 
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         """Packets, and whether each had to be waited for."""
-        packets = self._container.demux(self._container.streams.video[0])
+        packets = self._container.demux(self._stream)
         patience = _WAITED / float(self._rate)
         waited = False
         try:
+            if not self.live:
+                packets, self._stretch = timed(packets, self._stream)
             while True:
                 asked = time.monotonic()
                 packet = next(packets, None)
@@ -165,53 +191,60 @@ class StreamSource(BaseSource):
                     return
                 waited |= time.monotonic() - asked > patience
                 for whole in [packet] if self._assembler is None else self._assembler.feed(packet):
+                    self._hear(packet, whole)
                     yield whole, waited
                     waited = False
         except (av.FFmpegError, OSError) as error:
             raise self._failure(error) from None
 
+    def _hear(self, packet: Any, whole: Any) -> None:
+        """Take in what a packet reports of the camera's clock (PyAV before 16.1 does not tell) and
+        whether a picture is missing before the one it completes."""
+        stamp, missing = _stamp(packet), _stamp(whole)
+        if self.live and stamp is not None and hasattr(packet, "get_sidedata"):
+            report = packet.get_sidedata("prft")
+            if getattr(report, "buffer_size", 0):
+                # It begins with microseconds since the epoch.
+                told = int.from_bytes(bytes(report)[:8], sys.byteorder, signed=True)
+                self._camera_clock.report(stamp, told / 1e6)
+        if self.cadence is not None and missing is not None:
+            self._missing += self.cadence.missing(missing)
+
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
-        pts, planes = self._seconds(picture, now), self._planes(picture)
+        planes = self._planes(picture)
         if not self.live:
-            return Frame(self.id, index, pts, now, time.time(), planes)
+            pts, began = self._seconds(picture), self._recorded_at
+            frame = Frame(self.id, index, pts, now, time.time(), planes)
+            return frame if began is None else replace(frame, recorded_at=began + pts)
+        stamp = _stamp(picture)
+        since = None if stamp is None else stamp - self._start_s
+        pts = self._time.seconds(since, now, waited)
+        self.jumps = self._time.jumps
         if self.bursts is not None:
             time.sleep(self.bursts.wait_s(pts, now))
             now, waited = time.monotonic(), True
         taken = self._clock.captured_at(pts, now, waited)
         utc = time.time() - (now - taken)
         arrived = self._clock.arrived_at(taken, now)
-        camera_utc = self._camera_utc(picture)
+        camera_utc = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
         return Frame(self.id, index, pts, taken, utc, planes, True, camera_utc, arrived)
 
     def _planes(self, picture: Any) -> Picture:
         try:
-            return to_planes(picture, self._nvdec)
+            return to_planes(picture, self._nvdec, self._shown, self._told.by(picture))
         except ValueError as error:
             raise SourceRefusedError(f"{self.where}: {error}") from None
 
-    def _camera_utc(self, picture: Any) -> float | None:
-        """Seconds since the epoch by the camera's clock, once it has told (RTCP sender report)."""
-        began = getattr(self._container, "start_time_realtime", None)  # not in PyAV before 18
-        if not began or picture.pts is None or not picture.time_base:
-            return None
-        return float(began / 1e6 + picture.pts * picture.time_base)
-
-    def _seconds(self, picture: Any, now: float) -> float:
-        """Stream seconds of a picture, always rising.
-
-        Where the stream carries no time, or one that stands still or jumps back, time goes on by
-        the clock (live) or by the frame rate (recordings).
-        """
-        stamp: float | None = None
-        if picture.pts is not None and picture.time_base:
-            stamp = float((picture.pts - (self._start or 0)) * picture.time_base)
+    def _seconds(self, picture: Any) -> float:
+        """Stream seconds of a recording's picture, always rising: where it carries no time, or one
+        that cannot be, stands still or jumps back, time goes on by the frame rate."""
+        stamp = _stamp(picture) if self._stretch == 1 else None
         if self._pts is None:
-            self._pts = stamp or 0.0
-        elif stamp is not None and stamp > self._pts:
-            self._pts = stamp
+            self._pts = 0.0 if stamp is None else stamp - self._start_s
+        elif stamp is not None and stamp - self._start_s > self._pts:
+            self._pts = stamp - self._start_s
         else:
-            self._pts += now - self._at if self.live else float(1 / self._rate)
-        self._at = now
+            self._pts += float(1 / self._rate)
         return self._pts
 
     def _failure(self, error: Exception) -> SourceError:
@@ -225,50 +258,18 @@ class StreamSource(BaseSource):
             self._container = None
 
 
-def _check_host(camera: CameraSettings) -> None:
-    """Raise SourceRefusedError for a URL no server can have."""
-    try:
-        parts = urlsplit(camera.address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host:
-        raise SourceRefusedError(
-            f"{redact(camera.url)}: not a valid URL; check host and port, and give a password with "
-            "special characters as password:"
-        )
+def _stamp(timed: Any) -> float | None:
+    """Seconds that a packet or picture carries, if it does."""
+    if timed.pts is None or not timed.time_base:
+        return None
+    return float(timed.pts * timed.time_base)
 
 
 def file_source(camera: CameraSettings) -> StreamSource:
     """A recording. Its path is a path, whatever FFmpeg would read into it: ``concat:a|b``."""
     address = camera.address if "://" in camera.url else f"file:{camera.url}"
-    return StreamSource(camera, live=False, options={}, address=address)
-
-
-def rtsp_source(camera: CameraSettings) -> StreamSource:
-    """An RTSP camera, over TCP unless the configuration says UDP."""
-    _check_host(camera)
-    options = {
-        "rtsp_transport": camera.transport,
-        "timeout": str(int(camera.timeout_s * 1_000_000)),
-        "analyzeduration": "1000000",
-        "fflags": _UNPARSED,
-    }
-    return StreamSource(camera, live=True, options=options)
-
-
-def http_source(camera: CameraSettings) -> StreamSource:
-    """A recording, an HLS stream or an MJPEG camera over HTTP; what has a length is a recording."""
-    _check_host(camera)
-    options = {"rw_timeout": str(int(camera.timeout_s * 1_000_000))}
-    live = is_live_over_http(camera.url)
-    if urlsplit(camera.url).path.lower().endswith(".m3u8"):
-        options |= {"live_start_index": "-1"}  # the newest segment, not the third before it
-        source = StreamSource(camera, live=live, options=options, by_length=True)
-        source.wait_s = max(camera.timeout_s, _SEGMENT_S)
-        source.bursts = Metronome()
-        return source
-    return StreamSource(camera, live=live, options=options, by_length=True)
+    options = {"protocol_whitelist": "file,crypto"}
+    return StreamSource(camera, live=False, options=options, address=address)
 
 
 def v4l2_source(camera: CameraSettings) -> StreamSource:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pipeline.errors import SourceRefusedError, redact
 from pipeline.plugins import additions
 from pipeline.protocols import Source
-from pipeline.sources import gstreamer, location, stream
+from pipeline.sources import gstreamer, location, network, stream
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.image import ImageSource
 
@@ -48,9 +48,10 @@ def by_reader(**makes: Make) -> Make:
 
 
 _RTSP = by_reader(
-    ffmpeg=stream.rtsp_source, nvdec=stream.rtsp_source, gstreamer=gstreamer.rtsp_source
+    ffmpeg=network.rtsp_source, nvdec=network.rtsp_source, gstreamer=gstreamer.rtsp_source
 )
-_HTTP = by_reader(ffmpeg=stream.http_source, nvdec=stream.http_source)
+_HTTP = by_reader(ffmpeg=network.HttpSource, nvdec=network.HttpSource)
+_TCP = by_reader(ffmpeg=network.tcp_source, nvdec=network.tcp_source)
 _FILE = by_reader(
     ffmpeg=stream.file_source, nvdec=stream.file_source, gstreamer=gstreamer.file_source
 )
@@ -67,6 +68,7 @@ SOURCES: Mapping[str, Scheme] = MappingProxyType(
         "https": Scheme(_HTTP, live=location.is_live_over_http),
         "rtsp": Scheme(_RTSP, live=True),
         "rtsps": Scheme(_RTSP, live=True),
+        "tcp": Scheme(_TCP, live=True),
         "v4l2": Scheme(_V4L2, live=True, claims=location.is_capture_device),
         "csi": Scheme(gstreamer.csi_source, live=True),
     }

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from pipeline.picture.crop import quality
 from pipeline.protocols import Budget
 from pipeline.settings.section import PerSource
 from pipeline.tagging.due import LookSettings
+from pipeline.tagging.failures import Failures, Timed
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
 from pipeline.tagging.tagger import Evidence, Subject, Tagger
@@ -24,11 +25,10 @@ from pipeline.types import Frame, TaggedFrame
 
 #: A subject, and the taggers that take part in the look at it.
 Look = tuple[Subject, tuple[Tagger, ...]]
-Timed = Callable[[str], AbstractContextManager[None]]
 
 
 def show(
-    looks: Sequence[Look], taggers: Sequence[Tagger], timed: Timed = lambda name: nullcontext()
+    looks: Sequence[Look], taggers: Sequence[Tagger], failures: Failures
 ) -> list[dict[str, Evidence]]:
     """Evidence of every look, by tagger. What one tagger gives of a subject, those after it may
     use."""
@@ -38,8 +38,7 @@ def show(
         own = [i for i, (_, part) in enumerate(looks) if tagger in part]
         if not own:
             continue
-        with timed(tagger.name):
-            evidence = tagger.look([replace(looks[i][0], given=given[i]) for i in own])
+        evidence = failures.look(tagger, [replace(looks[i][0], given=given[i]) for i in own])
         for i, one in zip(own, evidence, strict=True):
             found[i][tagger.name] = one
             given[i] = {**given[i], **one.given}
@@ -58,9 +57,9 @@ class LookStage:
         budget: Budget,
         timed: Timed = lambda name: nullcontext(),
     ) -> None:
-        self._taggers = taggers
+        self._taggers = list(taggers)
         self._budget = budget
-        self._timed = timed
+        self._failures = Failures(timed)
         self._persons = Persons(taggers, settings)
         self._surroundings = Surroundings(taggers)
 
@@ -74,7 +73,7 @@ class LookStage:
             for subject, tagger in self._surroundings.due(tagged, self._slowdown(tagged.frame))
         ]
         looks = people + around
-        found = show(looks, self._taggers, self._timed)
+        found = show(looks, self._taggers, self._failures)
         self._budget.spent("crop", time.perf_counter() - began, len(looks))
         best = set()
         for (subject, part), evidence in zip(looks, found, strict=True):
@@ -83,7 +82,15 @@ class LookStage:
                 self._surroundings.record(subject, part[0], evidence[part[0].name], hurried)
             elif self._persons.record(subject, evidence, hurried):
                 best.add((id(subject.frame), subject.id))
+        self._switch_off()
         return [self._attached(tagged, best, looks) for tagged in batch]
+
+    def _switch_off(self) -> None:
+        """Do without taggers that are broken."""
+        for tagger in [one for one in self._taggers if self._failures.broken(one)]:
+            self._taggers.remove(tagger)
+            self._persons.drop(tagger)
+            self._surroundings.drop(tagger)
 
     def forget(self, source: str) -> None:
         self._persons.forget(source)

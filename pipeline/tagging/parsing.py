@@ -13,6 +13,8 @@ from pipeline.picture.yuv import inside
 from pipeline.types import Box, Window
 
 Mask = npt.NDArray[np.bool_]
+#: Most cells of a person, skin and hair among them, for one of clothes.
+BARE = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,14 @@ class Parsing:
         height, width = self.labels.shape
         x0, y0, x1, y1 = self.window
         return width / max(x1 - x0, 1), height / max(y1 - y0, 1)
+
+    @property
+    def dressed(self) -> bool:
+        """Whether clothes make up a fifth or more of what is not background. The parser knows
+        people only: things and walls it mostly takes for skin and hair."""
+        cells = np.bincount(self.labels.ravel(), minlength=len(self.categories))
+        clothes = sum(int(cells[i]) for i, name in enumerate(self.categories) if name)
+        return 0 < self.labels.size - int(cells[0]) <= BARE * clothes
 
     def box(self, mask: Mask) -> Box:
         """Box in frame pixels around the cells set in a mask (h, w); at least one must be."""

@@ -43,6 +43,7 @@ class Persons:
 
     def __init__(self, taggers: Sequence[Tagger], settings: PerSource[LookSettings]) -> None:
         self._taggers = [tagger for tagger in taggers if "person" in tagger.wants]
+        self._names = [tagger.name for tagger in self._taggers]
         self._settings = settings
         self._known: dict[tuple[str, int], _Person] = {}
 
@@ -82,9 +83,9 @@ class Persons:
                 state.count(subject, evidence[tagger.name], hurried)
         person.tags = tuple(
             replace(tag, track_id=track_id)
-            for tagger in self._taggers  # in their order, whichever looked first
-            if tagger.name in person.states
-            for tag in person.states[tagger.name].tags
+            for name in self._names  # in their order, whichever looked first
+            if name in person.states
+            for tag in person.states[name].tags
         )
         better = subject.quality > person.best
         person.best = max(person.best, subject.quality)
@@ -98,6 +99,11 @@ class Persons:
     def ended(self, source: str, track_ids: Sequence[int]) -> None:
         for track_id in track_ids:
             self._known.pop((source, track_id), None)
+
+    def drop(self, tagger: Tagger) -> None:
+        """Ask a tagger no more; what it has found stays."""
+        if tagger in self._taggers:
+            self._taggers.remove(tagger)
 
     def forget(self, source: str) -> None:
         self.ended(source, [track_id for name, track_id in self._known if name == source])

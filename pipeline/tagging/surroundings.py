@@ -67,7 +67,17 @@ class Surroundings:
             found += self._pictures[key].tags if key in self._pictures else ()
         return tuple(found)
 
+    def drop(self, tagger: Tagger) -> None:
+        """Ask a tagger no more, and let go of what it found: nobody would say when it is gone."""
+        if tagger in self._taggers:
+            self._taggers.remove(tagger)
+        for source in [source for source, name in (*self._rotas, *self._pictures)]:
+            self._forget(source, tagger)
+
     def forget(self, source: str) -> None:
         for tagger in self._taggers:
-            self._rotas.pop((source, tagger.name), None)
-            self._pictures.pop((source, tagger.name), None)
+            self._forget(source, tagger)
+
+    def _forget(self, source: str, tagger: Tagger) -> None:
+        self._rotas.pop((source, tagger.name), None)
+        self._pictures.pop((source, tagger.name), None)

@@ -3,7 +3,8 @@
 Each crop brings, per category, how likely it is and how likely each of its labels is. A category is
 reported while its mean, weighted by how well each crop showed the subject, stays above a threshold
 (with hysteresis). Its likeliest label is reported only when that is likely enough itself; otherwise
-the category is: less exact, but right more often.
+the category is: less exact, but right more often. Where no category is likely enough, the part of
+the body is: that somebody wears something there is surer than what.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class _Slot:
                 votes[name] *= keep  # type: ignore[index]
 
     def add(self, tag: Tag, share: float) -> None:
-        if tag.level == "category" or tag.category is None:
+        if tag.level != "fine" or tag.category is None:
             self.whole += share * tag.score
         if tag.level == "fine":
             self.labels[tag.label] = self.labels.get(tag.label, 0.0) + share * tag.score
@@ -122,5 +123,7 @@ class Vote:
         self._reports |= self.looks >= (1 if hurry else self.settings.looks)
         if not self._reports:
             return ()
-        found = (slot.result(self.settings) for slot in self._slots.values())
-        return tuple(sorted((tag for tag in found if tag), key=lambda tag: -tag.score))
+        found = [tag for slot in self._slots.values() if (tag := slot.result(self.settings))]
+        named = {part for tag in found if tag.level != "part" for part in tag.covers}
+        told = (tag for tag in found if tag.level != "part" or tag.label not in named)
+        return tuple(sorted(told, key=lambda tag: -tag.score))

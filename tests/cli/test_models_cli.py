@@ -66,6 +66,14 @@ def test_a_model_is_checked_on_every_engine(packs):
     assert "damaged or was changed" in done.stderr
 
 
+def test_engines_that_run_plans_are_not_given_an_int8_twin(monkeypatch):
+    monkeypatch.setattr(doctor, "available", lambda: {"onnxruntime": "1", "tensorrt": "11"})
+    told = io.StringIO()
+    doctor.check_model(find(SMALL), Console(file=told, width=200))
+    assert "onnxruntime 1, f32:" in told.getvalue()
+    assert "tensorrt 11: runs logo-detector-lite0 instead" in told.getvalue()
+
+
 @pytest.mark.parametrize(
     ("args", "words", "code"),
     [

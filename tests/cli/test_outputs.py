@@ -6,13 +6,19 @@ import os
 import shutil
 import stat
 import subprocess
+import weakref
+from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from support import CLIP, command, lines
+from support import CLIP, command, cut, lines
 
+from engines.ov import OpenVinoEngine
+from pipeline.cli.settings import cameras
 from pipeline.files import reserved
+from pipeline.picture.still import load_image
 
 
 def photo(path):
@@ -58,7 +64,6 @@ def test_of_a_mixed_folder_one_line_tells_what_was_left_out(short_clip, tmp_path
     photo(folder / "b.jpg")
     for name in ("notes.txt", "._clip.mp4", "c.heic"):
         (folder / name).write_bytes(b"x")
-    (folder / "deeper").mkdir()
     shutil.copy(short_clip, folder / "clip.mp4")
     more = ["--quiet"] if quiet else []
     done = command("run", folder, "--out", tmp_path / "out", "--no-video", *more)
@@ -66,7 +71,7 @@ def test_of_a_mixed_folder_one_line_tells_what_was_left_out(short_clip, tmp_path
     assert {e["camera"] for e in lines(tmp_path / "out" / "events.jsonl")} == {"clip"}
     found = [line for line in done.stderr.splitlines() if "left out" in line]
     assert len(found) == (not quiet)
-    for word in ("2 pictures (use: threadline tag)", "1 .txt", "1 hidden", "1 .heic", "1 folders"):
+    for word in ("2 pictures (use: threadline tag)", "1 .txt", "1 hidden", "1 .heic"):
         assert quiet or word in found[0]
 
 
@@ -77,6 +82,64 @@ def test_recordings_of_recorders_are_found(tmp_path):
     assert done.returncode == 1
     for name in ("a.dav", "b.ASF", "c.vob"):
         assert f"{name}: " in said(done)
+
+
+def test_exports_of_recorders_in_sub_folders(tmp_path):
+    clip = cut(tmp_path / "clip.mp4", 2)
+    export = tmp_path / "export"
+    for name in (
+        *("cam1/2026-11-01/10.00.00", "cam1/2026-11-01/10.00.00.dat", "cam2/10.00.00.mp4"),
+        *("cam2/@eaDir/10.00.00.mp4", "cam2/._10.00.00.mp4", "cam1/out/10.00.00.mp4"),
+    ):
+        (export / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, export / name)
+    for name in ("cam1/index.db", "player.exe"):
+        (export / name).write_bytes(b"no video")
+    (export / "cam2" / "again").symlink_to(export / "cam1")
+    left_out = Counter()
+    with reserved(export / "cam1" / "out"):
+        found = cameras([str(export)], left_out)
+    assert {
+        camera["id"]: Path(camera["url"]).relative_to(export).as_posix() for camera in found
+    } == {
+        "cam1-2026-11-01-10.00": "cam1/2026-11-01/10.00.00",
+        "cam1-2026-11-01-10.00.00": "cam1/2026-11-01/10.00.00.dat",
+        "cam2-10.00.00": "cam2/10.00.00.mp4",
+    }
+    assert left_out == {
+        "hidden": 2, ".db": 1, ".exe": 1, "folders of results": 1, "links to folders": 1,
+    }  # fmt: skip
+
+
+def test_every_picture_is_tagged_before_the_next_is_opened(tmp_path, monkeypatch):
+    """Neither time nor memory depends on how many there are, nor on how many shapes they have."""
+    for i, width in enumerate((320, 240, 300, 200, 400)):
+        shown = cv2.imread(str(photo(tmp_path / "in" / f"{i}.png")))
+        cv2.imwrite(str(tmp_path / "in" / f"{i}.png"), cv2.resize(shown, (width, 240)))
+    written, alive, images, compiled = [], [], [], []
+
+    def load(path):
+        lines_there = (tmp_path / "out" / "tags.jsonl").read_text().splitlines()
+        written.append(len(lines_there))
+        alive.append(sum(image() is not None for image in images))
+        image = load_image(path)
+        images.append(weakref.ref(image))
+        return image
+
+    compile_it = OpenVinoEngine._compiled
+
+    def counted(engine, shapes, settings):
+        compiled.append(shapes)
+        return compile_it(engine, shapes, settings)
+
+    monkeypatch.setattr("pipeline.photos.load_image", load)
+    monkeypatch.setattr(OpenVinoEngine, "_compiled", counted)
+    done = command("tag", tmp_path / "in", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert written == [0, 1, 2, 3, 4]
+    assert max(alive) <= 1
+    assert len([shapes for shapes in compiled if -1 in shapes[0]]) == 1
+    assert len(compiled) == 2, "the detector's and the garments'"
 
 
 def test_tagging_twice_into_the_folder_of_the_pictures(tmp_path):

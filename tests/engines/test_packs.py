@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -361,6 +363,32 @@ def test_fitted_inputs_keep_aspect_and_area(width, height):
     if 0.4 < width / height < 2.5:
         assert abs(math.log(w * height / (h * width))) < 0.17
         assert w * h > 0.75 * 448 * 256
+
+
+def every_size(width, height, pixels, multiple):
+    """The same by trying every size."""
+    least, most = 4, max(pixels // (4 * multiple**2), 5)
+    best, cost = (least, least), math.inf
+    for columns, rows in itertools.product(range(least, most + 1), repeat=2):
+        area = columns * rows * multiple**2
+        if area <= 1.05 * pixels:
+            bent = abs(math.log(columns * height / (rows * width)))
+            worse = bent + math.log(max(pixels / area, 1.0)) / 2
+            best, cost = ((columns, rows), worse) if worse < cost - 1e-12 else (best, cost)
+    return best[0] * multiple, best[1] * multiple
+
+
+@given(st.integers(1, 9999), st.integers(1, 9999), st.integers(1, 40_000), st.integers(8, 40))
+def test_fitted_inputs_are_the_best_of_all(width, height, pixels, multiple):
+    expected = every_size(width, height, pixels, multiple)
+    assert fitted_size(width, height, pixels, multiple) == expected
+
+
+def test_fitted_inputs_of_any_pack_are_found_at_once():
+    """A pack may allow every size; trying all of them would take hours."""
+    began = time.process_time()
+    assert fitted_size(1920, 1080, 16384**2, 1) == (16384, 9216)
+    assert time.process_time() - began < 1
 
 
 def test_fitted_inputs_of_usual_pictures():

@@ -4,8 +4,7 @@ kept, found again, refused and built anew."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import command
 
 from engines import EngineUnavailableError, ModelFileError, PackError, open_engine
 from engines.packs import find, shipped
@@ -35,6 +35,19 @@ def installed():
         return library().__name__ == "tensorrt_rtx"
     except EngineUnavailableError:
         return False
+
+
+class Opened:
+    """Opens models, and only remembers a plan that is to be opened."""
+
+    def __init__(self, open_engine):
+        self._open, self.plan = open_engine, None
+
+    def __call__(self, model, name, options=None):
+        if isinstance(model, Path) and model.suffix == ".plan":
+            self.plan = model
+            return None
+        return self._open(model, name, options)
 
 
 needs_rtx = pytest.mark.skipif(not installed(), reason="needs TensorRT-RTX: docs/tensorrt.md")
@@ -135,6 +148,23 @@ def test_every_model_is_built_once_and_then_found(tmp_path, monkeypatch, pack, p
     assert said == []
 
 
+@needs_rtx
+def test_a_build_that_a_run_waits_for_tells_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "choose", lambda name: name)  # runs no plan here
+    monkeypatch.setattr(building, "open_engine", opened := Opened(building.open_engine))
+    monkeypatch.setattr(building, "TOLD_S", 0.05)
+    said = []
+    request = PlanRequest(SMALL, "f32", targets=("sm86",), engine="tensorrt")
+    building.open_built(request, Plans(tmp_path), said.append)
+    assert "takes minutes" in said[0]
+    between = said[1:-1]
+    assert len(between) >= 2
+    for text in between:
+        assert re.fullmatch(rf"building {SMALL.name}: \d+ s, [\w ]+ \d+%", text)
+    assert re.fullmatch(r".*\.plan: built in \d+ s", said[-1])
+    assert opened.plan == Plans(tmp_path).find(key_of(request))
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     """Pictures of the clip, as somebody would calibrate with."""
@@ -160,6 +190,15 @@ def test_every_model_is_built_in_int8(tmp_path, pack, photos):
     path = build_plan(request, plans)
     assert path.stat().st_size > 500_000
     assert plans.report(path)["graph"]["pictures"] > 0
+
+
+@needs_rtx
+def test_what_is_fp32_is_not_computed_in_tf32():
+    trt = library()
+    builder = trt.Builder(build.listening(trt))
+    flag = trt.BuilderFlag.TF32
+    assert builder.create_builder_config().get_flag(flag), "else there is nothing to switch off"
+    assert not build._config(trt, builder, {}, ()).get_flag(flag)
 
 
 @needs_rtx
@@ -304,23 +343,16 @@ def test_plans_take_every_input_whose_size_is_known():
         shapes(unknown, Batch())
 
 
-def threadline(*args):
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, args)],
-        capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
-    )  # fmt: skip
-
-
 @needs_rtx
 def test_models_are_built_on_the_command_line(tmp_path):
-    command = ("models", "build", SMALL.name, "--precision", "fp32", "--target", "sm86,SM89")
-    done = threadline(*command, "--cache", tmp_path, "--batch", "1:2:4")
+    words = ("models", "build", SMALL.name, "--precision", "fp32", "--target", "sm86,SM89")
+    done = command(*words, "--cache", tmp_path, "--batch", "1:2:4")
     assert done.returncode == 0, done.stderr
     [plan] = tmp_path.glob("*.plan")
     assert str(plan) in done.stdout.replace("\n", "")
     assert '"agree"' in done.stdout
     assert "building" in done.stderr
-    again = threadline(*command, "--cache", tmp_path, "--batch", "1:2:4")
+    again = command(*words, "--cache", tmp_path, "--batch", "1:2:4")
     assert "there already" in " ".join(again.stderr.split())
 
 
@@ -340,7 +372,7 @@ def test_models_are_built_on_the_command_line(tmp_path):
 )
 def test_mistakes_in_building_get_a_line_with_a_remedy(args, words, tmp_path):
     cache = () if "--cache" in args else ("--cache", tmp_path)
-    done = threadline("models", "build", *args, *cache)
+    done = command("models", "build", *args, *cache)
     assert done.returncode in (1, 2)
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -349,7 +381,7 @@ def test_mistakes_in_building_get_a_line_with_a_remedy(args, words, tmp_path):
 def test_what_int8_would_change_is_told_layer_by_layer(photos, tmp_path):
     pytest.importorskip("onnx", reason="needs onnx")
     out = tmp_path / "small.onnx"
-    done = threadline("models", "quantize", SMALL.name, "--images", photos, "--out", out)
+    done = command("models", "quantize", SMALL.name, "--images", photos, "--out", out)
     assert done.returncode == 0, done.stderr
     assert len([line for line in done.stdout.splitlines() if "/net/" in line]) == 15
     assert '"agree"' in done.stdout

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from engines import EngineError, EngineInputError, EngineOptions, ModelFileError
+from engines.trt import build, gpu, runner
 from engines.trt import library as trt_library
-from engines.trt import runner
 from engines.trt.runner import Buffers, TensorRtEngine
 
 PLAN = b"plan"
@@ -131,7 +131,7 @@ def trt(monkeypatch, cuda):
     modes = SimpleNamespace(INPUT="in", OUTPUT="out")
     fake = SimpleNamespace(__name__="tensorrt", __version__="0", TensorIOMode=modes)
     fake.outputs, fake.contexts, fake.memory = ["mean"], [], cuda
-    fake.Logger = type("Logger", (), {"INTERNAL_ERROR": 0, "__init__": lambda self, level: None})
+    fake.ILogger = type("ILogger", (), {"ERROR": 1, "__init__": lambda self: None})
     fake.IOutputAllocator = type("IOutputAllocator", (), {"__init__": lambda self: None})
     fake.nptype = lambda dtype: dtype
 
@@ -152,10 +152,14 @@ def trt(monkeypatch, cuda):
     class Runtime:
         def __init__(self, logger):
             assert cuda.inside
+            self.logger = logger
 
         def deserialize_cuda_engine(self, plan):
             engine.num_io_tensors = 1 + len(fake.outputs)
-            return engine if plan == PLAN else None
+            if plan == PLAN:
+                return engine
+            self.logger.log(1, "expecting compute 8.9 got compute 9.0\nat engine.cpp:7")
+            return None
 
     fake.Runtime = Runtime
     monkeypatch.setattr(runner, "library", lambda: fake)
@@ -260,13 +264,16 @@ def test_too_little_memory_is_an_error_and_leaves_nothing_behind(trt, plan, cuda
     assert cuda.closed
 
 
-@pytest.mark.parametrize("failure", ["plan", "context"])
-def test_a_plan_that_does_not_load_frees_everything(trt, plan, cuda, monkeypatch, failure):
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [("plan", "expecting compute 8.9 got compute 9.0; build"), ("context", "it gave no reason")],
+)
+def test_a_plan_that_does_not_load_frees_everything(trt, plan, cuda, monkeypatch, failure, reason):
     if failure == "plan":
         plan.write_bytes(b"for another version")
     else:
         monkeypatch.setattr(runner.TensorRtEngine, "_new_context", lambda self: None)
-    with pytest.raises(ModelFileError, match=r"a\.plan"):
+    with pytest.raises(ModelFileError, match=rf"a\.plan: tensorrt 0 .*{reason}"):
         opened(plan, cuda)
     assert cuda.closed
 
@@ -295,8 +302,6 @@ def test_buffers_free_what_they_outgrow():
 
 
 def test_a_machine_without_a_driver_has_no_gpu(monkeypatch):
-    from engines.trt import gpu
-
     gpu.driver.cache_clear()
     monkeypatch.setattr(gpu.ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
     assert gpu.driver() is None
@@ -306,7 +311,6 @@ def test_a_machine_without_a_driver_has_no_gpu(monkeypatch):
 
 def test_a_driver_tells_of_its_gpus():
     """The driver's own calls, answered as CUDA answers them."""
-    from engines.trt import gpu
 
     def put(value):
         def call(out, *_):
@@ -329,3 +333,47 @@ def test_a_driver_tells_of_its_gpus():
     assert [(g.name, g.capability, g.memory) for g in found.gpus] == [("Orin", "sm87", 8 << 30)]
     cuda.cuInit = lambda flags: 100
     assert gpu._asked(cuda) is None
+
+
+@pytest.fixture
+def rtx(monkeypatch):
+    """TensorRT-RTX beside a GPU of the compute capability it is called with."""
+    known = type("ComputeCapability", (), {"CURRENT": 0, "SM75": 75, "SM86": 86, "SM120": 120})
+    fake = SimpleNamespace(__name__="tensorrt_rtx", __version__="1.7.1", ComputeCapability=known)
+    monkeypatch.setattr(trt_library, "library", lambda: fake)
+    monkeypatch.setattr(trt_library.util, "find_spec", lambda name: True)
+
+    def beside(capability):
+        there = gpu.Driver("13.0", (gpu.Gpu("NVIDIA H200", capability, 1 << 30),))
+        for module in (trt_library, build):
+            monkeypatch.setattr(module, "driver", lambda: there)
+        return fake
+
+    return beside
+
+
+@pytest.mark.parametrize(
+    ("capability", "runs"), [("sm75", True), ("sm86", True), ("sm90", False), ("sm130", True)]
+)
+def test_tensorrt_rtx_runs_on_what_it_knows_and_on_what_came_later(rtx, capability, runs):
+    """1.7.1 refuses plans on an H200 when it loads them; here it is told before one is built."""
+    rtx(capability)
+    missing = trt_library.missing()
+    assert (missing == "") is runs
+    assert runs or "this GPU, NVIDIA H200 (sm90): pip install tensorrt" in missing
+    assert (trt_library.version() is not None) is runs
+
+
+def test_nvidias_own_tensorrt_runs_on_any_gpu(rtx):
+    fake = rtx("sm90")
+    fake.__name__ = "tensorrt"
+    del fake.ComputeCapability
+    assert trt_library.missing() == ""
+    assert build.capabilities((), fake) == []
+
+
+def test_a_plan_without_targets_is_for_the_gpu_here(rtx):
+    """What TensorRT-RTX builds for all GPUs leaves out the oldest."""
+    assert build.capabilities((), rtx("sm75")) == [75]
+    assert build.capabilities((), rtx("sm130")) == []
+    assert build.capabilities(("SM86",), rtx("sm75")) == [86]

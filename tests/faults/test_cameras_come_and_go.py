@@ -80,7 +80,7 @@ def left_of(runner, name: str) -> list[str]:
     for view in (*runner.settings._views.values(), runner.settings.zones):
         found += [f"settings {name}"] * (name in view.own)
     found += [f"decoding {name}"] * (name in runner.pace.decoding._still)
-    for owner in (*runner.stages.every, *runner._sinks):
+    for owner in (*runner.stages.every, *runner.outlets.sinks):
         found += [f"{type(owner).__name__}.{where}" for where in mentions(owner, name)]
     found += [t.name for t in threading.enumerate() if t.name == f"capture {name}"]
     return found

@@ -7,7 +7,7 @@ import shutil
 import time
 
 import pytest
-from support import CLIP, Silent
+from support import CLIP
 
 from engines import ModelFileError
 from engines.packs import SHIPPED, Packs
@@ -16,6 +16,7 @@ from pipeline.flow import runner as runner_module
 from pipeline.flow.runner import Runner
 from pipeline.people.tracking import TrackStage
 from pipeline.settings.schema import Config, make_config
+from pipeline.store.journal import Journal
 
 
 def config(*urls: str, **more: object) -> Config:
@@ -41,18 +42,42 @@ def test_an_error_on_the_inference_thread_ends_the_run_and_is_raised(tmp_path, m
         assert runner.finished.is_set()
 
 
-def test_an_error_in_a_sink_ends_the_run_and_is_raised(tmp_path, monkeypatch):
-    class Full(Silent):
-        name = "full"
+def broken_on(monkeypatch, *numbers: int) -> None:
+    """Have tracking fail on frames of one camera."""
+    real = TrackStage.__call__
 
-        def write(self, tagged):
-            raise SinkError("disk full")
+    def fragile(self, batch):
+        if any(tagged.frame.source == "c0" and tagged.frame.index in numbers for tagged in batch):
+            raise KeyError("a defect")
+        return real(self, batch)
 
-    monkeypatch.setattr(runner_module, "open_sinks", lambda *_: [Full()])
-    with Runner(config(str(CLIP)), tmp_path) as runner:
+    monkeypatch.setattr(TrackStage, "__call__", fragile)
+
+
+def test_a_stage_that_fails_loses_that_frame_and_no_other(
+    tmp_path, monkeypatch, caplog, short_clip
+):
+    broken_on(monkeypatch, 5, 6, 20)
+    with Runner(config(str(short_clip), str(short_clip)), tmp_path) as runner:
         runner.start()
-        with pytest.raises(SinkError, match="disk full"):
-            finish(runner)
+        finish(runner)
+        counted = [runner.stats.camera(name) for name in ("c0", "c1")]
+    assert [camera.failed for camera in counted] == [3, 0]
+    assert [camera.analysed for camera in counted] == [27, 30]
+    assert caplog.text.count("failed on a frame, which is lost") == 1
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert {event["camera"] for event in events if event["event"] == "entered"} == {"c0", "c1"}
+
+
+def test_a_stage_that_fails_on_every_frame_of_one_camera_costs_the_others_nothing(
+    tmp_path, monkeypatch, short_clip
+):
+    broken_on(monkeypatch, *range(30))
+    with Runner(config(str(short_clip), str(short_clip)), tmp_path) as runner:
+        runner.start()
+        finish(runner)
+        assert runner.stats.camera("c0").failed == 30
+        assert runner.stats.camera("c1").analysed == 30
 
 
 def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkeypatch):
@@ -131,3 +156,16 @@ def test_a_still_scene_is_gated_and_refreshed(tmp_path):
     assert stats.detector_runs == 11, "five a second for two seconds, once more 16 s later"
     assert stats.skipped["motion"] == 178
     assert stats.skipped["interval"] == 11, "the frame after each look is not even compared"
+
+
+def test_a_run_of_recordings_ends_if_nothing_can_be_kept(tmp_path, monkeypatch):
+    def full(self, rows):
+        raise SinkError("journal.db: cannot be used: database or disk is full; free space")
+
+    monkeypatch.setattr(Journal, "append", full)
+    monkeypatch.setattr(runner_module, "GIVE_UP_S", 0.3)
+    with Runner(config(str(CLIP)), tmp_path) as runner:
+        runner.start()
+        with pytest.raises(SinkError, match="disk is full; free space"):
+            finish(runner)
+        assert runner.stats.camera("c0").analysed < 400

@@ -83,6 +83,17 @@ def plain(width: int, height: int, **more: int) -> dict[int, int]:
     return first | {279: 64} | {int(name[1:]): value for name, value in more.items()}
 
 
+def two_sized(kind: int = 4) -> bytes:
+    """A large TIFF that claims to be small as well, its first size of another type."""
+    content = tiff(plain(9, 9, t1256=9, t1257=9))
+    for tag in (256, 257):
+        large = struct.pack("<HHII", tag, 4, 1, 9)
+        content = content.replace(large, struct.pack("<HHII", tag, kind, 1, 60_000))
+        small = struct.pack("<HHII", 1000 + tag, 4, 1, 9)
+        content = content.replace(small, struct.pack("<HHII", tag, 4, 1, 9))
+    return content
+
+
 def box(kind: bytes, content: bytes, length: int | None = None) -> bytes:
     return struct.pack(">I", 8 + len(content) if length is None else length) + kind + content
 
@@ -105,6 +116,7 @@ BAD = {
     "png-only-signature": PNG,
     "png-odd-depth": png(9, 9, 7),
     "png-odd-colour": png(9, 9, 8, 5),
+    "png-huge-part": png(9, 9).replace(b"\0\0\0\x0cIDAT", b"\x7f\xff\xff\xffIDAT"),
     "png-wrong-sum": png(9, 9).replace(b"IHDR\0\0\0\x09", b"IHDR\0\0\0\x08"),
     "jpeg-huge": jpeg(sof(65535, 65535)),
     "jpeg-huge-behind": jpeg(b"\xff\xe1\xff\xff" + b"x" * 65533, sof(60000, 60000)),
@@ -133,6 +145,8 @@ BAD = {
     "tiff-huge": tiff(plain(60_000, 60_000)),
     "tiff-huge-big-endian": tiff(plain(60_000, 60_000), ">"),
     "tiff-large-tile": tiff(plain(16, 16, t322=16_000, t323=16_000, t324=200, t325=64)),
+    "tiff-two-sizes": two_sized(),
+    "tiff-two-sizes-signed": two_sized(9),
     "tiff-beyond": tiff({}, at=BIG),
     "tiff-in-itself": tiff({}, at=4),
     "tiff-no-size": tiff({259: 1}),

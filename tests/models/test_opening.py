@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from engines import EngineError, PackError
+from engines import EngineError, EngineOptions, PackError
 from engines.packs import shipped
 from pipeline.errors import ConfigError
-from pipeline.models import opening
+from pipeline.models import building, opening
 from pipeline.models.opening import EngineSettings, Models, cores, engine_threads, plans_folder
 
 SMALL = "logo-detector-lite0-int8"
 FREE = "person-store-int8"
+OPTIONS = EngineOptions()
 PLAIN = EngineSettings(backend="onnxruntime", cache=False)
 
 
@@ -62,6 +63,17 @@ def test_a_model_is_opened_once_and_warmed_up_where_its_size_is_fixed(opened):
         models.open(FREE)
         assert [(engine.name, engine.ran) for engine in opened] == [(SMALL, 1), (FREE, 0)]
     assert [engine.closed for engine in opened] == [1, 1]
+
+
+def test_where_plans_run_the_pack_is_that_of_the_float_model(opened, monkeypatch, tmp_path):
+    monkeypatch.setattr(opening, "choose", lambda name: name)
+    monkeypatch.setattr(
+        building, "open_built", lambda request, *_: opening.open_engine(request.pack, "x", OPTIONS)
+    )
+    settings = EngineSettings(backend="tensorrt", plans=str(tmp_path))
+    with Models(settings, shipped()) as models:
+        engine, pack = models.open(FREE)
+    assert (engine.name, pack.name, pack.twin_of) == ("person-store", "person-store", "")
 
 
 def test_models_run():

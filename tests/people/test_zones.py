@@ -67,3 +67,14 @@ def test_far_areas_are_at_most_a_quarter_of_the_picture():
     for area in ("[0, 0, 0.6, 0.2]", "[0.5, 0, 0.2, 0.2]", "[0, 0, 0.5, 0.001]"):
         with pytest.raises(ConfigError, match=r"x.yaml:1: cameras.0: far area .* half as wide"):
             parse(f"cameras: [{{url: a.mp4, far: [{area}]}}]", "x.yaml")
+
+
+def test_a_single_area_needs_no_list_around_it():
+    assert Zones(exclude=LEFT, include=LEFT).exclude == (LEFT,)
+    text = "cameras: [{url: a.mp4, exclude: [[0, 0], [1, 0], [1, 1]], far: [0, 0, 0.5, 0.5]}]\n"
+    zones = parse(text, "x.yaml").cameras[0].zones
+    assert zones.exclude == (((0, 0), (1, 0), (1, 1)),)
+    assert zones.far == ((0, 0, 0.5, 0.5),)
+    for wrong in ("[[0, 0], [1, 0]]", "[0, 0, 1, 1]", "[[0, 0], [1, 0], [1, 50]]", "[[[[0, 0]]]]"):
+        with pytest.raises(ConfigError, match=r"x.yaml:1: cameras\.0\.exclude"):
+            parse(f"cameras: [{{url: a.mp4, exclude: {wrong}}}]\n", "x.yaml")

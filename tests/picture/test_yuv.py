@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.picture.yuv import PAD, Planes, from_bgr, rotate, to_rgb
+from pipeline.picture.turn import exif_turn
+from pipeline.picture.yuv import PAD, Planes, believable, from_bgr, square, to_rgb, turned
 
 sizes = st.integers(1, 40)
 
@@ -83,11 +86,35 @@ def test_crop_is_the_same_place_as_in_the_whole_picture():
     assert np.abs(to_rgb(planes, (16, 8, 48, 40)).astype(int) - whole[8:40, 16:48]).mean() < 2
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_rotation(turns):
-    bgr = picture(16, 8)
-    turned = to_rgb(rotate(from_bgr(bgr), turns))
-    assert np.abs(turned.astype(int) - np.rot90(to_rgb(from_bgr(bgr)), turns)).max() <= 1
+@pytest.mark.parametrize("turn", [exif_turn(orientation) for orientation in range(1, 9)])
+@pytest.mark.parametrize("window", [(0, 0, 600, 600), (70, 40, 290, 310), (-50, 100, 800, 330)])
+@pytest.mark.parametrize("out", [(600, 600), (310, 170), (90, 140)])
+def test_turned_pictures_are_views_and_look_as_turned_copies_do(turn, window, out):
+    planes = i420(picture(800, 600))
+    view = turned(planes, turn)
+    copy = Planes(*(np.ascontiguousarray(plane) for plane in (view.y, view.u, view.v)))
+    assert np.shares_memory(view.y, planes.y)
+    assert (view.width, view.height) == turn.size(800, 600)
+    assert np.abs(to_rgb(view).astype(int) - turn(to_rgb(planes))).max() <= 3
+    assert np.abs(to_rgb(view, window, out).astype(int) - to_rgb(copy, window, out)).mean() < 2
+    assert view.means([(3, 3, 40, 40)]) == copy.means([(3, 3, 40, 40)])
+    assert (view.points((5, 5, 45, 50), 3) == copy.points((5, 5, 45, 50), 3)).all()
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size"),
+    [
+        ("64/45", (1138, 600)), ("12/11", (873, 600)), ("8/9", (800, 675)), ("1/2", (800, 1200)),
+        ("1", (800, 600)), ("1000/1001", (800, 600)), ("100", (800, 600)), ("0", (800, 600)),
+    ],
+)  # fmt: skip
+def test_pixels_become_square_and_none_is_lost(pixel, size):
+    planes = i420(picture(800, 600))
+    made = square(planes, believable(Fraction(pixel)))
+    assert (made.width, made.height) == size
+    assert to_rgb(made).shape == (size[1], size[0], 3)
+    small = to_rgb(made, size=(40, 30)).astype(int)
+    assert np.abs(small - to_rgb(planes, size=(40, 30))).mean() < 2
 
 
 def test_grey_pictures_stay_grey():

@@ -67,6 +67,23 @@ def test_impossible_values_name_the_line(text, line):
     assert problem(text).startswith(f"shop.yaml:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"), [("Front Door", "Front-Door"), ("../x", "x"), ("Tür 2", "Tür-2")]
+)
+def test_an_id_that_no_file_can_have_is_refused_with_one_that_fits(name, instead):
+    message = problem(f"cameras:\n  - url: x\n    id: {name}\n")
+    assert message.startswith("shop.yaml:3: cameras.0.id: use letters, digits")
+    assert message.endswith(f"; for example {instead}")
+    parse(f"cameras: [{{url: x, id: {instead}}}]\n", "x")
+
+
+@pytest.mark.parametrize("line", ["rotate: 45", "rotate: sideways", "flip: both", "flip: true"])
+def test_a_camera_is_turned_by_quarters_and_mirrored_one_way(line):
+    assert problem(f"cameras:\n  - url: x\n    {line}\n").startswith("shop.yaml:3: cameras.0.")
+    camera = parse("cameras: [{url: x, rotate: 270, flip: vertical}]\n", "x").cameras[0]
+    assert (camera.rotate, camera.flip) == (270, "vertical")
+
+
 def test_two_cameras_of_one_name():
     text = "cameras:\n  - {url: a/x.mp4}\n  - {url: b/x.mp4}\n"
     assert "two cameras are called 'x'" in problem(text)
@@ -153,6 +170,28 @@ def test_secrets_come_from_the_environment_and_never_show():
     broken = text + "    transport: ${P}\n"
     assert "s3cret" not in problem(broken, U="admin", P="s3cret")
     assert parse("engine: {threads: '${N:-2}'}", "x", {}).engine.threads == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "env"),
+    [
+        ("rtsp://${U}:${P}@${H}/s", {"U": "me@shop", "P": "p@s/s#?%1: ", "H": "10.0.0.7"}),
+        ("rtsp://me%40shop:${P}@10.0.0.7/s", {"P": "p%40s%2Fs%23%3F%251%3A%20"}),
+        ("rtsp://${LOGIN}@10.0.0.7/s", {"LOGIN": "me@shop:p@s/s#?%1: "}),
+        ("${URL}", {"URL": "RTSP://me@shop:p@s/s#?%1: @10.0.0.7/s"}),
+        ("rtsp://${ALL}/s", {"ALL": "me@shop:p@s/s#?%1: @10.0.0.7"}),
+    ],
+)
+def test_any_password_may_come_from_the_environment_into_a_url(url, env):
+    [camera] = parse(f"cameras: [{{url: '{url}'}}]", "shop.yaml", env).cameras
+    assert camera.url == "rtsp://me%40shop:p%40s%2Fs%23%3F%251%3A%20@10.0.0.7/s"
+    assert camera.name == "10.0.0.7-s"
+
+
+def test_what_is_no_login_is_not_escaped():
+    text = "cameras: [{url: 'http://10.0.0.7/${PATH}?user=${U}'}]"
+    [camera] = parse(text, "shop.yaml", {"PATH": "a/b", "U": "me@shop.com"}).cameras
+    assert camera.url == "http://10.0.0.7/a/b?user=me@shop.com"
 
 
 def test_changes_come_before_the_environment_is_asked():

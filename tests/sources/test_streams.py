@@ -115,25 +115,6 @@ def test_a_change_of_size_in_the_middle(tmp_path, annexb):
     assert {(f.width, f.height) for f in frames} == {(768, 576), (64, 48)}
 
 
-def test_a_rotated_phone_video_stands_upright(tmp_path):
-    half = picture(64, 48, (230, 230, 230))
-    half[:24] = (20, 20, 20)
-    flat = encode(tmp_path / "flat.mp4", [half] * 5)
-    path = tmp_path / "turned.mp4"
-    content = bytearray(flat.read_bytes())
-    # The display matrix of the track header: identity becomes a quarter turn clockwise.
-    identity = b"\0\1\0\0" + b"\0" * 12 + b"\0\1\0\0" + b"\0" * 12 + b"\x40\0\0\0"
-    turned = b"\0" * 4 + b"\0\1\0\0" + b"\0" * 4 + b"\xff\xff\0\0" + b"\0" * 16 + b"\x40\0\0\0"
-    at = content.index(identity, content.index(b"tkhd"))
-    content[at : at + 36] = turned
-    path.write_bytes(content)
-    frames, source = read(path)
-    assert (frames[0].width, frames[0].height) == source.size == (48, 64)
-    rgb = frames[0].rgb()
-    assert rgb[:, :20].mean() > 200, "the bright half was below and is now on the left"
-    assert rgb[:, 28:].mean() < 60
-
-
 def test_folders_expand_to_what_can_be_read(tmp_path):
     for name in ("b.mp4", "a.jpg", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
@@ -226,3 +207,35 @@ def test_quick_decoding_can_be_taken_back(tmp_path):
     with StreamSource(camera, live=True, options={}) as source:
         assert watched(source, want) == [*range(100)]
         assert source.corrupt == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("2023-05-01T10:00:00Z", 1_682_935_200.0),
+        ("1970-01-01T00:00:00Z", None),
+        ("2099-01-01T00:00:00Z", None),
+        ("yesterday", None),
+    ],
+)
+def test_a_recording_tells_when_it_was_taken_if_that_can_be(tmp_path, told, seconds):
+    pictures = [picture(64, 48)] * 5
+    path = encode(tmp_path / "a.mkv", pictures, creation_time=told)
+    with open_source(CameraSettings(url=str(path))) as source:
+        times = [frame.recorded_at for frame in source]
+    if seconds is None:
+        assert times == [None] * 5
+    else:
+        assert times == pytest.approx([seconds + i / 10 for i in range(5)])
+
+
+def test_a_camera_has_one_decoder_at_a_time(tmp_path):
+    """The one that PyAV makes with a stream could not be closed before the stream is."""
+    camera = CameraSettings(url=str(cut(tmp_path / "a.mp4", 60)))
+
+    def want(seen):
+        source.decoding = "quick" if 5 < seen[-1] < 25 else "all"
+
+    with StreamSource(camera, live=True, options={}) as source:
+        assert watched(source, want) == [*range(60)]
+        assert not source._container.streams.video[0].codec_context.is_open

@@ -64,5 +64,5 @@ def test_a_brand_is_said_of_a_person_and_a_garment_as_an_event(out):
 def test_snapshots_say_it_as_well(out):
     said = [e for e in lines(out / "events.jsonl") if "tag" in e and logos([e["tag"]])]
     people = {e["track_id"] for e in said if e["track_id"] is not None}
-    shots = {int(p.stem.split("-")[1]) for p in (out / "snapshots" / "brands").glob("person-*.jpg")}
+    shots = {int(p.stem.split("-")[2]) for p in (out / "snapshots" / "brands").rglob("*.jpg")}
     assert people <= shots

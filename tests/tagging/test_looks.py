@@ -207,7 +207,7 @@ def test_whole_pictures_are_looked_at_every_so_often_and_voted_on():
     reported = [[tag.label for tag in out.tags] for out in outs]
     assert reported == [[]] * 4 + [["rain"]] * 17, "with the second look, and between looks"
     assert [dict(out.looks) for out in outs[:5]] == [{"scene": 1}, {}, {}, {}, {"scene": 1}]
-    events = [e for out in EventStage()(outs) for e in out.events]
+    events = [e for out in EventStage("run")(outs) for e in out.events]
     assert [(e.name, e.track_id) for e in events] == [("appeared", None)]
 
 

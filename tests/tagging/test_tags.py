@@ -203,7 +203,7 @@ def test_a_body_cut_by_the_frame_has_no_hem_and_an_empty_crop_no_body():
 
 def test_events_come_on_change_only():
     stats = CameraStats("cam")
-    stage = EventStage()
+    stage = EventStage("run")
 
     def step(tags: tuple[Tag, ...], ended: tuple[int, ...] = ()) -> list[tuple[str, str | None]]:
         tracks = () if ended else (Track(1, BOX, 0.9, tags=tags),)
@@ -223,7 +223,7 @@ def test_events_come_on_change_only():
 
 
 def test_a_source_that_is_forgotten_begins_anew_and_the_others_go_on():
-    stage = EventStage()
+    stage = EventStage("run")
 
     def step(source: str) -> list[str]:
         track = Track(1, BOX, 0.9, tags=(tag("jeans", 0.9),))

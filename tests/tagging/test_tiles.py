@@ -106,7 +106,7 @@ def stage(reader, budget=None, **settings):
 
 def test_a_camera_reports_a_sign_once_without_a_person():
     reader = Sees()
-    looks, events = stage(reader), EventStage()
+    looks, events = stage(reader), EventStage("run")
     reported = []
     for i in range(400):
         reader.gone = i >= 200

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -18,7 +20,9 @@ import numpy.typing as npt
 
 from benchmark.numbers import paint, strip
 
-SERVER = Path(__file__).parent.parent.parent / "tests" / "servers" / "rtsp.py"
+_SERVERS = Path(__file__).parent.parent.parent / "tests" / "servers"
+SERVER = _SERVERS / "rtsp.py"
+FAULTY = _SERVERS / "camera.py"
 #: Where material that takes a while to make is kept.
 FOLDER = Path(__file__).parent.parent.parent / "out" / "bench"
 #: Counted up when the material is made in another way.
@@ -26,6 +30,8 @@ VERSION = 1
 SYSTEM_PYTHON = "/usr/bin/python3"
 SIZE = (1920, 1080)
 PORT = 8654
+#: Suffix of a bare stream -> FFmpeg's format and encoder.
+BARE = MappingProxyType({".h264": ("h264", "libx264"), ".h265": ("hevc", "libx265")})
 #: The painted strip of the 1080p material.
 STRIP = strip(*SIZE)
 
@@ -51,8 +57,8 @@ def at_rate(source: Any, rate: int) -> Iterator[Any]:
 
 
 def material(video: Path, suffix: str, rate: int, height: int = 1080) -> Path:
-    """The video as 16:9 H.264 of a camera, its frames numbered, made once. ``.h264`` is a bare
-    stream."""
+    """The video as 16:9 stream of a camera, its frames numbered, made once: a bare one by its
+    suffix, else H.264."""
     out = FOLDER / f"{video.stem}-{height}p{rate}-{VERSION}{suffix}"
     if not (out.exists() and out.stat().st_mtime > video.stat().st_mtime):
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -69,14 +75,18 @@ def make(video: Path, out: Path, rate: int, height: int) -> None:
     """Write what ``material`` returns: no B-frames, a key frame every two seconds; wider or higher
     pictures are cut in the middle."""
     part = out.with_name(f"part-{out.name}")
-    form = "h264" if out.suffix == ".h264" else None
+    form, encoder = BARE.get(out.suffix, (None, "libx264"))
     with av.open(str(video)) as source, av.open(str(part), "w", format=form) as target:
-        stream = target.add_stream("libx264", rate=rate)
+        stream = target.add_stream(encoder, rate=rate)
         stream.width, stream.height = size = (height * 16 // 9, height)
         stream.pix_fmt = "yuv420p"
         # One slice a picture: the server's payloader takes slices for pictures.
         options = {"preset": "veryfast", "tune": "zerolatency", "crf": "26"}
-        stream.options = options | {"x264-params": "sliced-threads=0"}
+        if encoder == "libx264":
+            stream.options = options | {"x264-params": "sliced-threads=0"}
+        else:
+            more = {"preset": "ultrafast", "x265-params": "repeat-headers=1:log-level=error"}
+            stream.options = options | more
         stream.codec_context.gop_size = 2 * rate
         for index, frame in enumerate(at_rate(source, rate)):
             picture = av.VideoFrame.from_ndarray(_numbered(frame, index, size), format="yuv420p")
@@ -97,6 +107,14 @@ def _numbered(frame: Any, number: int, size: tuple[int, int]) -> npt.NDArray[np.
     pixels: npt.NDArray[np.uint8] = planes.to_ndarray()
     paint(pixels, number)
     return pixels
+
+
+def free_port() -> int:
+    """A port nobody listens at just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Server:
@@ -144,6 +162,34 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         """Send the server a signal: SIGSTOP freezes its cameras, SIGCONT lets them go on."""
         self._process.send_signal(number)
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class FaultyCamera:
+    """A camera in a process of its own that can be told what is wrong with it; see its module."""
+
+    def __init__(self, stream: Path, rate: int, port: int) -> None:
+        self._command = [sys.executable, str(FAULTY), str(stream), "--rate", str(rate)]
+        self._command += ["--port", str(port)]
+        self.url = f"rtsp://127.0.0.1:{port}/cam"
+
+    def __enter__(self) -> FaultyCamera:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline().startswith("rtsp://"):
+            raise SystemExit(f"no camera at {self.url}; is the port free?")
+        return self
+
+    def tell(self, *lines: str) -> None:
+        """What is wrong from now on: ``loss 0.02``."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("".join(f"{line}\n" for line in lines))
+        self._process.stdin.flush()
 
     def __exit__(self, *error: object) -> None:
         self._process.kill()

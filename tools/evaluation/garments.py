@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from training.people_data import coco_split
 from training.tag_figures import expected_calibration_error, micro_f1
 
 from engines import Pack, Packs
-from engines.packs import SHIPPED
 from evaluation import pictures
+from evaluation.command import tagged_files
 from evaluation.stills import still
-from pipeline.cli.start import main as threadline
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import NO_GARMENT, GarmentParser
 from pipeline.tagging.garments.tagger import GarmentSettings
@@ -62,19 +60,7 @@ def tag_photos(
         for photo in photos:
             files.append(Path(folder) / f"{photo.id}.png")
             cv2.imwrite(str(files[-1]), view(photo))
-        sys.argv = ["threadline", "tag", *map(str, files), "--out", str(out), "--masks"]
-        settings = Path(folder) / "settings.yaml"
-        settings.write_text(f"garments: {{model: {pack.name}}}\n")
-        sys.argv += ["--engine", engine, "--config", str(settings)]
-        if pack.folder.parent != SHIPPED:
-            sys.argv += ["--packs", str(pack.folder.parent)]
-        try:
-            threadline()
-        except SystemExit as done:
-            if done.code:
-                raise
-        records = [json.loads(line) for line in (out / "tags.jsonl").read_text().splitlines()]
-
+        records = tagged_files(files, engine, pack, out, masks=True)
         masks = [
             np.asarray(cv2.imread(str(out / "masks" / f"{p.id}.png"), cv2.IMREAD_UNCHANGED))
             for p in photos

@@ -19,7 +19,7 @@ from pipeline.tagging.parsing import Mask, cells_of
 SLEEVED = frozenset(
     {
         *("shirt, blouse", "top, t-shirt, sweatshirt", "sweater", "cardigan", "jacket", "coat"),
-        *("dress", "jumpsuit"),
+        *("dress", "jumpsuit", "upper garment"),
     }
 )
 #: Categories whose hem falls somewhere between hip and floor.

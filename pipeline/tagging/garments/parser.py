@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from engines.base import Engine
 from engines.packs import Label, Pack, categories, labels
-from pipeline.picture.colour import colour_map, colour_names
 from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.attributes import attributes, body_of
+from pipeline.tagging.garments.palette import Palette
+from pipeline.tagging.garments.parts import COVERS, PARTS, chances
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
 from pipeline.types import Box, Frame, Level, Rgb, Tag
@@ -40,6 +41,8 @@ class GarmentParser:
             name: [i for i, own in enumerate(self._category_of) if own == name]
             for name in categories(pack)
         }
+        covered = [COVERS.get(name or "", ()) for name in self._category_of]
+        self._on = {part: [i for i, own in enumerate(covered) if part in own] for part in PARTS}
 
     def parse(self, people: Sequence[tuple[Frame, Box]]) -> list[tuple[Parsing, tuple[Tag, ...]]]:
         """Parsing and evidence of each person, cropped from full resolution, in batches."""
@@ -90,6 +93,11 @@ class GarmentParser:
             for i, (name, members) in enumerate(self._members.items())
             if groups[i] >= LEAST_SCORE
         ]
+        tags += [
+            look.tag(part, part, chance, self._on[part], "part")
+            for part, chance in chances(tuple(self._members), groups).items()
+            if chance >= LEAST_SCORE
+        ]
         return tuple(tag for tag in tags if tag is not None)
 
 
@@ -102,9 +110,7 @@ class _Crop:
         self._body = body_of(parsing.labels, known)
         self._present = set(np.flatnonzero(np.bincount(parsing.labels.ravel())).tolist())
         self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
-        height, width = parsing.labels.shape
-        small = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
-        self._colours = colour_map(np.asarray(small, np.uint8))
+        self._palette = Palette(crop, parsing.labels, known)
 
     def tag(
         self,
@@ -121,12 +127,13 @@ class _Crop:
         if (here, category) not in self._looks:
             self._looks[here, category] = self._look(here, category)
         box, colours, more = self._looks[here, category]
-        return Tag("garment", label, category, score, box, colours, more, level, model=self._model)
+        found = Tag("garment", label, category, score, box, colours, more, level, model=self._model)
+        return replace(found, covers=COVERS.get(category or "", ()))
 
     def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
         mask = cells_of(self._parsing.labels, members)
         part = around(mask)
         mask[part] = large_pieces(mask[part])
-        colours = tuple(name for name, _ in colour_names(self._colours[part], mask[part]))
+        colours = self._palette.names(mask, COVERS.get(category or "", ()))
         more = attributes(self._body, mask, category) if self._body else ()
         return self._parsing.box(mask), colours, more

@@ -9,6 +9,8 @@ replaced last.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import unicodedata
 from dataclasses import dataclass, field
@@ -232,6 +234,10 @@ def open_gallery(folder: Path, model: Pack, check: bool = True) -> Gallery:
             f"{path}: embedded by {index.model}, not by this {model.name}; "
             "run: threadline gallery rebuild"
         )
+    if check and index.brands and vectors.shape[1] != model.outputs[0].shape[-1]:
+        raise GalleryError(
+            f"{path}: {index.vectors} is not by {model.name}; run: threadline gallery rebuild"
+        )
     return Gallery(folder, index, vectors, thresholds_of(model))
 
 
@@ -245,7 +251,13 @@ def _none() -> F32:
 
 
 def _read_vectors(path: Path) -> F32:
-    vectors = np.load(path, allow_pickle=False)
-    if vectors.ndim != 2 or vectors.dtype != np.float16:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest()[:16] not in path.name:
+        raise ValueError(f"{path.name} is not what was written")
+    try:
+        vectors = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # NumPy says in many ways that a file is damaged
+        raise ValueError(f"{path.name} cannot be read: {error!r}") from None
+    if getattr(vectors, "ndim", 0) != 2 or vectors.dtype != np.float16:
         raise ValueError(f"{path.name} is no array of embeddings")
     return np.asarray(vectors, np.float32)

@@ -6,6 +6,7 @@ either, or for other files, is refused all the same: it would not look as its ma
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -13,12 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.picture.header import read_header
+
 #: RGBA picture (H, W, 4) uint8, colours not multiplied by coverage.
 Rgba = npt.NDArray[np.uint8]
 
 #: Largest file that is read, in bytes, and largest picture, in pixels.
 MOST_BYTES = 8_000_000
 MOST_PIXELS = 40_000_000
+#: The same, times how often the picture is gone through to unpack it (progressive JPEG).
+MOST_WORK = 16 * MOST_PIXELS
 #: Longest side in pixels at which a mark is kept.
 SIDE = 192
 #: Most elements of an SVG.
@@ -84,11 +89,14 @@ def _drawn(content: bytes) -> Rgba:
 
 
 def _decoded(content: bytes) -> Rgba:
-    width, height = _declared(content)
-    if width * height > MOST_PIXELS:
-        raise MarkError(f"{width} x {height} pixels are too many; export it smaller")
+    header = read_header(io.BytesIO(content))
     picture = None
-    if width * height:
+    if header is not None and header.kind in ("PNG", "JPEG"):
+        pixels = header.width * header.height
+        if pixels > MOST_PIXELS or pixels * header.passes > MOST_WORK:
+            raise MarkError(
+                f"{header.width} x {header.height} pixels are too many; export it smaller"
+            )
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:
         raise MarkError("no picture that can be read; use SVG, PNG or JPEG")
@@ -101,21 +109,6 @@ def _decoded(content: bytes) -> Rgba:
     if channels not in codes:
         raise MarkError("neither grey nor colour; export it as PNG")
     return np.asarray(cv2.cvtColor(picture, codes[channels]), np.uint8)
-
-
-def _declared(content: bytes) -> tuple[int, int]:
-    """Width and height a picture says it has, before its pixels are unpacked; nothing if it is
-    neither PNG nor JPEG."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
-    at = 2 if content.startswith(b"\xff\xd8") else len(content)
-    while at + 9 <= len(content) and content[at] == 0xFF:  # JPEG: from segment to segment
-        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width = content[at + 5 : at + 7], content[at + 7 : at + 9]
-            return int.from_bytes(width, "big"), int.from_bytes(height, "big")
-        at += 2 + length
-    return 0, 0
 
 
 def _cut(mark: Rgba) -> Rgba:

@@ -1,0 +1,1 @@
+"""The past: what was reported, kept on this machine."""
