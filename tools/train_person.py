@@ -27,6 +27,7 @@ from onnx import numpy_helper
 from rich.console import Console
 from torch import Tensor
 from training.pack_file import refresh
+from training.people_choice import figures
 from training.people_data import coco_scene, coco_split
 from training.people_material import gather, read
 from training.people_teacher import teachers
@@ -39,6 +40,8 @@ from engines.quantize import quantize_convolutions
 #: Share of the trained weights in the shipped ones; the rest are those the training started from.
 #: What lies between carries over better to other cameras (WiSE-FT, Wortsman et al., CVPR 2022).
 MIX = 0.5
+#: What ``choose`` compares.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ORIGINAL = "rtmdet_nano.onnx"
 #: Parts of the net that stay in float beside depthwise convolutions, whose inputs differ most from
 #: channel to channel and which take little time.
@@ -59,6 +62,8 @@ def train(args: argparse.Namespace, console: Console) -> None:
     device = torch.device(args.device)
     torch.backends.cudnn.benchmark = True
     net = original(args.weights / ORIGINAL)
+    if args.start:
+        net.load_state_dict(torch.load(args.start, map_location="cpu", weights_only=True)["net"])
     material = read(args.material, device)
     console.print(f"{len(material.real)} pictures, {len(material.empty)} without people, "
                   f"{len(material.cutouts)} people cut out")  # fmt: skip
@@ -68,14 +73,27 @@ def train(args: argparse.Namespace, console: Console) -> None:
 
     def tell(now: dict[str, Any]) -> None:
         nonlocal saved
-        console.print(f"{now['phase']} step {now['step']} loss {now['loss']:.3f}")
+        console.print(f"step {now['step']} {now['done']:.2f} loss {now['loss']:.3f}")
         if time.monotonic() - saved > 60:
-            write(args.checkpoint, now["net"], recipe)
+            write(args.checkpoint, trainer.average, recipe)
             saved = time.monotonic()
 
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer.run(args.seconds, tell)
     write(args.checkpoint, trainer.average, recipe)
+
+
+def choose(args: argparse.Namespace, console: Console) -> None:
+    """Print how nets between the original and the trained one do on the pictures that choose."""
+    state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+    before = original(args.weights / ORIGINAL).state_dict()
+    chosen = read(args.material, torch.device("cpu"), choosing=True)
+    console.print(f"{len(chosen.real)} pictures, {len(chosen.empty)} without people")
+    net = PersonRTM()
+    for share in SHARES:
+        net.load_state_dict(mixed(state["net"], before, share))
+        row = ", ".join(f"{name} {value:.3f}" for name, value in figures(net, chosen).items())
+        console.print(f"{share}: {row}")
 
 
 def calibration(data: Path) -> Iterator[Array]:
@@ -119,18 +137,23 @@ def _groups(conv: onnx.NodeProto) -> int:
     return next(attribute.i for attribute in conv.attribute if attribute.name == "group")
 
 
-def mixed(trained: dict[str, Tensor], before: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: before[name].lerp(value, MIX) for name, value in trained.items()}
+def mixed(
+    trained: dict[str, Tensor], before: dict[str, Tensor], share: float = MIX
+) -> dict[str, Tensor]:
+    return {name: before[name].lerp(value, share) for name, value in trained.items()}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=("gather", "train", "export"))
+    parser.add_argument("step", choices=("gather", "train", "choose", "export"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--weights", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--places", type=Path, nargs="*", default=[], help="without people")
     parser.add_argument("--material", type=Path, default=Path("out/people"))
     parser.add_argument("--checkpoint", type=Path, default=Path("out/people/trained.pt"))
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint of an earlier training to go on from"
+    )
     parser.add_argument("--seconds", type=float, default=1300, help="time to train")
     parser.add_argument("--batch", type=int, default=Recipe().batch)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -140,7 +163,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args, console = arguments(), Console()
-    needed = {"gather": args.data, "train": args.material, "export": args.checkpoint}[args.step]
+    needed = {"gather": args.data, "train": args.material}.get(args.step, args.checkpoint)
     if not needed.exists():
         console.print(f"{needed}: not found; {args.step} needs it")
         return 2
@@ -149,6 +172,8 @@ def main() -> int:
         console.print(f"{len(folder.real)} pictures with people, {len(folder.empty)} without")
     elif args.step == "train":
         train(args, console)
+    elif args.step == "choose":
+        choose(args, console)
     else:
         export(args, console)
     return 0

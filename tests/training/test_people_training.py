@@ -1,7 +1,8 @@
-"""The person detector's training side: the net, scenes, targets, INT8. Needs the train extra."""
+"""The person detector's training side: the net, scenes, targets. Needs the train extra."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
 from training.camera_faults import codec, faults  # noqa: E402
-from training.folding import Rehearsal, folded, normalised  # noqa: E402
 from training.people import assign, detection_loss, flat  # noqa: E402
+from training.people_choice import figures  # noqa: E402
 from training.people_material import Folder, read, street_labels  # noqa: E402
 from training.people_pictures import pictures  # noqa: E402
 from training.people_scenes import IGNORE, NOBODY, PERSON, Material  # noqa: E402
@@ -23,6 +24,8 @@ from engines.nets.person_rtm import ExportedPerson, PersonRTM, normalise  # noqa
 
 pytestmark = pytest.mark.train
 SIZE = (256, 192)
+#: Pictures that are learnt from and that choose.
+LEARNS, CHOOSES = "0", "22"
 ORIGINAL = Path(__file__).parents[3] / "shared" / "weights" / "rtmdet_nano.onnx"
 
 
@@ -54,31 +57,6 @@ def test_the_net_is_the_original():
     ):
         assert np.abs(torch.sigmoid(logits).numpy() - 1 / (1 + np.exp(-score))).max() < 1e-4
         assert np.abs(sides.numpy() - distance).max() < 1e-4 * np.abs(distance).max()
-
-
-def test_batch_normalisation_comes_and_goes_without_changing_the_net(net):
-    pixels = torch.randn(2, 3, 64, 64)
-    trained = normalised(net, pixels).eval()
-    assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in trained.modules()) > 100
-    for other in (trained, folded(trained)):
-        for (a, b), (c, d) in zip(net(pixels), other(pixels), strict=True):
-            assert torch.allclose(a, c, atol=1e-3)
-            assert torch.allclose(b, d, atol=1e-2)
-
-
-def test_rehearsed_convolutions_round_as_int8_does_and_still_learn():
-    conv = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1, bias=False))
-    torch.nn.init.constant_(conv[0].weight, 1.0)
-    rehearsal = Rehearsal(conv)
-    x = torch.linspace(-0.5, 2.05, 256)[None, None, None]
-    conv(x)
-    assert rehearsal.ranges()["0"] == pytest.approx((-0.5, 2.05), abs=0.02)
-    rehearsal.active, rehearsal.keep = True, 1.0
-    y = conv(x)
-    assert len(torch.unique(y)) <= 256
-    assert (y - x).abs().max() <= 0.02
-    y.sum().backward()
-    assert conv[0].weight.grad is not None
 
 
 # Who answers for whom
@@ -249,21 +227,48 @@ def test_material_comes_back_as_it_was_written(tmp_path):
     folder, rng = Folder(), np.random.default_rng(0)
     rgb = rng.integers(0, 255, (200, 832, 3), np.uint8)
     people, doubts = np.array([[100.0, 20, 160, 180]]), np.array([[400.0, 0, 440, 60]])
-    folder.add("street_fashion/1", rgb, people, doubts, 2.0)
-    folder.empty.append(("clothing/a", rgb[:, :300]))
-    folder.cutouts.append(("street_fashion/1", np.dstack([rgb, rgb[..., 0]])))
+    for name in LEARNS, CHOOSES:
+        folder.add(f"street_fashion/{name}", rgb, people, doubts, 2.0)
+        folder.empty.append((f"street_fashion/{name}-beside-300", rgb[:, :300]))
+        folder.cutouts.append((f"street_fashion/{name}", np.dstack([rgb, rgb[..., 0]])))
     folder.write(tmp_path)
-    material = read(tmp_path, torch.device("cpu"))
-    assert material.real.sizes.tolist() == [[416, 100]]
-    assert material.real.boxes[0, :2].tolist() == [[50, 10, 80, 90], [200, 0, 220, 30]]
-    assert material.real.marks[0, :3].tolist() == [PERSON, IGNORE, NOBODY]
-    assert len(material.empty) == len(material.cutouts) == 1
-    assert (tmp_path / "people_pictures.txt").read_text().split() == ["street_fashion/1"]
+    for choosing in (False, True):
+        material = read(tmp_path, torch.device("cpu"), choosing)
+        assert material.real.sizes.tolist() == [[416, 100]]
+        assert material.real.boxes[0, :2].tolist() == [[50, 10, 80, 90], [200, 0, 220, 30]]
+        assert material.real.marks[0, :3].tolist() == [PERSON, IGNORE, NOBODY]
+        assert len(material.empty) == len(material.cutouts) == 1
+    names = (tmp_path / "people_pictures.txt").read_text().split()
+    assert names == sorted(f"street_fashion/{name}" for name in (LEARNS, CHOOSES))
 
 
-def test_a_training_ends_in_time_and_leaves_a_net(material):
-    told = []
-    trainer = Trainer(PersonRTM(), material, Recipe(batch=1, rehearsal=0.5))
+def test_nets_are_chosen_by_who_is_found_and_who_is_not(material):
+    class Known(PersonRTM):
+        """Scores what is bright, with a box of one size around it."""
+
+        def forward(self, x):
+            maps = [torch.nn.functional.avg_pool2d(x.mean(1, keepdim=True), s) for s in (8, 16, 32)]
+            return [
+                (
+                    torch.where(m > self.least, 3.0, -5.0),
+                    torch.full_like(m, 90).expand(-1, 4, -1, -1),
+                )
+                for m in maps
+            ]
+
+    net = Known()
+    for least, wrong in ((1e6, 0.0), (-1e6, 1.0)):
+        net.least = least
+        assert list(figures(net, material).values())[-1] == wrong
+
+
+def test_a_training_ends_in_time_and_leaves_a_net_whose_first_stages_are_as_they_were(material):
+    told, before = [], PersonRTM()
+    trainer = Trainer(copy.deepcopy(before), material, Recipe(batch=1))
     trainer.run(2.0, told.append)
-    assert {row["phase"] for row in told} == {"float", "rehearsed"}
-    assert all(torch.isfinite(value).all() for value in trainer.average.state_dict().values())
+    assert told
+    now = trainer.average.state_dict()
+    assert all(torch.isfinite(value).all() for value in now.values())
+    same = {k for k, v in before.state_dict().items() if torch.equal(v, now[k])}
+    assert {k for k in now if k.startswith(("stem", "stages.0", "stages.1"))} <= same
+    assert len(same) < len(now)

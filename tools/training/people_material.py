@@ -7,7 +7,9 @@ cut out, with their coverage), all WebP, and ``labels.json``.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from training.people_data import (
     coco_split,
     cut_out,
     garment_photos,
+    worn_photos,
 )
 from training.people_pictures import pictures
 from training.people_scenes import IGNORE, PERSON, Material
@@ -39,7 +42,9 @@ MOST = 24
 COCO_SHARE = 6.0
 #: Kinds of products that nobody wears in their photos.
 NOT_WORN = ("Shoes", "Bags", "Headwear")
-SHELVES = 70
+#: Photos of them, and pictures that are laid out of photos of each kind.
+PRODUCTS = 200
+SHELVES = 100
 
 
 @dataclass(slots=True)
@@ -75,6 +80,11 @@ class Folder:
                     file.writestr(f"{key.replace('/', '__')}.webp", _packed(picture, side))
         (out / "labels.json").write_text(json.dumps(self.labels))
         (out / "people_pictures.txt").write_text("\n".join(sorted(self.learnt)) + "\n")
+
+
+def chooses(name: str) -> bool:
+    """Whether a picture is kept from learning to choose between trained nets: one in ten."""
+    return zlib.crc32(re.sub(r"(-beside)?-\d+$", "", name).encode()) % 10 == 0
 
 
 def _scale(picture: Image, side: int) -> float:
@@ -177,8 +187,18 @@ def _street(data: Path, teachers: Sequence[Find], folder: Folder) -> None:
                 folder.empty.append((f"street_fashion/{name}-beside-{side.shape[1]}", side))
 
 
-def _shelf(products: Sequence[Path], rng: Rng) -> Image:
-    """Products in rows, as shelves have them."""
+def _worn(data: Path, teachers: Sequence[Find], folder: Folder) -> None:
+    """People before a white ground, most without head or legs: beside clothes that nobody wears,
+    they tell that it is not the ground that counts."""
+    for name, rgb in worn_photos(data, 0):
+        said = together([find(rgb) for find in teachers], rgb.shape[0])
+        people, doubts = street_labels(said, None)
+        if len(people):
+            folder.add(f"luma/{name}", rgb, people, doubts, 1.0)
+
+
+def _shelf(photos: Sequence[Image], rng: Rng) -> Image:
+    """Photos side by side in rows, as goods on shelves and clothes on racks."""
     columns, rows = int(rng.integers(3, 9)), int(rng.integers(2, 6))
     width = SIDE // columns
     height = min(int(width * 1.33), 300 // rows)
@@ -186,13 +206,10 @@ def _shelf(products: Sequence[Path], rng: Rng) -> Image:
     mixed, tinted = rng.random() < 0.5, rng.random() < 0.5
     canvas = np.zeros((height * rows, width * columns, 3), np.uint8)
     for y in range(rows):
-        choice = products[int(rng.integers(len(products)))]
+        rgb = photos[int(rng.integers(len(photos)))]
         for x in range(columns):
             if mixed:
-                choice = products[int(rng.integers(len(products)))]
-            rgb = read_rgb(choice)
-            if rgb is None:
-                continue
+                rgb = photos[int(rng.integers(len(photos)))]
             small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
             spot = np.s_[y * height : (y + 1) * height, x * width : (x + 1) * width]
             canvas[spot] = small * (wall / 255) if tinted else small
@@ -200,16 +217,18 @@ def _shelf(products: Sequence[Path], rng: Rng) -> Image:
 
 
 def _things(data: Path, places: Iterable[Path], folder: Folder) -> None:
-    """Clothes nobody wears, shelves and empty places."""
+    """Clothes nobody wears, shelves, racks and empty places."""
     rng = np.random.default_rng(0)
-    folder.empty += [
-        (f"clothing/{name}", rgb) for name, rgb in garment_photos(data / "clothing", 0)
-    ]
     rows = [json.loads(line) for line in (data / "products.jsonl").read_text().splitlines()]
-    flat = [data / row["image"] for row in rows if row["subCategory"] in NOT_WORN]
-    folder.empty += [(f"products/shelf-{i}", _shelf(flat, rng)) for i in range(SHELVES)]
-    folder.learnt |= {f"products/{path.stem}" for path in flat}
-    folder.learnt |= {name for name, _ in folder.empty if name.startswith("clothing/")}
+    known = [row["image"] for row in rows if row["subCategory"] in NOT_WORN]
+    some = [data / known[i] for i in rng.permutation(len(known))[:PRODUCTS]]
+    products = [(path.stem, rgb) for path in some if (rgb := read_rgb(path)) is not None]
+    clothes = garment_photos(data / "clothing", 0)
+    folder.empty += [(f"clothing/{name}", rgb) for name, rgb in clothes]
+    for kind, photos in (("products", products), ("clothing", clothes)):
+        goods = [rgb for name, rgb in photos if not chooses(f"{kind}/{name}")]
+        folder.empty += [(f"{kind}/shelf-{i}", _shelf(goods, rng)) for i in range(SHELVES)]
+        folder.learnt |= {f"{kind}/{name}" for name, _ in photos}
     for path in places:
         rgb = read_rgb(path)
         if rgb is not None:
@@ -220,39 +239,47 @@ def gather(data: Path, teachers: Sequence[Find], places: Iterable[Path], out: Pa
     """Write the folder that ``read`` takes.
 
     Args:
-        data: folder with ``coco_train128``, ``street_fashion``, ``clothing`` and ``products``.
+        data: folder with ``coco_train128``, ``street_fashion``, ``luma``, ``clothing`` and
+            ``products``.
         places: more pictures without people.
     """
     folder = Folder()
     _coco(data, teachers, folder)
     _street(data, teachers, folder)
+    _worn(data, teachers, folder)
     _things(data, places, folder)
     folder.write(out)
     return folder
 
 
-def _pixels(path: Path, side: int, channels: int) -> tuple[list[str], torch.Tensor, torch.Tensor]:
-    """Names, pixels (n, channels, side, side) and sizes (n, 2) of the pictures in a file."""
+def _pixels(
+    path: Path, side: int, channels: int, choosing: bool
+) -> tuple[list[str], torch.Tensor, torch.Tensor]:
+    """Names, pixels (n, channels, side, side) and sizes (n, 2) of pictures in a file: those that
+    choose, or the others."""
     names, pixels, sizes = [], [], []
     back = cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB
     with zipfile.ZipFile(path) as file:
-        for name in file.namelist():
-            raw = np.frombuffer(file.read(name), np.uint8)
+        for packed in file.namelist():
+            name = packed.removesuffix(".webp").replace("__", "/")
+            if chooses(name) != choosing:
+                continue
+            raw = np.frombuffer(file.read(packed), np.uint8)
             picture = cv2.cvtColor(cv2.imdecode(raw, cv2.IMREAD_UNCHANGED), back)
             height, width = picture.shape[:2]
             # What is sampled at an edge must not see the filling.
             how = cv2.BORDER_REPLICATE if channels == 3 else cv2.BORDER_CONSTANT
             full = cv2.copyMakeBorder(picture, 0, side - height, 0, side - width, how)
-            names.append(name.removesuffix(".webp").replace("__", "/"))
+            names.append(name)
             pixels.append(torch.from_numpy(full).permute(2, 0, 1))
             sizes.append((width, height))
     return names, torch.stack(pixels), torch.tensor(sizes)
 
 
-def read(folder: Path, device: torch.device) -> Material:
-    """The material, decoded in the memory of a device."""
+def read(folder: Path, device: torch.device, choosing: bool = False) -> Material:
+    """The material, decoded in the memory of a device: what is learnt from, or what chooses."""
     labels = json.loads((folder / "labels.json").read_text())
-    names, pixels, sizes = _pixels(folder / "real.zip", SIDE, 3)
+    names, pixels, sizes = _pixels(folder / "real.zip", SIDE, 3, choosing)
     boxes = torch.zeros(len(names), MOST, 4)
     marks = torch.zeros(len(names), MOST, dtype=torch.long)
     for i, name in enumerate(names):
@@ -260,11 +287,11 @@ def read(folder: Path, device: torch.device) -> Material:
         boxes[i, :count] = torch.tensor(labels[name]["boxes"]).reshape(-1, 4)
         marks[i, :count] = torch.tensor(labels[name]["marks"], dtype=torch.long)
     real = pictures(pixels.to(device), sizes.to(device), boxes.to(device), marks.to(device), 3)
-    _, pixels, sizes = _pixels(folder / "empty.zip", SIDE, 3)
+    _, pixels, sizes = _pixels(folder / "empty.zip", SIDE, 3, choosing)
     none = torch.zeros(len(sizes), MOST, 4), torch.zeros(len(sizes), MOST, dtype=torch.long)
     boxes, marks = (t.to(device) for t in none)
     empty = pictures(pixels.to(device), sizes.to(device), boxes, marks, 3)
-    _, pixels, sizes = _pixels(folder / "cutouts.zip", TALL, 4)
+    _, pixels, sizes = _pixels(folder / "cutouts.zip", TALL, 4, choosing)
     whole = torch.cat([torch.zeros(len(sizes), 2), sizes.float()], 1)[:, None]
     one = torch.full((len(sizes), 1), PERSON)
     cutouts = pictures(pixels.to(device), sizes.to(device), whole.to(device), one.to(device), 5)

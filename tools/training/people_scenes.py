@@ -165,7 +165,7 @@ class Material:
             rows = torch.arange(count, device=device) if k == 0 else torch.nonzero(four)[:, 0]
             if not len(rows):
                 continue
-            chance = torch.where(pasted, 0.6, torch.where(four, 0.2, 0.06))[rows]
+            chance = torch.where(pasted, 0.6, 0.4)[rows]
             empty = torch.rand(len(rows), device=device) < chance
             slots = slice(k * most, (k + 1) * most)
             boxes[rows, slots], marks[rows, slots] = self._fill(canvas, rows, room[rows], empty)
