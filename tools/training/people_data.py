@@ -140,8 +140,8 @@ def garment_photos(root: Path, seed: int, most: int = 1000) -> list[tuple[str, I
 
 
 def worn_photos(root: Path, seed: int, most: int = 120) -> Iterator[tuple[str, Image]]:
-    """Names and pictures of people from a clothes shop, one of each garment and view at most: others
-    are copies in another colour."""
+    """Names and pictures of people from a clothes shop, one at most of each garment and view:
+    others are copies in another colour."""
     rows = [json.loads(line) for line in (root / "luma.jsonl").read_text().splitlines()]
     of_each = {(row["sku"], row["view"]): row["image"] for row in reversed(rows)}
     images = [image for (_, view), image in sorted(of_each.items()) if view != "detail"]
