@@ -7,7 +7,7 @@ import json
 import av
 import numpy as np
 import pytest
-from support import CLIP, DATA
+from support import CLIP
 
 from engines import open_engine
 from engines.boxes import overlaps
@@ -19,7 +19,7 @@ from pipeline.picture.yuv import from_bgr
 from pipeline.settings.section import Fixed
 from pipeline.types import Frame
 
-LABELS = json.loads((DATA / "people" / "vtest.json").read_text())["frames"]
+LABELS = json.loads((CLIP.parent / "people" / "vtest.json").read_text())["frames"]
 #: Frames of the labels that are in the clip: it is the beginning of the labelled one.
 SOME = [number for number in map(int, LABELS) if number < 400][::5]
 
