@@ -5,6 +5,7 @@
     python tools/evaluate.py colour
     python tools/evaluate.py cctv
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
+    python tools/evaluate.py tracks --clips vtest.avi tests/data/street.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
@@ -25,7 +26,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import cctv, clothing, colour, cost, fusion, garments, logo_tracks, logos, people
+from evaluation import (
+    cctv,
+    clothing,
+    colour,
+    cost,
+    fusion,
+    garments,
+    logo_tracks,
+    logos,
+    people,
+    tracks,
+)
 from evaluation.weights import weights
 
 from engines import Packs
@@ -37,6 +49,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "colour": colour.measure,
     "cctv": cctv.measure,
     "people": people.measure,
+    "tracks": tracks.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,
     "logo-tracks": logo_tracks.measure,
