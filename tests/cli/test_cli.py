@@ -158,7 +158,7 @@ def test_tag_takes_any_picture_and_names_the_bad_ones(tmp_path):
         (["run", "x.mp4", "--engine", "cuda"], "must be one of auto", 2),
         (["run", "x.mp4", "--config", "nope.yaml"], "nope.yaml: cannot be read", 2),
         (["tag", "missing.jpg"], "missing.jpg: cannot be read", 1),
-        (["models", "show", "person-ssdlit"], "did you mean 'person-ssdlite'", 1),
+        (["models", "show", "person-stor"], "did you mean 'person-store'", 1),
         (["config", "check", "nope.yaml"], "nope.yaml: cannot be read", 2),
         (["run", "x.mp4", "--packs", "nowhere"], "nowhere: no folder of packs", 1),
         (["run", "x.mp4", "--gallery", "nowhere"], "threadline gallery add", 2),
