@@ -7,6 +7,7 @@
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
+    python tools/evaluate.py logo-photos --icons package
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
@@ -25,7 +26,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from evaluation import cctv, clothing, colour, cost, fusion, garments, logo_tracks, logos, people
+from evaluation import (
+    cctv,
+    clothing,
+    colour,
+    cost,
+    fusion,
+    garments,
+    logo_photos,
+    logo_tracks,
+    logos,
+    people,
+)
 from evaluation.weights import weights
 
 from engines import Packs
@@ -39,6 +51,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "people": people.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,
+    "logo-photos": logo_photos.measure,
     "logo-tracks": logo_tracks.measure,
     "cost": cost.measure,
 }

@@ -26,6 +26,7 @@ from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
 
 from engines import Engine, Pack, Packs
+from evaluation import logo_photos
 from evaluation.logo_controls import controls
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.logos.exemplars import VIEWS, views
@@ -150,7 +151,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
             figures.update(_others(embed, spec, parts, fabrics))
         engine, _ = models.open(settings.detector)
         figures.update(detection(args, asked, fabrics, engine))
-    return figures
+    return figures | logo_photos.measure(args, packs)
 
 
 def _recognised(

@@ -53,9 +53,9 @@ class LogoReader:
         gallery: Gallery,
         lettering: Lettering | None = None,
     ) -> None:
-        self._detector = detector
+        self.detector = detector
         self.size = size
-        self._embedder = embedder
+        self.embedder = embedder
         self.gallery = gallery
         self._lettering = lettering
         self._state = gallery.state()
@@ -64,7 +64,7 @@ class LogoReader:
     @property
     def model(self) -> str:
         """Name of the model that recognises."""
-        return self._embedder.pack.name
+        return self.embedder.pack.name
 
     def refresh(self, now: float) -> None:
         """Read the gallery again if it changed; a damaged one is logged, and the old one kept."""
@@ -76,7 +76,7 @@ class LogoReader:
             return
         self._state = state
         try:
-            self.gallery = open_gallery(self.gallery.folder, self._embedder.pack)
+            self.gallery = open_gallery(self.gallery.folder, self.embedder.pack)
             log.warning("gallery read again: %d brands", len(self.gallery.names))
         except GalleryError as error:
             log.warning("%s; going on with the brands from before", error)
@@ -84,13 +84,13 @@ class LogoReader:
     def read(self, frame: Frame, window: Window, least: float) -> list[Mark]:
         """Marks in a window of the aspect ratio of ``size``, the surest first; ``least`` is the
         score a mark needs."""
-        found = self._detector.infer({"images": frame.crop(window, self.size)[None]})
+        found = self.detector.infer({"images": frame.crop(window, self.size)[None]})
         boxes, scores = self._marks(found["boxes"][0], found["scores"][0], window, least)
         if not len(boxes):
             return []
         places: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
-        vectors = self._embedder(
-            crops([(frame, square_around(b)) for b in places], self._embedder.size)
+        vectors = self.embedder(
+            crops([(frame, square_around(b)) for b in places], self.embedder.size)
         )
         matches = self.gallery.match(vectors)
         if self._lettering is not None:

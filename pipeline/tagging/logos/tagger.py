@@ -72,7 +72,7 @@ class LogoTagger(Tagger):
 
     def __init__(self, reader: LogoReader, settings: PerSource[LogoSettings]) -> None:
         super().__init__(settings)
-        self._reader = reader
+        self.reader = reader
         self.tile_shape = reader.size
 
     def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
@@ -89,17 +89,17 @@ class LogoTagger(Tagger):
         return seconds if kind == "tile" else 0.0
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
-        self._reader.refresh(time.monotonic())
+        self.reader.refresh(time.monotonic())
         return [Evidence(tuple(self._tags(subject))) for subject in subjects]
 
     def _tags(self, subject: Subject) -> list[Tag]:
-        frame, model = subject.frame, self._reader.model
+        frame, model = subject.frame, self.reader.model
         least = self.settings.of(frame.source).score
         if subject.kind == "tile":
-            return loose_tags(self._reader.read(frame, window_of(subject.box), least), model)
+            return loose_tags(self.reader.read(frame, window_of(subject.box), least), model)
         marks = [
             mark
-            for mark in self._reader.on(frame, subject.box, least)
+            for mark in self.reader.on(frame, subject.box, least)
             if not any(nearer(mark.box, other, subject.box) for other in subject.others)
         ]
         return mark_tags(marks, subject.given.get("parsing"), model)
