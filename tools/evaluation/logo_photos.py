@@ -32,7 +32,7 @@ from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import make_config
 from pipeline.tagging.logos.gallery import Gallery, open_gallery
 from pipeline.tagging.logos.gallery_edit import add, read_picture
-from pipeline.tagging.logos.reader import Embedder, LogoReader, Mark, square_around
+from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader, Mark, square_around
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, open_tagger
 from pipeline.types import Box, Frame, Window
 
@@ -76,8 +76,8 @@ class Listening(LogoReader):
 
     marks: list[Mark]
 
-    def read(self, frame: Frame, window: Window, least: float) -> list[Mark]:
-        found = super().read(frame, window, least)
+    def read(self, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
+        found = super().read(frame, windows, ask)
         self.marks += found
         return found
 
@@ -212,7 +212,7 @@ def with_real_crops(gallery: Gallery, embed: Embedder, asked: Sequence[Shot]) ->
             x0, y0, x1, y1 = (round(v) for v in max(shot.marks, key=lambda m: _side(m[1]))[1])
             cv2.imwrite(str(path), load_image(shot.path)[max(y0, 0) : y1, max(x0, 0) : x1])
             new.append(read_picture(brand, path, embed, embed.size[0]))
-        add(gallery, new, embed.background)
+        add(gallery, new)
     return left
 
 

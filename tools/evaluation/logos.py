@@ -29,16 +29,10 @@ from engines import Engine, Pack, Packs
 from evaluation import logo_photos
 from evaluation.logo_controls import controls
 from pipeline.models.opening import EngineSettings, Models
+from pipeline.tagging.logos.decision import decision_of
 from pipeline.tagging.logos.exemplars import VIEWS, views
-from pipeline.tagging.logos.gallery import (
-    F32,
-    BrandEntry,
-    Gallery,
-    Index,
-    PictureEntry,
-    thresholds_of,
-)
-from pipeline.tagging.logos.gallery_edit import nearest
+from pipeline.tagging.logos.gallery import BACKGROUND, Gallery, background_of
+from pipeline.tagging.logos.gallery_file import F32, BrandEntry, Index, PictureEntry
 from pipeline.tagging.logos.reader import Embedder
 from pipeline.tagging.logos.tagger import LogoSettings
 
@@ -63,22 +57,16 @@ def shown(brands: Sequence[Brand], side: int) -> npt.NDArray[np.uint8]:
     return np.concatenate([np.stack(views(brand.drawn(), side)) for brand in brands])
 
 
-def gallery_of(
-    brands: Sequence[Brand], embed: Embed, side: int, spec: Pack,
-    background: F32 | None = None,
-) -> Gallery:  # fmt: skip
-    """A gallery of one SVG a brand, each compared with a background as when it is added."""
+def gallery_of(brands: Sequence[Brand], embed: Embed, side: int, spec: Pack) -> Gallery:
+    """A gallery of one SVG a brand, with the decision and the background of a model."""
     vectors = embedded(embed, shown(brands, side))
-    near = [nearest(background, part) for part in vectors.reshape(len(brands), VIEWS, -1)]
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     index = Index(
         model=spec.name, sha256=spec.sha256, vectors="",
-        brands=[
-            BrandEntry(name=brand.name, background=likeness, files=[entry])
-            for brand, likeness in zip(brands, near, strict=True)
-        ],
+        brands=[BrandEntry(name=brand.name, files=[entry]) for brand in brands],
     )  # fmt: skip
-    return Gallery(None, index, vectors, thresholds_of(spec))  # type: ignore[arg-type]
+    known = decision_of(spec.thresholds), background_of(spec.path.with_name(BACKGROUND))
+    return Gallery(None, index, vectors, *known)  # type: ignore[arg-type]
 
 
 def crops(
@@ -163,7 +151,7 @@ def _recognised(
     figures: dict[str, float] = {}
     side = embed.size[0]
     gallery = gallery_of(brands, embed, side, spec)
-    half = gallery_of(asked[::2], embed, side, spec, embed.background)
+    half = gallery_of(asked[::2], embed, side, spec)
     for rough in (PLAIN, ROUGH):
         for name, sides in SIZES.items():
             what = f"{name}, roughness {rough}"
