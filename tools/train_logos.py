@@ -26,7 +26,7 @@ from train_garments import imagenet_weights
 from training import logo_detection, logo_embedding
 from training.detection_figures import curve
 from training.garments import load_split
-from training.logo_background import composed, mistaken
+from training.logo_background import composed, letters, mistaken
 from training.logo_decision import fit_rows, fitted, table
 from training.logo_fitting import collected, fitting_photos, strangers
 from training.logo_marks import (
@@ -191,7 +191,7 @@ def quantised(material: Material, model: Path) -> None:
 
 def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
     """Write the background into the pack of the shipped embedder: what the shipped detector takes
-    for marks on photos of the training, and marks of the training."""
+    for marks on photos of the training, and marks of the training; and letters."""
     photos, _, _ = load_split(args.data / "street_fashion", args.seed)
     cloth, _ = load_fabrics(args.data, args.seed)
     settings = LogoSettings()
@@ -200,7 +200,9 @@ def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
         wrong = list(mistaken(engine, [*(p.rgb for p in photos), *cloth]))
         marks, _ = composed(brands, cloth, OTHERS, args.seed, ROUGH)
         vectors = embedded(Embedder(model, spec), np.stack([*wrong, *marks]))
+        written = embedded(Embedder(model, spec), np.stack(letters()))
     np.save(spec.folder / "background.npy", vectors.astype(np.float16))
+    np.save(spec.folder / "letters.npy", written.astype(np.float16))
     print(refresh(spec.folder))
 
 

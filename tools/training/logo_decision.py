@@ -92,7 +92,9 @@ def part_of(gallery: Gallery, ids: Sequence[int]) -> Gallery:
     brands = [gallery.index.brands[i] for i in ids]
     index = gallery.index.model_copy(update={"brands": brands})
     vectors = np.concatenate([gallery.of(i) for i in ids])
-    return Gallery(gallery.folder, index, vectors, gallery.decision, gallery.background)
+    return Gallery(
+        gallery.folder, index, vectors, gallery.decision, gallery.background, gallery.letters
+    )
 
 
 def fitted(rows: Rows) -> dict[str, float]:

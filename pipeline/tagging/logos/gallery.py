@@ -25,6 +25,8 @@ from pipeline.tagging.logos.lettering import agrees
 
 #: Beside a model: what is no brand's mark.
 BACKGROUND = "background.npy"
+#: Beside a model: letters and digits, of which a word is made and a mark may be.
+LETTERS = "letters.npy"
 #: Brands whose mean is nearest to a crop, whose pictures are then compared one by one.
 SHORTLIST = 64
 #: What of the background is nearest to a crop, among which the brand's own marks are left out.
@@ -60,14 +62,16 @@ class Gallery:
     """The brands of a folder and how they look. Read it with ``open_gallery``.
 
     ``vectors`` are unit vectors (pictures x ``VIEWS``, length), in the order of the brands;
-    ``background`` those (n, length) of things, and of marks of which some may be in it.
+    ``background`` those (n, length) of things, and of marks of which some may be in it; ``letters``
+    those of letters and digits in common fonts, rivals even of a mark that is one.
     """
 
     folder: Path
     index: Index
     vectors: F32
     decision: Decision = field(default_factory=Decision)
-    background: F32 = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    background: F32 = field(default_factory=no_vectors)
+    letters: F32 = field(default_factory=no_vectors)
     _starts: npt.NDArray[np.intp] = field(init=False)
     _means: F32 = field(init=False)
 
@@ -134,14 +138,15 @@ class Gallery:
         are ``rows`` (n,) of the background are no rivals of their own."""
         brands, scores = self.likeness(vectors)
         around = vectors @ self.background.T if len(self.background) else vectors[:, :0]
+        written = (vectors @ self.letters.T).max(axis=1) if len(self.letters) else [-1.0]
         if rows is not None:
             around[np.arange(len(rows)), rows] = -1.0
         out = []
-        for vector, (nearest, *_), (best, *others), things in zip(
-            vectors, brands.tolist(), scores.tolist(), around, strict=True
+        for i, (vector, (nearest, *_), (best, *others)) in enumerate(
+            zip(vectors, brands.tolist(), scores.tolist(), strict=True)
         ):
             second = others[0] if others else -1.0
-            rival = self._rival(nearest, things)
+            rival = max(self._rival(nearest, around[i]), float(written[i % len(written)]))
             own = np.sort(self.of(nearest) @ vector)[-VIEWS:]
             rank = float((own > max(second, rival)).mean())
             out.append((nearest, Likeness(best, second, rival, rank, len(self.index.brands))))
@@ -191,7 +196,7 @@ def open_gallery(folder: Path, model: Pack, check: bool = True) -> Gallery:
         GalleryError: it is damaged, from a newer version, or (with ``check``) was embedded by
             another model.
     """
-    known = decision_of(model.thresholds), background_of(model.path.with_name(BACKGROUND))
+    known = known_of(model)
     found = read_folder(folder)
     if found is None:
         index = Index(model=model.name, sha256=model.sha256, vectors="")
@@ -229,10 +234,15 @@ def as_it_is(gallery: Gallery) -> Gallery:
     return replace(gallery, index=index, vectors=vectors)
 
 
-@lru_cache(maxsize=4)
-def background_of(path: Path) -> F32:
-    """Unit vectors (n, length) of what is no brand's mark, and of marks of many brands, as shipped
-    with a model; none where nothing is."""
+def known_of(model: Pack) -> tuple[Decision, F32, F32]:
+    """The decision fitted for a model, its background, and its letters."""
+    background, letters = (_beside(model.path.with_name(name)) for name in (BACKGROUND, LETTERS))
+    return decision_of(model.thresholds), background, letters
+
+
+@lru_cache(maxsize=8)
+def _beside(path: Path) -> F32:
+    """Unit vectors (n, length) shipped with a model; none where nothing is."""
     if not path.exists():
         return no_vectors()
     return np.asarray(np.load(path, allow_pickle=False), np.float32)
