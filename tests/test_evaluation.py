@@ -14,6 +14,7 @@ from evaluation.fusion import Tally
 from evaluation.logo_photos import Shot, shots
 from evaluation.logo_photos import Tally as Tallied
 from evaluation.logo_tracks import Person, Watcher, judged
+from evaluation.tracks import Identities
 from support import cut
 
 from pipeline.types import Tag
@@ -97,3 +98,27 @@ def test_marks_of_photos_are_those_of_32_pixels_or_more(tmp_path):
     [shot] = shots(tmp_path)
     assert shot.brands == {"acme"}
     assert shot.marks == (("acme", (0.0, 0.0, 20.0, 32.0)),)
+
+
+def test_identities_are_counted_by_the_best_assignment_of_tracks_to_visits():
+    here, there, hidden = [0, 0, 10, 30], [50, 0, 60, 30], [100, 0, 110, 30]
+    seen = Identities()
+    for frame in range(10):  # the second person becomes track 3 after four frames
+        said = {1: here, 2 if frame < 4 else 3: there, 9: hidden}
+        seen.add({1: here, 2: there}, [hidden], said)
+    seen.add({1: here}, [], {1: here, 7: [200, 0, 210, 30]})
+    figures = seen.figures("clip")
+    assert figures["clip: visits"] == 2
+    assert figures["clip: tracks"] == 4, "the ignored one is nobody's mistake"
+    assert figures["clip: changes of identity"] == 1
+    assert figures["clip: nobody there"] == 1
+    # 11 of the first and 6 of the second, of 21 boxes of people and 22 of tracks
+    assert figures["clip: IDF1"] == pytest.approx(2 * 17 / (21 + 22))
+
+
+def test_one_track_is_given_to_one_visit_only():
+    seen = Identities()
+    seen.add({1: [0, 0, 10, 30]}, [], {1: [0, 0, 10, 30]})
+    seen.add({2: [0, 0, 10, 30]}, [], {1: [0, 0, 10, 30]})
+    assert seen.right() == 1
+    assert Identities().figures("none")["none: IDF1"] == 0

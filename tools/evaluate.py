@@ -5,6 +5,7 @@
     python tools/evaluate.py colour
     python tools/evaluate.py cctv
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
+    python tools/evaluate.py tracks --clips vtest.avi tests/data/street.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
     python tools/evaluate.py logo-photos --icons package
@@ -37,6 +38,7 @@ from evaluation import (
     logo_tracks,
     logos,
     people,
+    tracks,
 )
 from evaluation.weights import weights
 
@@ -49,6 +51,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "colour": colour.measure,
     "cctv": cctv.measure,
     "people": people.measure,
+    "tracks": tracks.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,
     "logo-photos": logo_photos.measure,

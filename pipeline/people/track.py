@@ -36,6 +36,10 @@ FIRST = 0.5
 SEEN = 0.8
 #: Looks at the picture after which a new person has been seen often enough to be tagged.
 SETTLED = 16
+#: Doubtful detections in a row, and seconds since the last certain one, that keep nobody any more.
+DOUBTS, DOUBT_S = 5, 10.0
+#: Share of somebody's height that a doubtful detection must have; less is a part, or another.
+WHOLE = 0.75
 #: Looks in a row that miss somebody after which no further one is needed to believe it.
 MISSED = 4
 
@@ -58,31 +62,39 @@ class Target:
     """One followed person; the tracker's own state.
 
     ``looks`` since the person was confirmed found them in place; the last ``missed`` did not.
+    The last certain detection came at ``sure_at``, and ``doubts`` others since then.
     """
 
     id: int
     box: F64
     score: float
     pts: float
+    sure_at: float
     velocity: F64 = field(default_factory=lambda: np.zeros(4))
     hits: int = 1
     looks: int = 0
     missed: int = 0
     unseen_s: float = 0.0
+    doubts: int = 0
     predicted: bool = False
     appearance: F64 | None = None
 
     def predict(self, pts: float) -> F64:
         """Box at ``pts``, moving on for at most ``FORESIGHT_S`` past the last detection."""
-        return self.box + self.velocity * min(max(pts - self.pts, 0.0), FORESIGHT_S)
+        moved = self.velocity * min(max(pts - self.pts, 0.0), FORESIGHT_S)
+        return self.box + np.tile((moved[:2] + moved[2:]) / 2, 2)
 
-    def correct(self, detection: Detection, pts: float) -> None:
+    def correct(self, detection: Detection, pts: float, sure: bool) -> None:
         """Blend in a detection (alpha 0.7, beta 0.3; a fifth of its appearance)."""
         box, score = np.array(detection.box, np.float64), detection.score
+        expected = self.predict(pts)
+        if not sure and box[3] - box[1] < WHOLE * (expected[3] - expected[1]):
+            box = expected  # the part that is seen says little of where the rest is
         if detection.appearance and self.appearance is not None:
             self.appearance += 0.2 * (np.array(detection.appearance) - self.appearance)
         elapsed = pts - self.pts
-        error = box - self.predict(pts)
+        self.sure_at, self.doubts = (pts, 0) if sure else (self.sure_at, self.doubts + 1)
+        error = box - expected
         if elapsed > 0:
             height = max(box[3] - box[1], 1.0)
             # The longer ago, the more of the error is due to the speed and not to the boxes; and
@@ -166,7 +178,7 @@ class Tracker:
         for detection in fresh:
             box = np.array(detection.box, np.float64)
             looks = np.array(detection.appearance) if detection.appearance else None
-            self._targets.append(Target(0, box, detection.score, pts, appearance=looks))
+            self._targets.append(Target(0, box, detection.score, pts, pts, appearance=looks))
         for target in self._targets:
             if target.id == 0 and target.hits >= self._settings.confirm_hits:
                 target.id, self._next_id = self._next_id, self._next_id + 1
@@ -237,7 +249,8 @@ class Tracker:
         )
         pairs = assign(1.0 - likeness, 1.0 - self._settings.iou)
         for row, column in pairs:
-            targets[row].correct(detections[column], pts)
+            found = detections[column]
+            targets[row].correct(found, pts, found.score >= self._person.score)
         rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
         return (
             [t for i, t in enumerate(targets) if i not in rows],
@@ -245,9 +258,12 @@ class Tracker:
         )
 
     def _retire(self, waiting: list[Target]) -> list[int]:
-        """Drop unconfirmed targets at once, confirmed ones after ``lost_s`` and two looks."""
+        """Drop unconfirmed targets at once, confirmed ones after ``lost_s`` and two looks, and who
+        was in doubt for too long."""
         lost_s = self._settings.lost_s
         gone = [t for t in waiting if not t.id or (t.unseen_s > lost_s and t.missed > 1)]
+        doubted = [t for t in self._targets if t.doubts >= DOUBTS and t.pts - t.sure_at > DOUBT_S]
+        gone += [t for t in doubted if not any(t is g for g in gone)]
         self._targets = [t for t in self._targets if not any(t is g for g in gone)]
         return [t.id for t in gone if t.id]
 

@@ -201,21 +201,41 @@ def parse(
 ) -> Config:
     """Config of a YAML text; ``file`` names it in errors.
 
-    ``changes`` are sections, or ``cameras``, laid over those of the text before environment
-    variables are asked for: a camera of the file that is not used needs no password.
+    ``changes`` are sections, or ``cameras``, laid over those of the text, for all of its cameras,
+    before environment variables are asked for: a camera that is not used needs no password.
 
     Raises:
         ConfigError: one line per mistake.
     """
     data, lines = _read(text, file)
     try:
-        filled = _substitute(merged(data, changes or {}), "", os.environ if env is None else env)
+        filled = _substitute(_changed(data, changes or {}), "", os.environ if env is None else env)
         return schema().model_validate(filled, context={"packs": packs})
     except ValidationError as error:
         mistakes = [_explain(e, file, lines) for e in error.errors(include_url=False)]
         raise ConfigError("\n".join(mistakes)) from None
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
+
+
+def _changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those of ``changes`` in their place, also where one camera had its own."""
+    cameras = data.get("cameras")
+    if isinstance(cameras, list):
+        data = {**data, "cameras": [_without(camera, changes) for camera in cameras]}
+    return merged(data, changes)
+
+
+def _without(camera: Any, changes: Mapping[str, Any]) -> Any:
+    """A camera's settings but for those that are changed for all."""
+    if not isinstance(camera, Mapping):
+        return camera
+    kept = dict(camera)
+    for name, section in changes.items():
+        own = kept.get(name)
+        if isinstance(own, Mapping) and isinstance(section, Mapping):
+            kept[name] = {key: value for key, value in own.items() if key not in section}
+    return kept
 
 
 def load(

@@ -223,7 +223,8 @@ def test_a_signal_delivered_twice_is_one_signal(tmp_path):
 def test_a_second_signal_ends_at_once_whatever_hangs(tmp_path):
     os.mkfifo(tmp_path / "events.jsonl")  # nobody reads: writing waits for ever
     process = start("run", CLIP, "--out", tmp_path, "--quiet")
-    time.sleep(2.5)
+    wait_until((tmp_path / "journal.db").exists, 30, "it begins")
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=0.5)
@@ -430,3 +431,20 @@ def test_the_log_as_json(tmp_path):
     assert any("opened on" in row["message"] for row in rows), "verbose tells what is opened"
     plain = threadline("run", missing, "--out", tmp_path / "out", "--quiet")
     assert "opened on" not in plain.stderr
+
+
+def test_ctrl_c_ends_it_at_once_also_where_a_script_started_it_in_the_background():
+    """Shells have such programs ignore it. It comes while everything else is imported."""
+    code = (
+        "import os, signal, sys\n"
+        "class Sender:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'pipeline.cli.app':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "sys.meta_path.insert(0, Sender())\n"
+        "from pipeline.cli.start import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")

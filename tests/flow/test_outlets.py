@@ -17,8 +17,9 @@ from support import Silent, make_frame, wait_until
 from pipeline.errors import SinkError
 from pipeline.events import EventStage
 from pipeline.flow import journaling, outlet
+from pipeline.flow.health import STEADY_S, Health
 from pipeline.flow.outlets import Outlets
-from pipeline.flow.stats import Stats
+from pipeline.flow.stats import OutletStats, Stats
 from pipeline.settings.section import Fixed
 from pipeline.sinks import SINKS, Place
 from pipeline.store.journal import Journal
@@ -304,3 +305,25 @@ def test_a_sink_that_cannot_be_entered_leaves_nothing_open(tmp_path):
     with pytest.raises(SinkError, match="no room"), running(tmp_path, receiver, Refusing()):
         pass
     assert receiver.left
+
+
+def test_an_output_that_fails_on_and_off_is_told_of_twice(caplog, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr("pipeline.flow.health.time.monotonic", lambda: now)
+    counters = OutletStats("disk")
+    health = Health(counters)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            health.failed(SinkError("no room"))
+            now += 1
+            health.worked(1)
+            now += 1
+        assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "ERROR"]
+        assert "again and again" in caplog.text
+        assert (counters.state, counters.failures) == ("up", 20)
+        now += STEADY_S
+        health.worked(1)
+        assert caplog.messages[-1].startswith("disk: works again")
+        now += 1
+        health.failed(SinkError("no room"))
+    assert len(caplog.records) == 5, "a minute later it is news"

@@ -74,6 +74,49 @@ def test_doubtful_detections_keep_but_never_found_a_track():
     assert [t.id for t in tracker.confirmed()] == [1]
 
 
+def test_doubtful_detections_alone_keep_nobody_for_ever():
+    """A fence where somebody walked out of sight looks a little like a person, always."""
+    tracker = new_tracker()
+    walk(tracker, 0.0, 0.2, 1.0)
+    for i in range(1, 45):
+        assert tracker.update([person(0, score=0.3)], 1.0 + i * 0.2) == []
+    tracker.update([person(0)], 10.0)  # certain again: the doubt begins anew
+    for i in range(1, 50):
+        assert tracker.update([person(0, score=0.3)], 10.0 + i * 0.2) == []
+    ended = [j for i in range(50, 60) for j in tracker.update([person(0, 0.3)], 10.0 + i * 0.2)]
+    assert ended == [1]
+
+
+def test_one_doubtful_look_at_somebody_who_stood_still_for_long_ends_nobody():
+    tracker = new_tracker()
+    walk(tracker, 0.0, 0.2, 1.0)
+    for i in range(100):
+        tracker.update([], 1.2 + i * 0.2, windows=[])
+    assert tracker.update([person(0, score=0.3)], 22.0) == []
+    assert [t.id for t in tracker.confirmed()] == [1]
+
+
+def test_a_doubtful_part_of_somebody_does_not_shrink_them():
+    tracker = new_tracker()
+    walk(tracker, 0.0, 0.2, 1.0)
+    head = Detection((0, 100, 40, 145), 0.3)
+    for i in range(1, 4):
+        tracker.update([head], 1.0 + i * 0.2)
+    tracker.update([person(0)], 1.8)
+    (target,) = tracker.confirmed()
+    assert (target.id, target.as_box(1.8)) == (1, pytest.approx((0, 100, 40, 200), abs=1))
+
+
+def test_somebody_out_of_sight_keeps_their_size():
+    tracker = new_tracker()
+    for i in range(10):  # comes nearer, 20 px higher a second
+        grown = 4.0 * i
+        tracker.update([Detection((0, 100 - grown, 40, 200 + grown), 0.9)], i * 0.2)
+    (target,) = tracker.confirmed()
+    now, later = target.as_box(target.pts), target.as_box(target.pts + 1.0)
+    assert later[3] - later[1] == pytest.approx(now[3] - now[1])
+
+
 def test_a_person_leaves_after_the_lost_time_and_comes_back_as_another():
     tracker = new_tracker()
     walk(tracker, 0.0, 0.2, 1.0)

@@ -133,6 +133,7 @@ class Camera(socketserver.ThreadingTCPServer):
         self.faults = Faults()
         self.rate = rate
         self.sound = sound
+        self.chance = random.Random(0)  # what is lost and late, the same each time
         self.sessions: set[_Session] = set()
 
     @property
@@ -241,7 +242,7 @@ class _Session(socketserver.StreamRequestHandler):
         return f"RTP/AVP;unicast;client_port={port}-{port + 1};server_port={mine}-{mine + 1}"
 
     def _send(self, packet: bytes, report: bool = False) -> None:
-        if not report and random.random() < self.server.faults.loss:
+        if not report and self.server.chance.random() < self.server.faults.loss:
             return
         if self._udp is None:
             self._write(struct.pack(">cBH", b"$", report, len(packet)) + packet)
@@ -260,7 +261,7 @@ class _Session(socketserver.StreamRequestHandler):
             if film is not camera.film:
                 film, position = camera.film, 0
             faults = camera.faults
-            late = random.random() * faults.jitter_s
+            late = camera.chance.random() * faults.jitter_s
             time.sleep(max(began + number / camera.rate + late - time.monotonic(), 0))
             while faults.frozen and not self._over.is_set():
                 time.sleep(0.02)

@@ -257,3 +257,13 @@ def test_files_that_are_no_configuration(tmp_path):
 
 def test_schema_is_json():
     assert json.dumps(schema().model_json_schema())
+
+
+def test_what_the_command_line_changes_counts_for_every_camera():
+    text = "cameras:\n  - {url: a.mp4, outputs: {video: true, snapshots: false}}\n  - url: b.mp4\n"
+    config = parse(text, "c.yaml", changes={"outputs": {"video": False}})
+    outputs = [config.section_of(camera, "outputs") for camera in config.cameras]
+    assert [(o.video.enabled, o.snapshots.enabled) for o in outputs] == [
+        (False, False),
+        (False, True),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -96,7 +97,10 @@ def run(
     done = Round(time.time())
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [*command, "--frames", *more], stdout=errors, stderr=subprocess.STDOUT
+            [*command, "--frames", *more],
+            stdout=errors,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )
         if chance.random() < EARLY:
             # Not before Python itself has begun: until then, any signal is the system's.
@@ -116,7 +120,7 @@ def run(
         try:
             done.code = process.wait(END_S)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # it says where every thread is
             done.code = process.wait()
         done.took_s = time.monotonic() - asked
         errors.seek(0)
@@ -226,12 +230,14 @@ def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
 # -- Stopped -----------------------------------------------------------------------------------
 
 
-def stopped(done: Round, out: Path, stats: Path, live: bool) -> list[str]:
+def stopped(done: Round, out: Path, stats: Path, live: bool, asked: signal.Signals) -> list[str]:
     """What is wrong after a signal that asked for an end."""
+    if done.code == -asked and not out.exists():
+        return []  # it came before the program began, and is the system's then
     good = (0, 130) if live or done.code == 0 else (130,)
     wrong = [] if done.code in good else [f"exit status {done.code}: {done.errors[-500:]}"]
     if "Traceback" in done.errors or "Fatal" in done.errors:
-        wrong.append(done.errors[-2000:])
+        wrong.append(done.errors[-8000:])
     if LEFT in done.errors:  # it says so itself: the machine was too slow, nothing fits then
         return wrong
     events, bad = lines(out / "events.jsonl")
@@ -258,6 +264,8 @@ def stopped(done: Round, out: Path, stats: Path, live: bool) -> list[str]:
 def measure_stops(args: argparse.Namespace) -> dict[str, Any]:
     """Ask to stop at random moments, of cameras and of recordings in turn; what is wrong."""
     chance, times, wrong, busy = random.Random(args.seed), [], [], 0
+    # Shells have what runs in the background ignore Ctrl-C, and whatever that starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with cameras(args.video, 4) as server:
         for number in range(args.rounds):
             live, asked = number % 2 == 0, chance.choice([signal.SIGINT, signal.SIGTERM])
@@ -266,7 +274,7 @@ def measure_stops(args: argparse.Namespace) -> dict[str, Any]:
                 sources = server.urls if live else [str(args.video)]
                 more = ("--stats", str(stats), "--engine", args.engine)
                 done = run(sources, out, asked, chance, *more)
-                found = stopped(done, out, stats, live)
+                found = stopped(done, out, stats, live, asked)
             times.append(done.took_s)
             busy += LEFT in done.errors
             what = f"{asked.name}, {'cameras' if live else 'recording'}"
