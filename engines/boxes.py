@@ -8,7 +8,6 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from engines.anchors import CENTRE, SIZE, ssd_anchors
 from engines.packs import Pack, PackError
 
 F32 = npt.NDArray[np.float32]
@@ -47,14 +46,14 @@ def nms(boxes: npt.ArrayLike, scores: npt.ArrayLike, iou: float) -> npt.NDArray[
     return kept
 
 
-def ssd_detections(
+def peak_detections(
     boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
 ) -> tuple[F32, F32]:
-    """Decode one picture's SSD output.
+    """What a model found in one picture, without doubles.
 
     Args:
-        boxes: encoded boxes (n, 4) as y, x, height, width offsets against ``ssd_anchors``.
-        scores: (n,) in 0 to 1.
+        boxes: (n, 4) xyxy in pixels of the model's input, one for each of its cells.
+        scores: (n,) in 0 to 1; a model that knows which cells are peaks has 0 in the others.
         size: width and height of the model's input.
         threshold: least score of a box.
         iou: overlap above which two boxes are one.
@@ -63,33 +62,15 @@ def ssd_detections(
         boxes (k, 4) xyxy in shares of the picture (0 to 1), and their scores (k,), best first.
     """
     keep = np.flatnonzero(scores >= threshold)
-    code, anchor, kept = boxes[keep], ssd_anchors(*size)[keep], scores[keep]
-    centre = anchor[:, :2] + code[:, [1, 0]] / CENTRE * anchor[:, 2:]
-    half = np.exp(np.clip(code[:, [3, 2]] / SIZE, -10, 10)) * anchor[:, 2:] / 2
-    return _chosen(np.concatenate([centre - half, centre + half], axis=1), kept, iou)
-
-
-def peak_detections(
-    boxes: F32, scores: F32, size: tuple[int, int], threshold: float, iou: float
-) -> tuple[F32, F32]:
-    """The same for a model whose boxes (n, 4) are xyxy in pixels of its input, one for each cell,
-    with scores (n,) of 0 in cells that are no peak."""
-    keep = np.flatnonzero(scores >= threshold)
-    return _chosen(boxes[keep] / np.array([*size, *size]), scores[keep], iou)
-
-
-def _chosen(xyxy: npt.NDArray[np.floating], scores: F32, iou: float) -> tuple[F32, F32]:
-    """Boxes inside of the picture, without doubles, best first."""
-    inside = np.clip(xyxy, 0, 1).astype(np.float32)
-    chosen = nms(inside, scores, iou)
-    return inside[chosen], np.array(scores[chosen])
+    inside = np.clip(boxes[keep] / np.array([*size, *size]), 0, 1).astype(np.float32)
+    kept = scores[keep]
+    chosen = nms(inside, kept, iou)
+    return inside[chosen], np.array(kept[chosen])
 
 
 BoxReader = Callable[[F32, F32, tuple[int, int], float, float], tuple[F32, F32]]
 #: What reads the outputs ``boxes`` and ``scores`` of one picture, by ``Pack.post``.
-BOX_READERS: Mapping[str, BoxReader] = MappingProxyType(
-    {"ssd": ssd_detections, "peaks": peak_detections}
-)
+BOX_READERS: Mapping[str, BoxReader] = MappingProxyType({"peaks": peak_detections})
 
 
 def box_reader(pack: Pack) -> BoxReader:

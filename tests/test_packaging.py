@@ -84,7 +84,7 @@ def test_what_runs_needs_nothing_that_is_not_shipped(wheel):
         ({"engines/packs/person-store/MODEL_CARD.md": None}, "MODEL_CARD.md, of"),
         ({"engines/py.typed": None}, "engines/py.typed is missing"),
         ({"threadline-0.dist-info/licenses/LICENSE": None}, "licenses/LICENSE is missing"),
-        ({"engines/nets/person_ssd.py": b""}, "does not belong in it"),
+        ({"engines/nets/person_rtm.py": b""}, "does not belong in it"),
         ({"tests/support.py": b""}, "does not belong in it"),
         (
             {"pipeline/photos.py": b"def f():\n from engines.nets import x\n"},

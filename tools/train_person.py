@@ -1,216 +1,181 @@
 """Train the person detector and write its float and INT8 ONNX files.
 
-    python tools/train_person.py --clips one_by_one_person.mp4 --far-clips vtest.avi
+    python tools/train_person.py gather --weights WEIGHTS --places PICTURES
+    python tools/train_person.py train --weights WEIGHTS --seconds 1300
+    python tools/train_person.py export
 
-Round one starts from the weights of person-ssdlite and learns from composed scenes and photos.
-Round two adds frames of the clips, labelled by the first round's net on a larger picture; frames
-that are labelled by hand (tests/data/people), and their neighbours, stay out. Continues from its
-checkpoints when it was interrupted. Needs the ``train`` extra; masks of photos that have tags only
-come from tools/train_garments.py.
+``gather`` asks four detectors of other makers who is in the street photos and writes everything
+that is learnt from into one folder of 20 MB. ``train`` starts from RTMDet-nano and runs for a given
+time: on a GPU, 20 minutes are enough; a processor takes a day for as much. ``export`` writes the
+packs. WEIGHTS is a folder with the files named in docs/training.md. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import av
+import cv2
 import numpy as np
 import onnx
 import torch
-from evaluation.people import finder as people_finder
 from onnx import numpy_helper
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from training import people
-from training.garment_data import Image
+from torch import Tensor
 from training.pack_file import refresh
-from training.people_data import Scene
-from training.people_material import gather
-from training.people_scenes import SIZES, Material
-from training.people_teacher import Find, seen_twice, taught, without_fixtures
+from training.people_choice import figures
+from training.people_data import coco_scene, coco_split
+from training.people_material import gather, read
+from training.people_teacher import teachers
+from training.people_trainer import Recipe, Trainer, write
 
-from engines import open_engine
-from engines.base import Array, Arrays, Engine, TensorSpec
-from engines.nets.person_ssd import ExportedPerson, PersonSSD
-from engines.packs import Pack
-from engines.packs import find as find_pack
-from engines.quantize import quantize
-from pipeline.people.detect import PersonSettings
+from engines.base import Array
+from engines.nets.person_rtm import ExportedPerson, PersonRTM
+from engines.quantize import quantize_convolutions
 
-#: Round one stops here in its cycle: it only has to label clips.
-ROUND_ONE_STEPS = 1000
-#: Pixels at which the first round's net labels the clips of far cameras.
-FAR_PIXELS = 600_000
-HAND_LABELS = Path(__file__).parent.parent / "tests" / "data" / "people"
-
-
-class NetEngine:
-    """A net in training, as the pipeline's detection stage wants an engine."""
-
-    backend, precision = "torch", "f32"
-    inputs: tuple[TensorSpec, ...] = ()
-    outputs: tuple[TensorSpec, ...] = ()
-
-    def __init__(self, net: PersonSSD) -> None:
-        self._net = ExportedPerson(net).eval()
-
-    def prepare(self, shape: tuple[int, ...]) -> None:
-        pass
-
-    def ready(self, shape: tuple[int, ...]) -> bool:
-        return True
-
-    def threads(self, count: int) -> None:
-        pass
-
-    @torch.no_grad()
-    def infer(self, inputs: Arrays) -> dict[str, Array]:
-        boxes, scores = self._net(torch.from_numpy(inputs["images"]))
-        return {"boxes": boxes.numpy(), "scores": scores.numpy()}
-
-    def __enter__(self) -> NetEngine:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
+#: Share of the trained weights in the shipped ones; the rest are those the training started from.
+#: What lies between carries over better to other cameras (WiSE-FT, Wortsman et al., CVPR 2022).
+MIX = 0.5
+#: What ``choose`` compares.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+ORIGINAL = "rtmdet_nano.onnx"
+#: Parts of the net that stay in float beside depthwise convolutions, whose inputs differ most from
+#: channel to channel and which take little time.
+EXACT = ("/stem", "/stages.0", "/attention", "/outs", "/heads")
 
 
-def finder(engine: Engine, spec: Pack, pixels: int = 0) -> Find:
-    """A detector of pictures through the pipeline's own stage, down to a score of 0.05."""
-    settings = PersonSettings(score=0.05, keep_score=0.05, pixels=pixels)
-    return people_finder((engine, spec), settings)
-
-
-def original_tensors(path: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-    """Weight and bias of every convolution of person-ssdlite, batch normalisation folded in."""
+def original(path: Path) -> PersonRTM:
+    """The net with the weights of RTMDet-nano."""
     graph = onnx.load(str(path)).graph
     known = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
-    norms = {n.input[0]: n for n in graph.node if n.op_type == "BatchNormalization"}
-    out = {}
-    for node in graph.node:
-        if node.op_type != "Conv":
-            continue
-        weight = known[node.input[1]]
-        bias = known[node.input[2]] if len(node.input) > 2 else torch.zeros(weight.shape[0])
-        norm = norms.get(node.output[0])
-        if norm is not None:
-            gain, shift, mean, variance = (known[name] for name in norm.input[1:5])
-            [epsilon] = [a.f for a in norm.attribute if a.name == "epsilon"]
-            scale = gain / torch.sqrt(variance + epsilon)
-            weight, bias = weight * scale[:, None, None, None], shift + (bias - mean) * scale
-        out[node.name] = (weight, bias)
-    return out
+    convs = [node.input for node in graph.node if node.op_type == "Conv"]
+    net = PersonRTM()
+    net.load_original((known[names[1]], known[names[2]]) for names in convs)
+    return net
 
 
-def clip_frames(path: Path, every: int = 4) -> Iterator[Image]:
-    """Frames of a clip as RGB, none labelled by hand nor next to one that is."""
-    labels = HAND_LABELS / f"{path.stem}.json"
-    held = {int(i) for i in json.loads(labels.read_text())["frames"]} if labels.exists() else set()
-    with av.open(str(path)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index % every == 0 and not held & set(range(index - 1, index + 2)):
-                yield frame.to_ndarray(format="rgb24")
+def train(args: argparse.Namespace, console: Console) -> None:
+    device = torch.device(args.device)
+    torch.backends.cudnn.benchmark = True
+    net = original(args.weights / ORIGINAL)
+    if args.start:
+        net.load_state_dict(torch.load(args.start, map_location="cpu", weights_only=True)["net"])
+    material = read(args.material, device)
+    console.print(f"{len(material.real)} pictures, {len(material.empty)} without people, "
+                  f"{len(material.cutouts)} people cut out")  # fmt: skip
+    recipe = Recipe(batch=args.batch)
+    trainer = Trainer(net, material, recipe)
+    saved = time.monotonic()
+
+    def tell(now: dict[str, Any]) -> None:
+        nonlocal saved
+        console.print(f"step {now['step']} {now['done']:.2f} loss {now['loss']:.3f}")
+        if time.monotonic() - saved > 60:
+            write(args.checkpoint, trainer.average, recipe)
+            saved = time.monotonic()
+
+    args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    trainer.run(args.seconds, tell)
+    write(args.checkpoint, trainer.average, recipe)
 
 
-def label_clip(path: Path, net: PersonSSD, far: bool) -> list[Scene]:
-    """A clip's frames with the net's own labels."""
-    find = finder(NetEngine(net), find_pack("person-store"), FAR_PIXELS if far else 0)
-    scenes = [taught(rgb, *seen_twice(find, rgb)) for rgb in clip_frames(path)]
-    # People stand still before a close camera; before a far one, what never moves is no person.
-    return without_fixtures(scenes) if far else scenes
+def choose(args: argparse.Namespace, console: Console) -> None:
+    """Print how nets between the original and the trained one do on the pictures that choose."""
+    state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+    before = original(args.weights / ORIGINAL).state_dict()
+    chosen = read(args.material, torch.device("cpu"), choosing=True)
+    console.print(f"{len(chosen.real)} pictures, {len(chosen.empty)} without people")
+    net = PersonRTM()
+    for share in SHARES:
+        net.load_state_dict(mixed(state["net"], before, share))
+        row = ", ".join(f"{name} {value:.3f}" for name, value in figures(net, chosen).items())
+        console.print(f"{share}: {row}")
 
 
-def train(trainer: people.Trainer, checkpoint: Path, stop: int, console: Console) -> None:
-    """Run the steps that are left up to ``stop``, saving every 200."""
-    if checkpoint.exists():
-        trainer.resume(checkpoint)
-        console.print(f"{checkpoint}: continuing after step {trainer.step}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    losses: list[float] = []
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(checkpoint.stem, total=stop, completed=trainer.step)
-        if trainer.step >= stop:
-            return
-        for loss in trainer.run():
-            losses.append(loss)
-            bar.update(task, completed=trainer.step)
-            if trainer.step % 200 == 0 or trainer.step == stop:
-                trainer.save(checkpoint)
-                bar.console.print(f"step {trainer.step}: loss {np.mean(losses):.3f}")
-                losses.clear()
-            if trainer.step == stop:
-                return
+def calibration(data: Path) -> Iterator[Array]:
+    root = data / "coco_train128"
+    for stem in coco_split(root, 0)[0]:
+        rgb = coco_scene(root, stem).rgb
+        size = (448, 320) if rgb.shape[1] > rgb.shape[0] else (320, 448)
+        yield np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)[None]
 
 
-def export(net: PersonSSD, material: Material, out: Path) -> None:
-    """Write the float model to ``out`` and the INT8 one beside it."""
-    net.eval().to(memory_format=torch.contiguous_format)
-    free, each = {0: "batch", 1: "height", 2: "width"}, {0: "batch", 1: "anchor"}
-    for folder in (out, out.with_name(out.name + "-int8")):
+def export(args: argparse.Namespace, console: Console) -> None:
+    """Write the packs' models: in float, and as INT8."""
+    state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+    net = PersonRTM()
+    net.load_state_dict(mixed(state["net"], original(args.weights / ORIGINAL).state_dict()))
+    small = args.out.with_name(args.out.name + "-int8")
+    free = {0: "n", 1: "height", 2: "width"}
+    each = {0: "n", 1: "cells"}
+    for folder in (args.out, small):
         folder.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         ExportedPerson(net).eval(),
         (torch.zeros(2, 288, 512, 3, dtype=torch.uint8),),
-        str(out / "model.onnx"),
+        str(args.out / "model.onnx"),
         input_names=["images"],
         output_names=["boxes", "scores"],
         dynamic_axes={"images": free, "boxes": each, "scores": each},
         opset_version=17,
         dynamo=False,
     )
-    rng = np.random.default_rng(0)
-    samples = (material.sample(SIZES[0], rng).rgb[None] for _ in range(100))
-    quantize(out / "model.onnx", out.with_name(out.name + "-int8") / "model.onnx", samples)
-    for folder in (out, out.with_name(out.name + "-int8")):
-        print(refresh(folder))
+    graph = onnx.load(str(args.out / "model.onnx")).graph
+    depthwise = [node.name for node in graph.node if node.op_type == "Conv" and _groups(node) > 1]
+    quantize_convolutions(
+        args.out / "model.onnx", small / "model.onnx", calibration(args.data), (*EXACT, *depthwise)
+    )
+    for folder in (args.out, small):
+        console.print(str(refresh(folder)))
+
+
+def _groups(conv: onnx.NodeProto) -> int:
+    return next(attribute.i for attribute in conv.attribute if attribute.name == "group")
+
+
+def mixed(
+    trained: dict[str, Tensor], before: dict[str, Tensor], share: float = MIX
+) -> dict[str, Tensor]:
+    return {name: before[name].lerp(value, share) for name, value in trained.items()}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=("gather", "train", "choose", "export"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--pseudo", type=Path, default=Path("out/train/pseudo"))
-    parser.add_argument("--clips", type=Path, nargs="*", default=[], help="of fixed cameras")
-    parser.add_argument(
-        "--far-clips", type=Path, nargs="*", default=[], help="the same, with small people"
-    )
+    parser.add_argument("--weights", type=Path, default=Path("../shared/weights"))
     parser.add_argument("--places", type=Path, nargs="*", default=[], help="without people")
-    parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
-    parser.add_argument("--steps", type=int, default=people.Recipe().steps, help="of round two")
+    parser.add_argument("--material", type=Path, default=Path("out/people"))
+    parser.add_argument("--checkpoint", type=Path, default=Path("out/people/trained.pt"))
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint of an earlier training to go on from"
+    )
+    parser.add_argument("--seconds", type=float, default=1300, help="time to train")
+    parser.add_argument("--batch", type=int, default=Recipe().batch)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=Path("engines/packs/person-store"))
     return parser.parse_args()
 
 
 def main() -> int:
-    args = arguments()
-    console = Console()
-    clips = args.clips + args.far_clips
-    missing = [path for path in (args.data, *clips, *args.places) if not path.exists()]
-    if missing:
-        console.print(f"{missing[0]}: not found; --data, the clips and --places name what to learn")
+    args, console = arguments(), Console()
+    needed = {"gather": args.data, "train": args.material}.get(args.step, args.checkpoint)
+    if not needed.exists():
+        console.print(f"{needed}: not found; {args.step} needs it")
         return 2
-    old = find_pack("person-ssdlite")
-    with open_engine(old) as engine:
-        material = gather(args.data, args.pseudo, args.places, finder(engine, old))
-    console.print(
-        f"{len(material.real)} scenes, {len(material.empty)} empty places, "
-        f"{len(material.garments)} photos of clothes, {len(material.cutouts)} people cut out"
-    )
-    net = PersonSSD()
-    net.load_original(original_tensors(old.path))
-    args.checkpoints.mkdir(parents=True, exist_ok=True)
-    trainer = people.Trainer(net, material, people.Recipe(steps=3000))
-    train(trainer, args.checkpoints / "people_round1.pt", ROUND_ONE_STEPS, console)
-    for clip in clips:
-        scenes = label_clip(clip, trainer.average, clip in args.far_clips)
-        console.print(f"{clip.name}: {len(scenes)} frames labelled")
-        material.real += scenes * 2
-    trainer = people.Trainer(trainer.average, material, people.Recipe(steps=args.steps))
-    train(trainer, args.checkpoints / "people_round2.pt", args.steps, console)
-    export(trainer.average, material, args.out)
+    if args.step == "gather":
+        folder = gather(args.data, teachers(args.weights), args.places, args.material)
+        console.print(f"{len(folder.real)} pictures with people, {len(folder.empty)} without")
+    elif args.step == "train":
+        train(args, console)
+    elif args.step == "choose":
+        choose(args, console)
+    else:
+        export(args, console)
     return 0
 
 

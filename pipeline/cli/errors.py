@@ -94,6 +94,11 @@ def explained() -> Iterator[None]:
         for line in redact(str(error)).splitlines():
             complain(line)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
+    except OSError as error:  # a path that no system call takes, a disk that fails
+        if error.filename is None:
+            raise
+        complain(redact(f"{error.filename}: {error.strerror}"))
+        raise typer.Exit(1) from None
 
 
 def complain(text: str) -> None:

@@ -97,6 +97,8 @@ def _run(runner: Runner, out: Path, stats: Path | None, quiet: bool) -> int:
     with ExitStack() as stack:
         _stop_on_signals(runner)  # before the models load: Ctrl-C counts from here on
         asked = _tell_on_signal()
+        if stats is not None:  # a file that cannot be written is told before models are loaded
+            _write_stats(stats, runner, durable=False)
         stack.enter_context(runner)
         written = time.monotonic()
         try:

@@ -48,17 +48,17 @@ class Limits:
 #: street photos and on 20 everyday photos, each set by itself, on ONNX Runtime and on OpenVINO: the
 #: graphs given to TensorRT for f32 and f16, the shipped twins for INT8. The worst value of a model
 #: on any set; the limits leave a margin, because processors differ in INT8 (these two engines do by
-#: 0.02 of the garments). They leave none for eight bits that overflow, on x86 without VNNI:
-#: person-store-int8 lacks a tenth of its boxes there (agree 0.895, overlap 0.914, drift 0.498):
+#: 0.02 of the garments). They leave none for eight bits that overflow, on x86 without VNNI; a
+#: detector lacked a tenth of its boxes there (agree 0.895, overlap 0.914, drift 0.498):
 #:
 #:              f32      f16      INT8 twins
-#:   agree      1.000    1.000    0.987
+#:   agree      1.000    1.000    0.994
 #:   garments   1.000    0.991    0.848
 #:   worst      1.000    0.976    0.506   what was dropped or exchanged has 0
 #:   tags       1.000    1.000    1.000
 #:   overlap    1.000    0.990    0.958
 #:   cosine     1.0000   0.9997   0.988   the embedder has no twin: symmetric INT8, as TensorRT's
-#:   moved      0.000    0.002    0.011
+#:   moved      0.000    0.002    0.005
 #:   apart      0.000    0.074    0.178   a tag that is forgotten had 0.5 or more
 #:   drift      0.000    0.037    0.266
 LIMITS: Mapping[str, Limits] = MappingProxyType(

@@ -36,8 +36,10 @@ FIRST = 0.5
 SEEN = 0.8
 #: Looks at the picture after which a new person has been seen often enough to be tagged.
 SETTLED = 16
-#: Doubtful detections in a row, and seconds since the last certain one, that keep nobody any more.
-DOUBTS, DOUBT_S = 5, 10.0
+#: Doubtful detections in a row that keep nobody any more,
+DOUBTS = 5
+#: if the last certain one was so many seconds ago.
+DOUBT_S = 10.0
 #: Share of somebody's height that a doubtful detection must have; less is a part, or another.
 WHOLE = 0.75
 #: Looks in a row that miss somebody after which no further one is needed to believe it.

@@ -30,7 +30,6 @@ from engines import (
     warm_up,
     why_not,
 )
-from engines.anchors import ssd_anchors
 from engines.packs import find, shipped
 
 ROOT = Path(__file__).parents[2]
@@ -252,8 +251,9 @@ def test_all_backends_agree(pack):
             other = results[backend][name]
             if value.dtype.kind == "i":
                 assert (value == other).mean() > 0.995
-            elif pack.twin_of:  # rounding differs by a step here and there
-                assert np.abs(value - other).mean() < 0.2
+            elif pack.twin_of:  # rounding differs by a step here and there; boxes are pixels
+                limit = max(0.2, 0.01 * float(np.abs(value).mean()))
+                assert np.abs(value - other).mean() < limit
             else:
                 assert np.abs(value - other).max() < 1e-2
 
@@ -285,7 +285,8 @@ def test_models_of_free_size_take_one_after_the_other(backend):
     with open_engine(find("person-store"), backend) as engine:
         for size in ((512, 288), (320, 448), (288, 512), (448, 320), (384, 384), (512, 288)):
             result = engine.infer({"images": np.zeros((1, size[1], size[0], 3), np.uint8)})
-            assert 0 < result["boxes"].shape[1] <= len(ssd_anchors(*size))
+            cells = sum(size[0] // stride * size[1] // stride for stride in (8, 16, 32))
+            assert result["boxes"].shape == (1, cells, 4)
 
 
 def test_warm_up_runs_on_any_batch(pack, backend):
@@ -304,12 +305,12 @@ def test_precision_the_cpu_lacks_is_refused_not_replaced(backend):
     for precision in ("bf16", "f16"):
         if precision in precisions(backend):
             with open_engine(
-                find("person-ssdlite"), backend, EngineOptions(precision=precision)
+                find("logo-detector-lite0"), backend, EngineOptions(precision=precision)
             ) as engine:
                 assert engine.precision == precision
         else:
             with pytest.raises(EngineUnavailableError, match=precision):
-                open_engine(find("person-ssdlite"), backend, EngineOptions(precision=precision))
+                open_engine(find("person-store"), backend, EngineOptions(precision=precision))
 
 
 def test_an_engine_reports_nothing_to_its_maker(backend, tmp_path):
@@ -340,12 +341,12 @@ def test_the_tables_cannot_be_changed():
 
 def test_unknown_and_missing_engines_say_what_to_do(monkeypatch):
     with pytest.raises(EngineUnavailableError, match="choose auto, openvino, onnxruntime"):
-        open_engine(find("person-ssdlite"), "cuda")
+        open_engine(find("logo-detector-lite0"), "cuda")
     monkeypatch.setattr(ov, "version", lambda: None)
     with pytest.raises(EngineUnavailableError, match=r"'openvino' cannot run.*pip install openv"):
-        open_engine(find("person-ssdlite"), "openvino")
+        open_engine(find("logo-detector-lite0"), "openvino")
     assert available()["openvino"] is None
-    with open_engine(find("person-ssdlite"), "auto") as engine:
+    with open_engine(find("logo-detector-lite0"), "auto") as engine:
         assert engine.backend == "onnxruntime"
     for each in names():
         monkeypatch.setattr(backends.backend(each), "why_not", lambda: "it is not here")

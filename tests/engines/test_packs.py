@@ -340,9 +340,9 @@ def test_unknown_names_suggest_the_nearest():
 
 
 def test_only_packs_with_boxes_are_read_as_boxes():
-    assert boxes.box_reader(find("person-store")) is boxes.ssd_detections
+    assert boxes.box_reader(find("person-store")) is boxes.peak_detections
     assert boxes.box_reader(find("logo-detector-lite0")) is boxes.peak_detections
-    with pytest.raises(PackError, match=r"garments-lite0.*parsing.*ssd"):
+    with pytest.raises(PackError, match=r"garments-lite0.*parsing.*peaks"):
         boxes.box_reader(find("garments-lite0"))
 
 
@@ -395,7 +395,7 @@ def test_fitted_inputs_of_usual_pictures():
     assert fitted_size(1920, 1080, 448 * 256, 32) == (448, 256)
     assert fitted_size(768, 576, 448 * 256, 32) == (384, 288)
     assert fitted_size(1080, 1920, 448 * 256, 32) == (256, 448)
-    assert find("person-ssdlite").input_size(1920, 1080, 500_000) == (300, 300)
+    assert find("logo-detector-lite0").input_size(1920, 1080, 500_000) == (192, 384)
 
 
 def test_a_shipped_folder_copied_elsewhere_is_a_pack(tmp_path):

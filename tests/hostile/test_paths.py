@@ -299,3 +299,12 @@ def test_odd_names_in_settings_get_one_line(tmp_path, monkeypatch, no_models, ga
     (tmp_path / "own.yaml").write_text(f'logos: {{gallery: "{gallery}"}}\n')
     done = command("run", "missing", "--config", "own.yaml", "--out", "out")
     assert done.returncode in (1, 2)
+
+
+@pytest.mark.parametrize("option", ["--gallery", "--packs", "--out", "--config", "--stats"])
+def test_names_too_long_for_the_file_system_are_one_line(option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = command("run", CLIP, option, "a" * 300)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith("error: aaa")
+    assert done.stderr.count("\n") == 1

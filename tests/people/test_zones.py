@@ -67,9 +67,6 @@ def test_far_areas_are_at_most_a_quarter_of_the_picture():
     for area in ("[0, 0, 0.6, 0.2]", "[0.5, 0, 0.2, 0.2]", "[0, 0, 0.5, 0.001]"):
         with pytest.raises(ConfigError, match=r"x.yaml:1: cameras.0: far area .* half as wide"):
             parse(f"cameras: [{{url: a.mp4, far: [{area}]}}]", "x.yaml")
-    text = "cameras: [{url: a.mp4, far: [[0, 0, 0.5, 0.5]]}]\nperson: {model: person-ssdlite}"
-    with pytest.raises(ConfigError, match="one size only"):
-        parse(text, "x.yaml")
 
 
 def test_a_single_area_needs_no_list_around_it():

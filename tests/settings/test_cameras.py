@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engines.packs import SHIPPED, open_packs
 from pipeline.errors import ConfigError, source_name
 from pipeline.settings.file import parse
 from pipeline.settings.live import LiveSettings
@@ -119,16 +121,23 @@ def test_mistakes_under_a_camera_name_line_and_key(text, line, words):
             4,
             "cameras.0.person.score: ",
         ),
-        (
-            "person: {model: person-ssdlite}\ncameras:\n  - url: a.mp4\n"
-            "    far: [[0, 0, 0.5, 0.5]]\n",
-            4,
-            "cameras.0.far: 'person-ssdlite' sees pictures of one size only",
-        ),
     ],
 )
 def test_what_is_impossible_only_together_is_refused_where_the_camera_sets_it(text, line, words):
     assert problem(text).startswith(f"shop.yaml:{line}: {words}")
+
+
+def test_far_areas_need_a_model_of_free_size(tmp_path):
+    shutil.copytree(SHIPPED / "person-store", tmp_path / "fixed")
+    toml = tmp_path / "fixed" / "pack.toml"
+    changed = toml.read_text().replace('"person-store"', '"fixed"').replace("multiple = 32\n", "")
+    toml.write_text(changed)
+    text = "person: {model: fixed}\ncameras:\n  - url: a.mp4\n    far: [[0, 0, 0.5, 0.5]]\n"
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "shop.yaml", {}, packs=open_packs(tmp_path))
+    assert str(caught.value).startswith(
+        "shop.yaml:4: cameras.0.far: 'fixed' sees pictures of one size only"
+    )
 
 
 def test_a_model_that_one_camera_alone_uses_is_checked_as_well():

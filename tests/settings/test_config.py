@@ -90,7 +90,7 @@ def test_two_cameras_of_one_name():
 
 
 def test_unknown_models_list_the_known():
-    assert "person-ssdlite" in problem("person: {model: yolo}\n")
+    assert "person-store" in problem("person: {model: yolo}\n")
     wrong = problem("person: {model: garments-lite0}\n")
     assert "'garments-lite0' is no person-detection model" in wrong
     assert make_config(logos={"detector": "unused"}), "without a gallery nothing opens it"

@@ -1,22 +1,14 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from engines import available, open_engine
-from engines.anchors import ssd_anchors
-from engines.boxes import iou_matrix, nms, ssd_detections
-from engines.packs import find
+from engines.boxes import iou_matrix, nms
 from pipeline.tagging.parsing import Parsing, large_pieces
 
-DATA = Path(__file__).parents[1] / "data"
 boxes = hnp.arrays(np.float32, (6, 4), elements=st.floats(0, 1, width=32)).map(
     lambda a: np.concatenate([np.minimum(a[:, :2], a[:, 2:]), np.maximum(a[:, :2], a[:, 2:])], 1)
 )
@@ -44,43 +36,6 @@ def test_nms_keeps_the_best_and_no_two_that_overlap(a, scores):
     overlap = iou_matrix(a[kept], a[kept])
     np.fill_diagonal(overlap, 0)
     assert (overlap <= 0.5 + 1e-6).all()
-
-
-def test_anchors_cover_the_picture():
-    anchors = ssd_anchors(300, 300)
-    assert anchors.shape == (1917, 4)
-    assert anchors[:1083, :2].min() == pytest.approx(0.5 / 19)
-    assert anchors[0, 2:].tolist() == pytest.approx([0.1, 0.1])
-    assert anchors[-1, 2:].tolist() == pytest.approx([0.9747, 0.9747], abs=1e-4)
-
-
-def test_zero_offsets_decode_to_the_anchors():
-    scores = np.zeros(1917, np.float32)
-    scores[500] = 0.9
-    found, kept = ssd_detections(np.zeros((1917, 4), np.float32), scores, (300, 300), 0.5, 0.5)
-    x, y, w, h = ssd_anchors(300, 300)[500]
-    assert found[0].tolist() == pytest.approx([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
-    assert kept.tolist() == pytest.approx([0.9])
-    nothing, _ = ssd_detections(np.zeros((1917, 4), np.float32), scores, (300, 300), 0.95, 0.5)
-    assert nothing.shape == (0, 4)
-
-
-@pytest.mark.parametrize("backend", [name for name, version in available().items() if version])
-def test_person_boxes_match_the_original_graph(backend):
-    """Reference: the frozen TensorFlow graph on the same four pictures of vtest.avi."""
-    reference = json.loads((DATA / "person_reference.json").read_text())
-    strip = cv2.cvtColor(cv2.imread(str(DATA / "person_reference.png")), cv2.COLOR_BGR2RGB)
-    images = np.stack(np.split(strip, 4, axis=1))
-    with open_engine(find("person-ssdlite"), backend) as engine:
-        result = engine.infer({"images": images})
-        for i, expected in enumerate(reference):
-            found, scores = ssd_detections(
-                result["boxes"][i], result["scores"][i], (300, 300), 0.4, 0.6
-            )
-            overlap = iou_matrix(expected["boxes"], found)
-            assert len(found) == len(expected["boxes"])
-            assert (overlap.max(axis=1) >= 0.99).all()
-            assert np.abs(scores[overlap.argmax(axis=1)] - expected["scores"]).max() <= 0.01
 
 
 def parsing(window: tuple[int, int, int, int]) -> Parsing:

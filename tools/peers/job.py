@@ -32,11 +32,11 @@ class Tags:
 
     def __init__(self) -> None:
         from engines import open_engine
-        from engines.boxes import ssd_detections
+        from engines.boxes import peak_detections
         from engines.packs import find
         from pipeline.picture.crop import person_window
 
-        self._window, self._decode = person_window, ssd_detections
+        self._window, self._decode = person_window, peak_detections
         self._detector, self._parser = (
             open_engine(find(name), "openvino")
             for name in ("person-store-int8", "garments-lite0-int8")

@@ -1,158 +1,113 @@
-"""Training of the person detector."""
+"""Training of the person detector: who answers for whom, and the loss.
+
+Targets by dynamic soft label assignment and the losses of RTMDet (Lyu et al., 2022): quality focal
+loss (Li et al., NeurIPS 2020) of the scores, GIoU (Rezatofighi et al., CVPR 2019) of the boxes.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
 
-from engines.anchors import CENTRE, SIZE, ssd_anchors
-from engines.boxes import overlaps
-from engines.nets.person_ssd import PersonSSD, normalise
-from training import checkpoint
-from training.ahead import ahead
-from training.people_data import Scene
-from training.people_scenes import SIZES, Material
+from engines.nets.person_rtm import STRIDES
+from training.people_scenes import IGNORE, PERSON
 
-F32 = npt.NDArray[np.float32]
-#: Marks of anchors in the training target.
-NEGATIVE, POSITIVE, UNKNOWN = 0.0, 1.0, -1.0
+#: Cells that may answer for a person, at most.
+CANDIDATES = 13
+#: Cost of a cell that cannot answer.
+NEVER = 1e6
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that decides the outcome of a training besides the data."""
+def flat(outputs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (n, cells), boxes (n, cells, 4) xyxy and cells (cells, 3): x, y and stride."""
+    logits, boxes, cells = [], [], []
+    for (score, sides), stride in zip(outputs, STRIDES, strict=True):
+        height, width = score.shape[2:]
+        ys, xs = torch.meshgrid(
+            torch.arange(height, device=score.device),
+            torch.arange(width, device=score.device),
+            indexing="ij",
+        )
+        spot = torch.stack([xs, ys], dim=2).reshape(-1, 2).float() * stride
+        far = sides.float().flatten(2).transpose(1, 2)
+        logits.append(score.float().flatten(1))
+        boxes.append(torch.cat([spot - far[..., :2], spot + far[..., 2:]], dim=2))
+        cells.append(torch.cat([spot, torch.full_like(spot[:, :1], stride)], dim=1))
+    return torch.cat(logits, 1), torch.cat(boxes, 1), torch.cat(cells)
 
-    steps: int = 2400
-    batch: int = 8
-    lr: float = 3e-4
-    weight_decay: float = 1e-3
-    ema: float = 0.998
-    frozen_blocks: int = 3
-    seed: int = 0
-    threads: int = 2
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
-def encode(scene: Scene) -> tuple[F32, F32]:
-    """Training target of one scene: mark (anchors,) and encoding (anchors, 4).
+def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Intersection over union of boxes that broadcast against each other, and the intersection."""
+    low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+    inter = (high - low).clamp(min=0).prod(-1)
+    return inter / (_area(a) + _area(b) - inter).clamp(min=1e-6), inter
 
-    An anchor stands for the person it overlaps by half or more; each person has at least one.
+
+@torch.no_grad()
+def assign(
+    logits: Tensor, boxes: Tensor, cells: Tensor, truth: Tensor, marks: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Who each cell answers for.
+
+    Args:
+        logits, boxes, cells: as ``flat`` gives them.
+        truth, marks: boxes (n, most, 4) and what they are.
+
+    Returns:
+        owner (n, cells): the box a cell answers for, or -1; quality (n, cells): how well its own
+        box fits that one; known (n, cells): whether it counts if it answers for nobody.
     """
-    height, width = scene.rgb.shape[:2]
-    centred = ssd_anchors(width, height)
-    anchors = np.concatenate(
-        [centred[:, :2] - centred[:, 2:] / 2, centred[:, :2] + centred[:, 2:] / 2], axis=1
+    person = marks == PERSON
+    spot = cells[None, :, None, :2]
+    inside = (spot > truth[:, None, :, :2]).all(3) & (spot < truth[:, None, :, 2:]).all(3)
+    inside &= person[:, None]
+    iou, inter = overlap(boxes[:, :, None], truth[:, None])
+    middle = (truth[:, None, :, :2] + truth[:, None, :, 2:]) / 2
+    away = (spot - middle).norm(dim=3) / cells[None, :, None, 2]
+    probability = torch.sigmoid(logits)[..., None]
+    cross = F.binary_cross_entropy_with_logits(
+        logits[..., None].expand_as(iou), iou, reduction="none"
     )
-    share = np.array([width, height, width, height])
-    marks = np.zeros(len(anchors), np.float32)
-    codes = np.zeros((len(anchors), 4), np.float32)
-    if len(scene.ignore):
-        _, covered = overlaps(anchors, scene.ignore / share)
-        marks[(covered > 0.4).any(axis=1)] = UNKNOWN
-    if not len(scene.people):
-        return marks, codes
-    people = (scene.people / share).astype(np.float32)
-    iou, _ = overlaps(people, anchors)
-    owner, best = iou.argmax(axis=0), iou.max(axis=0)
-    marks[(best >= 0.4) & (best < 0.5)] = UNKNOWN
-    positive = best >= 0.5
-    for person in range(len(people)):
-        closest = int(iou[person].argmax())
-        if iou[person, closest] > 0.15:
-            owner[closest], positive[closest] = person, True
-    marks[positive] = POSITIVE
-    box, anchor = people[owner[positive]], centred[positive]
-    centre, size = (box[:, :2] + box[:, 2:]) / 2, box[:, 2:] - box[:, :2]
-    shift = (centre - anchor[:, :2]) / anchor[:, 2:] * CENTRE
-    grow = np.log(np.maximum(size / anchor[:, 2:], 1e-4)) * SIZE
-    codes[positive] = np.stack([shift[:, 1], shift[:, 0], grow[:, 1], grow[:, 0]], axis=1)
-    return marks, codes
+    cost = cross * (iou - probability).abs() ** 2 - 3 * torch.log(iou + 1e-7) + 10 ** (away - 3)
+    cost = torch.where(inside, cost, NEVER)
+    best = torch.where(inside, iou, 0).topk(min(CANDIDATES, iou.shape[1]), dim=1).values
+    number = best.sum(1).int().clamp(min=1)
+    cheap = cost.topk(min(CANDIDATES, iou.shape[1]), dim=1, largest=False)
+    rank = torch.arange(cheap.indices.shape[1], device=cost.device)[None, :, None]
+    taken = (rank < number[:, None]) & (cheap.values < NEVER / 2)
+    matched = torch.zeros_like(inside).scatter_(1, cheap.indices, taken)
+    chosen = torch.where(matched, cost, 2 * NEVER)
+    owner = torch.where(matched.any(2), chosen.argmin(2), -1)
+    quality = iou.gather(2, owner.clamp(min=0)[..., None])[..., 0] * (owner >= 0)
+    alone = marks == IGNORE
+    within = inter / _area(boxes)[..., None].clamp(min=1e-6)
+    known = ~(((within > 0.5) | (iou > 0.4)) & alone[:, None]).any(2)
+    return owner, quality, known
 
 
-def detection_loss(boxes: Tensor, logits: Tensor, marks: Tensor, codes: Tensor) -> Tensor:
-    """Focal loss (Lin et al., ICCV 2017) of the scores and smooth L1 of the boxes, per person."""
-    positive = marks == POSITIVE
-    count = positive.sum().clamp(min=1)
-    known = marks >= 0
-    cross = F.binary_cross_entropy_with_logits(logits, marks.clamp(min=0), reduction="none")
-    wrong = torch.where(positive, 1 - torch.sigmoid(logits), torch.sigmoid(logits))
-    focal = torch.where(positive, 0.4, 0.6) * wrong**2 * cross
-    place = F.smooth_l1_loss(boxes[positive], codes[positive], reduction="sum")
-    return (focal * known).sum() / count * 2 + place / count * 0.5
-
-
-class Batches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Whole batches by step: pictures (N, H, W, 3) uint8 of one size, marks and encodings."""
-
-    def __init__(self, material: Material, recipe: Recipe) -> None:
-        self.material = material
-        self.recipe = recipe
-        self.first = 0
-
-    def __len__(self) -> int:
-        return self.recipe.steps - self.first
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        rng = np.random.default_rng((self.recipe.seed, self.first + index))
-        size = SIZES[rng.choice(len(SIZES), p=[0.3, 0.25, 0.1, 0.1, 0.1, 0.15])]
-        scenes = [self.material.sample(size, rng) for _ in range(self.recipe.batch)]
-        targets = [encode(scene) for scene in scenes]
-        return (
-            torch.from_numpy(np.stack([scene.rgb for scene in scenes])),
-            torch.from_numpy(np.stack([marks for marks, _ in targets])),
-            torch.from_numpy(np.stack([codes for _, codes in targets])),
-        )
-
-
-class Trainer:
-    """One training, resumable from a checkpoint."""
-
-    def __init__(self, net: PersonSSD, material: Material, recipe: Recipe) -> None:
-        torch.manual_seed(recipe.seed)
-        torch.set_num_threads(recipe.threads)
-        self.recipe = recipe
-        self.batches = Batches(material, recipe)
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for part in (net.stem, *net.blocks[: recipe.frozen_blocks]):
-            part.requires_grad_(False)
-        self.average = copy.deepcopy(net)
-        learnt = [p for p in net.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(learnt, recipe.lr, weight_decay=recipe.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.lr, recipe.steps, pct_start=0.05
-        )
-        self.step = 0
-
-    def save(self, path: Path) -> None:
-        """Write the state after the last finished step, whole or not at all."""
-        checkpoint.save(path, self, self.step)
-
-    def resume(self, path: Path) -> None:
-        """Continue from ``path``; the recipe must be the one it was written with."""
-        self.step = checkpoint.resume(path, self)
-
-    def run(self) -> Iterator[float]:
-        """Train to the end, yielding the loss of every step."""
-        self.batches.first = self.step
-        self.net.train()
-        for images, marks, codes in ahead(DataLoader(self.batches, None)):
-            pixels = normalise(images).contiguous(memory_format=torch.channels_last)
-            boxes, logits = self.net(pixels)
-            loss = detection_loss(boxes, logits, marks, codes)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-            self.optimizer.step()
-            self.schedule.step()
-            self.step += 1
-            keep = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-            checkpoint.follow(self.average, self.net, keep)
-            yield float(loss.detach())
+def detection_loss(
+    logits: Tensor, boxes: Tensor, truth: Tensor, target: tuple[Tensor, Tensor, Tensor]
+) -> Tensor:
+    """Loss of logits (n, cells) and boxes (n, cells, 4) for what ``assign`` gave."""
+    owner, quality, known = target
+    mine = owner >= 0
+    off = (quality - torch.sigmoid(logits)).abs().detach() ** 2
+    focal = F.binary_cross_entropy_with_logits(logits, quality, reduction="none") * off
+    total = quality.sum().clamp(min=1)
+    score = (focal * (known | mine)).sum() / total
+    wanted = truth.gather(1, owner.clamp(min=0)[..., None].expand(-1, -1, 4))[mine]
+    found = boxes[mine]
+    iou, inter = overlap(found, wanted)
+    low, high = (
+        torch.minimum(found[:, :2], wanted[:, :2]),
+        torch.maximum(found[:, 2:], wanted[:, 2:]),
+    )
+    hull = (high - low).clamp(min=0).prod(1).clamp(min=1e-6)
+    union = _area(found) + _area(wanted) - inter
+    giou = iou - (hull - union) / hull
+    return score + 2 * ((1 - giou) * quality[mine]).sum() / total

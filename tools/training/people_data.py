@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.garment_data import Image, read_rgb
+from training.type_data import held_types
 
 F64 = npt.NDArray[np.float64]
 
@@ -119,9 +120,32 @@ def coco_cutouts(root: Path, stems: Iterable[str]) -> list[Cutout]:
     return found
 
 
-def garment_photos(root: Path) -> list[Image]:
-    """Photos of single garments: clothes, but nobody in them."""
+#: Photos of shoes and a cap that a hand holds.
+HELD = (
+    "5d127258-049e-41c0-944f-2bcba5e4a564",
+    "bd483b02-b604-4422-b474-d2c03cb2202f",
+    "8e9a0079-75b0-4c3f-871e-b337b3217543",
+)
+
+
+def garment_photos(root: Path, seed: int, most: int = 1000) -> list[tuple[str, Image]]:
+    """Names and pictures of some photos of single garments, none of those that trainings with this
+    seed hold back. With seed 0 all were looked at: nobody wears them."""
+    held = frozenset(held_types(root, seed))
     with (root / "images.csv").open(newline="", encoding="utf-8") as file:
         names = [row["image"] for row in csv.DictReader(file) if row["label"] != "Skip"]
-    photos = (read_rgb(root / "images" / f"{name}.jpg") for name in names)
-    return [photo for photo in photos if photo is not None]
+    order = np.random.default_rng(seed).permutation(sorted(set(names) - held))[:most]
+    photos = ((str(n), read_rgb(root / "images" / f"{n}.jpg")) for n in order if n not in HELD)
+    return [(name, rgb) for name, rgb in photos if rgb is not None]
+
+
+def worn_photos(root: Path, seed: int, most: int = 120) -> Iterator[tuple[str, Image]]:
+    """Names and pictures of people from a clothes shop, one at most of each garment and view:
+    others are copies in another colour."""
+    rows = [json.loads(line) for line in (root / "luma.jsonl").read_text().splitlines()]
+    of_each = {(row["sku"], row["view"]): row["image"] for row in reversed(rows)}
+    images = [image for (_, view), image in sorted(of_each.items()) if view != "detail"]
+    for i in np.random.default_rng(seed).permutation(len(images))[:most]:
+        rgb = read_rgb(root / images[i])
+        if rgb is not None:
+            yield Path(images[i]).stem, rgb

@@ -1,217 +1,279 @@
-"""Scenes to train the person detector on: real, composed, and without anyone."""
+"""Scenes to train the person detector on, composed on the training's own device.
+
+All pictures lie decoded in its memory. A scene is a picture at a random place and scale, four of
+them side by side, or one with people cut out of others before it; boxes go along.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from training.garment_data import Image, Rng, degrade
-from training.people_data import F64, Cutout, Scene, nobody
+from training.people_pictures import Pictures, cut, drawn, moved
 
-F32 = npt.NDArray[np.float32]
-
-#: Input sizes (width, height), multiples of 32 of about the same area, by aspect ratio.
-SIZES = ((512, 288), (448, 320), (384, 384), (320, 448), (288, 512), (576, 256))
-#: People lower than this in the scaled picture are neither wanted nor punished.
-LEAST_HEIGHT = 12.0
+#: Marks of boxes.
+NOBODY, PERSON, IGNORE = 0, 1, 2
+#: Input sizes (width, height), multiples of 32, and how often each is drawn.
+SIZES = (
+    ((512, 288), 0.36),
+    ((448, 320), 0.16),
+    ((384, 384), 0.16),
+    ((320, 448), 0.10),
+    ((288, 512), 0.06),
+    ((576, 256), 0.04),
+    ((416, 192), 0.06),
+    ((640, 352), 0.06),
+)
+#: People lower than this in a scene are neither wanted nor punished.
+LEAST_HEIGHT = 14.0
 #: Visible share of a person's box under which the person is neither wanted nor punished.
 LEAST_VISIBLE = 0.3
+#: People pasted into a scene, at most, and how often none to that many.
+PASTED = (0.0, 0.34, 0.22, 0.16, 0.12, 0.08, 0.08)
 
 
-def _clip(boxes: F64, width: float, height: float) -> tuple[F64, F64]:
-    """Boxes cut at the picture's edge, and the share of each that is left."""
-    cut = np.clip(boxes, 0, [width, height, width, height])
-    area = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6), axis=1)
-    left: F64 = np.prod(cut[:, 2:] - cut[:, :2], axis=1) / area
-    return cut, left
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Scenes: pixels (n, 3, height, width) 0 to 255, boxes (n, most, 4) xyxy and their marks."""
+
+    pixels: Tensor
+    boxes: Tensor
+    marks: Tensor
 
 
-def _sort_out(rgb: Image, people: F64, ignore: F64, hidden: F64 | None = None) -> Scene:
-    """A scene of what is in the picture; who is too small or mostly hidden is left alone."""
-    height, width = rgb.shape[:2]
-    cut, left = _clip(people, width, height)
-    if hidden is not None:
-        left = left * (1 - hidden)
-    tall = cut[:, 3] - cut[:, 1]
+def _between(shape: tuple[int, ...], low: float, high: float, like: Tensor) -> Tensor:
+    return torch.rand(shape, device=like.device) * (high - low) + low
+
+
+def _sorted_out(boxes: Tensor, marks: Tensor, left: Tensor, height: int) -> Tensor:
+    """Marks of boxes of which ``left`` can be seen: who is too small or mostly hidden is left
+    alone. A close person cut by the frame is what a store camera sees: size makes up for it."""
+    tall = boxes[..., 3] - boxes[..., 1]
+    wide = boxes[..., 2] - boxes[..., 0]
     wanted = (left >= LEAST_VISIBLE) & (tall >= LEAST_HEIGHT)
-    # A close person cut by the frame is what a store camera sees: size makes up for the cut.
     wanted |= (left >= 0.12) & (tall >= 0.3 * height)
-    rest = cut[~wanted & (left > 0.02)]
-    other, seen = _clip(ignore, width, height)
-    return Scene(rgb, cut[wanted], np.concatenate([rest, other[seen > 0.02]]))
-
-
-def window(scene: Scene, size: tuple[int, int], rng: Rng) -> Scene:
-    """A random part of a scene at a random scale, as a picture of ``size``."""
-    width, height = size
-    h, w = scene.rgb.shape[:2]
-    fit = max(width / w, height / h)
-    scale = fit * np.exp(rng.uniform(np.log(0.85), np.log(2.2)))
-    stretch = np.exp(rng.uniform(-0.12, 0.12))
-    sx, sy = scale * stretch, scale / stretch
-    focus = np.array([w, h]) * rng.uniform(0, 1, 2)
-    if len(scene.people) and rng.random() < 0.7:
-        box = scene.people[rng.integers(len(scene.people))]
-        focus = rng.uniform(box[:2], box[2:])
-        # A person larger than the picture three times over teaches nothing.
-        sy = min(sy, 2.2 * height / max(box[3] - box[1], 1))
-        sx = min(sx, sy * 1.25)
-    shift = np.array([width, height]) * rng.uniform(0.15, 0.85, 2) - focus * [sx, sy]
-    low = np.minimum(np.array([width, height]) - np.array([w, h]) * [sx, sy], 0)
-    shift = np.clip(shift, low, np.maximum(low, 0))
-    rgb = scene.rgb
-    if sx < 1:
-        rgb = np.asarray(cv2.blur(rgb, (max(round(1 / sx), 1), max(round(1 / sy), 1))), np.uint8)
-    matrix = np.array([[sx, 0, shift[0]], [0, sy, shift[1]]])
-    image = cv2.warpAffine(rgb, matrix, size, borderMode=cv2.BORDER_REFLECT_101)
-    grow, move = np.array([sx, sy, sx, sy]), np.tile(shift, 2)
-    people, ignore = scene.people * grow + move, scene.ignore * grow + move
-    return _sort_out(np.asarray(image, np.uint8), people, ignore)
-
-
-def mosaic(scenes: list[Scene], size: tuple[int, int], rng: Rng) -> Scene:
-    """Several scenes side by side: the same people farther away."""
-    columns, rows = (2, 2) if len(scenes) == 4 else (len(scenes), 1)
-    width, height = size
-    xs = np.linspace(0, width, columns + 1).astype(int)
-    ys = np.linspace(0, height, rows + 1).astype(int)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    people, ignore = [nobody()], [nobody()]
-    for i, scene in enumerate(scenes):
-        x, y = xs[i % columns], ys[i // columns]
-        part = window(scene, (int(xs[i % columns + 1] - x), int(ys[i // columns + 1] - y)), rng)
-        h, w = part.rgb.shape[:2]
-        canvas[y : y + h, x : x + w] = part.rgb
-        people.append(part.people + np.array([x, y, x, y]))
-        ignore.append(part.ignore + np.array([x, y, x, y]))
-    return _sort_out(canvas, np.concatenate(people), np.concatenate(ignore))
-
-
-def _shrunk(cutout: Cutout, tall: float, rng: Rng) -> tuple[Image, F32]:
-    """A cut-out at a height in pixels: RGB in the light of the day, and coverage 0 to 1."""
-    scale = tall / cutout.rgb.shape[0]
-    wide = round(cutout.rgb.shape[1] * scale * np.exp(rng.uniform(-0.15, 0.15)))
-    size = (max(wide, 4), max(round(tall), 8))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    rgb = np.asarray(cv2.resize(cutout.rgb, size, interpolation=how), np.uint8)
-    cover = cv2.resize(cutout.alpha, size, interpolation=how)
-    alpha: F32 = cover.astype(np.float32) / np.float32(255)
-    if rng.random() < 0.5:
-        rgb, alpha = rgb[:, ::-1], alpha[:, ::-1]
-    rgb = np.clip(rgb * rng.uniform(0.6, 1.25) + rng.uniform(-15, 15), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(rgb), alpha
-
-
-def _lay(image: Image, figure: tuple[Image, F32], x: int, y: int) -> npt.NDArray[np.bool_]:
-    """Draw a cut-out with its top left corner at x, y, in place; where it covers the picture."""
-    rgb, alpha = figure
-    height, width = image.shape[:2]
-    covered = np.zeros((height, width), bool)
-    x0, y0 = max(x, 0), max(y, 0)
-    x1, y1 = min(x + rgb.shape[1], width), min(y + rgb.shape[0], height)
-    if x1 - x0 < 4 or y1 - y0 < 6:
-        return covered
-    part = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
-    cover = alpha[part][..., None]
-    spot = image[y0:y1, x0:x1]
-    spot[:] = (cover * rgb[part] + (1 - cover) * spot).astype(np.uint8)
-    covered[y0:y1, x0:x1] = cover[..., 0] > 0.5
-    return covered
-
-
-def _hidden(owner: npt.NDArray[np.int32], boxes: F64) -> F64:
-    """Share of each box's cells that belong to somebody pasted."""
-    shares = []
-    for x0, y0, x1, y1 in boxes.astype(int).tolist():
-        cells = owner[y0:y1, x0:x1]
-        shares.append(float((cells > 0).mean()) if cells.size else 1.0)
-    return np.array(shares)
-
-
-def paste(scene: Scene, cutouts: list[Cutout], rng: Rng) -> Scene:
-    """A scene with people pasted into it at every scale, overlapping and cut by the frame."""
-    image = scene.rgb.copy()
-    height, width = image.shape[:2]
-    boxes, sizes = [], []
-    owner = np.zeros((height, width), np.int32)
-    count = int(rng.choice([1, 2, 3, 5, 8], p=[0.35, 0.25, 0.2, 0.12, 0.08]))
-    most = height * (1.6 if count <= 2 else 0.9)
-    near = rng.uniform(0, width)
-    for tall in np.sort(np.exp(rng.uniform(np.log(18), np.log(most), count))).tolist():
-        # Sorted: the nearest comes last, over the others; some stand together.
-        figure = _shrunk(cutouts[rng.integers(len(cutouts))], tall, rng)
-        together = rng.random() < 0.4
-        x = near + rng.normal(0, 0.25 * tall) if together else rng.uniform(0, width)
-        low = -0.15 * tall if tall < height else height * 0.6 - tall
-        y = rng.uniform(low, max(height - 0.4 * tall, low + 1))
-        solid = _lay(image, figure, round(x) - figure[0].shape[1] // 2, round(y))
-        if solid.sum() < 20:
-            continue
-        sizes.append(int(solid.sum()))
-        owner[solid] = len(sizes)
-        ys, xs = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-        boxes.append([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1])
-    left = np.bincount(owner.ravel(), minlength=len(sizes) + 1)[1:]
-    hidden = 1 - left / np.maximum(np.array(sizes), 1) if sizes else np.zeros(0)
-    share = np.concatenate([_hidden(owner, scene.people), hidden])
-    pasted = np.array(boxes, np.float64).reshape(-1, 4)
-    return _sort_out(image, np.concatenate([scene.people, pasted]), scene.ignore, share)
+    gone = (left <= 0.02) | (tall < 1) | (wide < 1)
+    marks = torch.where((marks == PERSON) & ~wanted, IGNORE, marks)
+    return torch.where(gone, NOBODY, marks)
 
 
 @dataclass(slots=True)
 class Material:
-    """Everything scenes are made of."""
+    """Everything scenes are made of: pictures with people, pictures without, people cut out (a
+    fourth channel is their coverage), and how often each picture with people is drawn."""
 
-    real: list[Scene]
-    empty: list[Image]
-    garments: list[Image]
-    cutouts: list[Cutout]
+    real: Pictures
+    empty: Pictures
+    cutouts: Pictures
+    often: Tensor
 
-    def scene(self, rng: Rng) -> Scene:
-        """A real picture."""
-        return self.real[rng.integers(len(self.real))]
+    def _placed(self, room: Tensor, empty: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which picture fills each room (n, 4), at which scale and shift."""
+        count = len(room)
+        which = torch.where(
+            empty,
+            torch.randint(len(self.empty), (count,), device=room.device),
+            torch.multinomial(self.often, count, replacement=True),
+        )
+        sizes = torch.where(empty[:, None], self.empty.sizes[which % len(self.empty)],
+                            self.real.sizes[which % len(self.real)])  # fmt: skip
+        space = room[:, 2:] - room[:, :2]
+        fit = space / sizes
+        low, high = fit.amin(1, keepdim=True), fit.amax(1, keepdim=True)
+        between = torch.rand((count, 1), device=room.device).sqrt()
+        scale = low * (high / low) ** between
+        scale = scale * torch.exp(_between((count, 1), math.log(0.6), math.log(1.7), room))
+        bend = torch.exp(_between((count, 1), -0.13, 0.13, room))
+        scale = torch.cat([scale * bend, scale / bend], dim=1)
+        # Most look at somebody; people much larger than the picture teach little.
+        boxes = self.real.boxes[which % len(self.real)]
+        people = (self.real.marks[which % len(self.real)] == PERSON).float()
+        one = torch.multinomial(people + 1e-6, 1)[:, 0]
+        chosen = boxes[torch.arange(count, device=room.device), one]
+        around = (people.sum(1) > 0) & ~empty & (torch.rand(count, device=room.device) < 0.7)
+        tall = (chosen[:, 3] - chosen[:, 1]).clamp(min=1)
+        near = torch.where(torch.rand(count, device=room.device) < 0.75, 1.2, 2.0)
+        largest = torch.where(around, near * space[:, 1] / tall, torch.inf)
+        scale = scale * (largest / scale[:, 1]).clamp(max=1)[:, None]
+        focus = torch.rand((count, 2), device=room.device)
+        spot = torch.where(
+            around[:, None], chosen[:, :2] + focus * (chosen[:, 2:] - chosen[:, :2]), focus * sizes
+        )
+        shift = space * _between((count, 2), 0.15, 0.85, room) - spot * scale
+        slack = space - sizes * scale
+        shift = torch.minimum(torch.maximum(shift, slack.clamp(max=0)), slack.clamp(min=0))
+        mirror = torch.rand(count, device=room.device) < 0.5
+        x = torch.where(mirror, shift[:, 0] + sizes[:, 0] * scale[:, 0], shift[:, 0])
+        scale = torch.stack([torch.where(mirror, -scale[:, 0], scale[:, 0]), scale[:, 1]], dim=1)
+        return which, scale, torch.stack([x, shift[:, 1]], dim=1) + room[:, :2]
 
-    def clothes(self, rng: Rng) -> Scene:
-        """Clothes and nobody in them."""
-        return Scene(self.garments[rng.integers(len(self.garments))])
+    def _fill(
+        self, canvas: Tensor, rows: Tensor, room: Tensor, empty: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Draw a picture into a room (n, 4) of each of some canvases; its boxes and marks."""
+        height, width = canvas.shape[2:]
+        which, scale, shift = self._placed(room, empty)
+        xs = torch.arange(width, device=room.device)[None, None]
+        ys = torch.arange(height, device=room.device)[None, :, None]
+        there = (xs >= room[:, 0, None, None]) & (xs < room[:, 2, None, None])
+        there = there & (ys >= room[:, 1, None, None]) & (ys < room[:, 3, None, None])
+        pad = _between((len(rows), 3, 1, 1), 0, 255, room)
+        pad = torch.where(torch.rand_like(pad[:, :1]) < 0.5, torch.full_like(pad, 114.0), pad)
+        for source, here in ((self.real, ~empty), (self.empty, empty)):
+            some = torch.nonzero(here)[:, 0]
+            if len(some):
+                layer = drawn(source, which[some], scale[some], shift[some], (width, height))
+                image = torch.where(layer[:, -1:] > 0.5, layer[:, :3], pad[some])
+                old = canvas[rows[some]]
+                canvas[rows[some]] = torch.where(there[some][:, None], image, old)
+        known = which % len(self.real)
+        boxes = moved(self.real.boxes[known], scale, shift)
+        marks = torch.where(empty[:, None], NOBODY, self.real.marks[known])
+        inside, left = cut(boxes, room)
+        return inside, _sorted_out(inside, marks, left, height)
 
-    def sample(self, size: tuple[int, int], rng: Rng) -> Scene:
-        """One training scene of ``size``: real, several real ones, only clothes, or composed."""
-        kind = rng.random()
-        if kind < 0.30:
-            scene = window(self.scene(rng), size, rng)
-        elif kind < 0.45:
-            four = [self.scene(rng) if rng.random() < 0.8 else self.clothes(rng) for _ in range(4)]
-            scene = mosaic(four, size, rng)
-        elif kind < 0.53:
-            count = int(rng.choice([1, 2, 4, 6]))
-            scene = mosaic([self.clothes(rng) for _ in range(count)], size, rng)
-        else:
-            scene = paste(self.background(size, rng), self.cutouts, rng)
-        if rng.random() < 0.5:
-            scene = _flip(scene)
-        return Scene(degrade(scene.rgb, rng, 0.5), scene.people, scene.ignore)
+    def scenes(self, count: int, size: tuple[int, int]) -> Batch:
+        """Some training scenes of one size."""
+        width, height = size
+        device = self.often.device
+        canvas = torch.zeros((count, 3, height, width), device=device)
+        kind = torch.rand(count, device=device)
+        four = kind < 0.3
+        pasted = kind > 0.62
+        centre = torch.rand((count, 2), device=device) * 0.7 + 0.15
+        x = torch.where(four, (centre[:, 0] * width).round(), width)
+        y = torch.where(four, (centre[:, 1] * height).round(), height)
+        zero = torch.zeros_like(x)
+        right, low = torch.full_like(x, width), torch.full_like(y, height)
+        rooms = [
+            torch.stack(r, dim=1)
+            for r in (
+                (zero, zero, x, y),
+                (x, zero, right, y),
+                (zero, y, x, low),
+                (x, y, right, low),
+            )
+        ]
+        most = self.real.boxes.shape[1]
+        boxes = torch.zeros((count, 4 * most, 4), device=device)
+        marks = torch.zeros((count, 4 * most), dtype=torch.long, device=device)
+        for k, room in enumerate(rooms):
+            rows = torch.arange(count, device=device) if k == 0 else torch.nonzero(four)[:, 0]
+            if not len(rows):
+                continue
+            chance = torch.where(pasted, 0.6, 0.4)[rows]
+            empty = torch.rand(len(rows), device=device) < chance
+            slots = slice(k * most, (k + 1) * most)
+            boxes[rows, slots], marks[rows, slots] = self._fill(canvas, rows, room[rows], empty)
+        more = self._paste(canvas, torch.nonzero(pasted)[:, 0], boxes, marks)
+        return _packed(canvas, torch.cat([boxes, more[0]], 1), torch.cat([marks, more[1]], 1))
 
-    def background(self, size: tuple[int, int], rng: Rng) -> Scene:
-        """Somewhere to paste people: an empty place, clothes on hangers, a scene with people."""
-        kind = rng.random()
-        if kind < 0.5:
-            return window(Scene(self.empty[rng.integers(len(self.empty))]), size, rng)
-        if kind < 0.75:
-            count = int(rng.choice([1, 2, 4]))
-            return mosaic([self.clothes(rng) for _ in range(count)], size, rng)
-        return window(self.scene(rng), size, rng)
+    def _paste(
+        self, canvas: Tensor, rows: Tensor, boxes: Tensor, marks: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Draw people before some canvases, the nearest last; their boxes and marks. Marks of those
+        they hide change in place."""
+        height, width = canvas.shape[2:]
+        count, most = len(canvas), len(PASTED) - 1
+        new = torch.zeros((count, most, 4), device=canvas.device)
+        made = torch.zeros((count, most), dtype=torch.long, device=canvas.device)
+        if not len(rows):
+            return new, made
+        number = torch.multinomial(torch.tensor(PASTED, device=canvas.device), len(rows), True)
+        top = torch.where(number <= 2, 1.5, 0.9) * height
+        tall = torch.exp(
+            torch.rand((len(rows), most), device=canvas.device) * torch.log(top / 18)[:, None]
+            + math.log(18)
+        ).sort(dim=1).values  # fmt: skip
+        near = torch.rand(len(rows), device=canvas.device) * width
+        room = torch.tensor([0.0, 0.0, width, height], device=canvas.device)
+        seen = torch.zeros((len(rows), most, height // 4, width // 4), device=canvas.device)
+        whole = torch.zeros((len(rows), most), device=canvas.device)
+        for k in range(most):
+            some = torch.nonzero(number > k)[:, 0]
+            if not len(some):
+                break
+            scale, shift, which = self._stand(tall[some, k], near[some], (width, height))
+            layer = drawn(self.cutouts, which, scale, shift, (width, height))
+            cover = layer[:, 3:4] * layer[:, 4:] / 255
+            light = _between((len(some), 3, 1, 1), 0.9, 1.1, tall) * _between(
+                (len(some), 1, 1, 1), 0.6, 1.25, tall
+            )
+            image = (layer[:, :3] * light + _between((len(some), 1, 1, 1), -15, 15, tall)).clamp(
+                0, 255
+            )
+            spot = rows[some]
+            canvas[spot] = cover * image + (1 - cover) * canvas[spot]
+            small = F.avg_pool2d(cover, 4)[:, 0]
+            seen[some] *= (1 - small)[:, None]
+            seen[some, k] = small
+            whole[some, k] = small.sum((1, 2))
+            box = moved(self.cutouts.boxes[which], scale, shift)[:, 0]
+            inside, left = cut(box[:, None], room.expand(len(some), 4))
+            new[spot, k] = inside[:, 0]
+            made[spot, k] = _sorted_out(
+                inside, torch.ones_like(inside[..., 0], dtype=torch.long), left, height
+            )[:, 0]
+        visible = torch.zeros_like(made, dtype=torch.float)
+        visible[rows] = seen.sum((2, 3)) / whole.clamp(min=1e-3)
+        new_marks = torch.where((made == PERSON) & (visible < LEAST_VISIBLE), IGNORE, made)
+        new_marks = torch.where(visible < 0.03, NOBODY, new_marks)
+        hidden = _covered(1 - (1 - seen.sum(1)).clamp(0, 1), boxes[rows])
+        old = marks[rows]
+        old = torch.where((old == PERSON) & (hidden > 1 - LEAST_VISIBLE), IGNORE, old)
+        marks[rows] = torch.where(hidden > 0.97, NOBODY, old)
+        return new, new_marks
+
+    def _stand(
+        self, tall: Tensor, near: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Where and how large people stand: scale, shift, and who."""
+        width, height = size
+        count = len(tall)
+        which = torch.randint(len(self.cutouts), (count,), device=tall.device)
+        sizes = self.cutouts.sizes[which]
+        sy = tall / sizes[:, 1]
+        sx = sy * torch.exp(_between((count,), -0.15, 0.15, tall))
+        wide = sizes[:, 0] * sx
+        together = torch.rand(count, device=tall.device) < 0.4
+        x = (
+            torch.where(
+                together,
+                near + torch.randn(count, device=tall.device) * 0.25 * tall,
+                torch.rand(count, device=tall.device) * width,
+            )
+            - wide / 2
+        )
+        low = torch.where(tall < height, -0.15 * tall, height * 0.6 - tall)
+        high = torch.maximum(height - 0.4 * tall, low + 1)
+        y = low + torch.rand(count, device=tall.device) * (high - low)
+        mirror = torch.rand(count, device=tall.device) < 0.5
+        x = torch.where(mirror, x + wide, x)
+        scale = torch.stack([torch.where(mirror, -sx, sx), sy], dim=1)
+        return scale, torch.stack([x, y], dim=1), which
 
 
-def _flip(scene: Scene) -> Scene:
-    width = scene.rgb.shape[1]
+def _covered(cover: Tensor, boxes: Tensor) -> Tensor:
+    """Mean of a map (n, height/4, width/4) inside of boxes (n, most, 4) of the canvas."""
+    total = F.pad(cover.cumsum(1).cumsum(2), (1, 0, 1, 0))
+    height, width = cover.shape[1:]
+    x0, x1 = (boxes[..., k].div(4).round().long().clamp(0, width) for k in (0, 2))
+    y0, y1 = (boxes[..., k].div(4).round().long().clamp(0, height) for k in (1, 3))
+    n = torch.arange(len(boxes), device=boxes.device)[:, None]
+    inside = total[n, y1, x1] - total[n, y0, x1] - total[n, y1, x0] + total[n, y0, x0]
+    return inside / ((x1 - x0) * (y1 - y0)).clamp(min=1)
 
-    def mirror(boxes: F64) -> F64:
-        x0, y0, x1, y1 = boxes.T
-        return np.stack([width - x1, y0, width - x0, y1], axis=1)
 
-    rgb = np.ascontiguousarray(scene.rgb[:, ::-1])
-    return Scene(rgb, mirror(scene.people), mirror(scene.ignore))
+def _packed(canvas: Tensor, boxes: Tensor, marks: Tensor, most: int = 48) -> Batch:
+    """People first, then what is ignored, then nothing."""
+    order = torch.where(marks == PERSON, 0, torch.where(marks == IGNORE, 1, 2)).sort(
+        dim=1, stable=True
+    )
+    order = order.indices[:, :most]
+    return Batch(
+        canvas, boxes.gather(1, order[..., None].expand(-1, -1, 4)), marks.gather(1, order)
+    )
