@@ -107,7 +107,8 @@ def search_ms(embed: Embedder) -> float:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     entries = [BrandEntry(name=f"b{i}", files=[entry, entry]) for i in range(5000)]
-    gallery = Gallery(None, Index(model="", sha256="", vectors="", brands=entries), vectors)  # type: ignore[arg-type]
+    index = Index(model="", sha256="", vectors="", brands=entries)
+    gallery = Gallery(None, index, vectors, *known_of(embed.pack))  # type: ignore[arg-type]
     took = []
     for i in range(200):
         began = time.perf_counter()
