@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.errors import ConfigError, SinkError
 
 #: In folders that hold nothing but pictures this program made: by it they are known.
 MARK = ".threadline"
-#: In ``--out``: whoever has locked it writes there.
+#: In ``--out``, and in galleries: whoever has locked it writes there.
 LOCK = ".threadline.lock"
 #: What the system says where somebody else holds a lock; anything else: no locks on this disk.
 _HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
@@ -102,6 +103,28 @@ def reserved(folder: Path) -> Iterator[None]:
                 f"{folder}: another run writes there; wait until it has ended, or choose another "
                 "--out"
             )
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def in_turn(folder: Path, seconds: float) -> Iterator[None]:
+    """Change a folder, made if missing, while nobody else does, waiting so long for them. A process
+    that dies lets go of it.
+
+    Raises:
+        SinkError: others do not let go of it, or it cannot be written.
+    """
+    make_folder(folder)
+    with explained(folder):
+        handle = private(folder / LOCK, os.O_CREAT | os.O_RDWR)
+    try:
+        until = time.monotonic() + seconds
+        while not _lock(handle):
+            if time.monotonic() > until:
+                raise SinkError(f"{folder}: another process is changing it; try again later")
+            time.sleep(0.02)
         yield
     finally:
         os.close(handle)

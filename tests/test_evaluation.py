@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
 from evaluation.fusion import Tally
+from evaluation.logo_photos import Shot, shots
+from evaluation.logo_photos import Tally as Tallied
 from evaluation.logo_tracks import Person, Watcher, judged
 from evaluation.tracks import Identities
 from support import cut
@@ -74,6 +77,27 @@ def test_tracks_are_judged_by_whom_they_show(tmp_path):
         "tracks": 2, "brand right": 1, "tracks of one wearer": 1, "of these, some brand said": 1,
         "of these, brand right": 1, "wrong brands": 3,
     }  # fmt: skip
+
+
+def test_photos_count_as_right_wrong_or_strangers():
+    tally = Tallied()
+    known = frozenset({"acme", "other"})
+    mark = (("acme", (0.0, 0.0, 50.0, 40.0)),)
+    for said in ({"acme"}, {"acme", "other"}, {"other"}, set()):
+        tally.count(Shot(Path("a.jpg"), frozenset({"acme"}), mark), known, said)
+    for said in ({"other"}, set()):
+        tally.count(Shot(Path("b.jpg"), frozenset({"stranger"}), mark), known, said)
+    figures = tally.figures()
+    assert figures["brand reported"] == figures["wrong brand reported"] == 0.5
+    assert figures["any brand reported on those"] == 0.5
+
+
+def test_marks_of_photos_are_those_of_32_pixels_or_more(tmp_path):
+    row = {"image": "a.jpg", "boxes": [["Acme", 0, 0, 31, 20], ["Acme", 0, 0, 20, 32]]}
+    (tmp_path / "logo_photos.jsonl").write_text(json.dumps(row) + "\n")
+    [shot] = shots(tmp_path)
+    assert shot.brands == {"acme"}
+    assert shot.marks == (("acme", (0.0, 0.0, 20.0, 32.0)),)
 
 
 def test_identities_are_counted_by_the_best_assignment_of_tracks_to_visits():

@@ -8,6 +8,7 @@
     python tools/evaluate.py tracks --clips vtest.avi tests/data/street.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
+    python tools/evaluate.py logo-photos --icons package
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
@@ -33,6 +34,7 @@ from evaluation import (
     cost,
     fusion,
     garments,
+    logo_photos,
     logo_tracks,
     logos,
     people,
@@ -52,6 +54,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "tracks": tracks.measure,
     "fusion": fusion.measure,
     "logos": logos.measure,
+    "logo-photos": logo_photos.measure,
     "logo-tracks": logo_tracks.measure,
     "cost": cost.measure,
 }

@@ -3,7 +3,8 @@
     npm pack simple-icons && tar xzf simple-icons-*.tgz
     python tools/train_logos.py embed --icons package --data ../shared/data
     python tools/train_logos.py detect --icons package --data ../shared/data
-    python tools/train_logos.py calibrate --icons package --data ../shared/data
+    python tools/train_logos.py background --icons package --data ../shared/data
+    python tools/train_logos.py calibrate --icons package --marks token-branded.json
 
 Continues from the checkpoint when it was interrupted. Needs the ``train`` extra.
 """
@@ -17,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from evaluation.logos import embedded, gallery_of
 from rich.console import Console
@@ -26,19 +26,19 @@ from train_garments import imagenet_weights
 from training import logo_detection, logo_embedding
 from training.detection_figures import curve
 from training.garments import load_split
-from training.logo_background import composed, mistaken
+from training.logo_background import composed, letters, mistaken
+from training.logo_decision import fit_rows, fitted, table
+from training.logo_fitting import collected, fitting_photos, strangers
 from training.logo_marks import (
     DRAWN,
     Brand,
     load_brands,
     split_brands,
     split_others,
-    turned,
     without_twins,
 )
 from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, cloth_labels, load_fabrics
-from training.logo_thresholds import Scores, fit
 from training.pack_file import refresh
 
 from engines import open_engine
@@ -46,15 +46,13 @@ from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.packs import find
 from engines.quantize import convolutions, quantize
-from pipeline.tagging.logos.gallery import F32, Gallery
-from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.reader import Embedder, LogoReader
 from pipeline.tagging.logos.tagger import LogoSettings
 
 #: Steps between two checkpoints, and between two looks at other brands.
 SAVED_EVERY, REPORTED_EVERY = 100, 500
-#: Marks of training brands in the background, crops thresholds are fitted on, brands in the gallery
-#: then, and the share of unknown things taken for a brand.
-OTHERS, FITTED, FILLED, ACCEPTS = 1500, 6000, 800, 0.01
+#: Marks of training brands in the background, and scenes the decision is fitted on.
+OTHERS, FITTED = 1500, 600
 #: Share of people among the detector's scenes: what is hard for it.
 PEOPLE = 0.8
 #: Scenes INT8 takes its ranges from, and convolutions at the beginning that stay in float.
@@ -64,7 +62,7 @@ Trainer = logo_embedding.Trainer | logo_detection.Trainer
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("embed", "detect", "calibrate"))
+    parser.add_argument("kind", choices=("embed", "detect", "background", "calibrate"))
     parser.add_argument("--icons", type=Path, required=True, help="the unpacked npm package")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("engines/packs"))
@@ -191,46 +189,45 @@ def quantised(material: Material, model: Path) -> None:
     print(refresh(small))
 
 
-def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
-    """Write the background and the thresholds into the pack of the shipped embedder.
-
-    The background is what the shipped detector takes for marks on photos of the training, and
-    marks of the training. The thresholds are fitted on validation brands, every other one of them
-    in a gallery filled up with turned marks of the training, and on what the detector takes for
-    marks elsewhere.
-    """
-    photos, others, _ = load_split(args.data / "street_fashion", args.seed)
-    cloth, other_cloth = load_fabrics(args.data, args.seed)
+def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
+    """Write the background into the pack of the shipped embedder: what the shipped detector takes
+    for marks on photos of the training, and marks of the training; and letters."""
+    photos, _, _ = load_split(args.data / "street_fashion", args.seed)
+    cloth, _ = load_fabrics(args.data, args.seed)
     settings = LogoSettings()
     spec = find(settings.embedder)
-    with open_engine(find(settings.detector)) as detector, open_engine(spec) as engine:
-        embed = Embedder(engine, spec)
-        wrong = list(mistaken(detector, [*(p.rgb for p in photos), *cloth]))
+    with open_engine(find(settings.detector)) as engine, open_engine(spec) as model:
+        wrong = list(mistaken(engine, [*(p.rgb for p in photos), *cloth]))
         marks, _ = composed(brands, cloth, OTHERS, args.seed, ROUGH)
-        background = embedded(embed, np.stack([*wrong, *marks]))
-        # Turned, many a mark is itself: those of brands that are asked for would be their twins.
-        shown = [*held[::2], *turned([*brands])][:FILLED]
-        gallery = gallery_of(shown, embed, SIDE, spec, background)
-        crops, whose = composed(held, other_cloth, FITTED, args.seed, PLAIN)
-        vectors, inside = embedded(embed, np.stack(crops)), whose % 2 == 0
-        stray = list(mistaken(detector, [*(p.rgb for p in others), *other_cloth]))
-        unknown = np.concatenate([vectors[~inside], embedded(embed, np.stack(stray))])
-    known = scores(gallery, vectors[inside], whose[inside] // 2)
-    fitted = fit(known, scores(gallery, unknown, np.full(len(unknown), -1)), ACCEPTS)
-    np.save(spec.folder / "background.npy", background.astype(np.float16))
-    values = {name: round(getattr(fitted, name), 4) for name in ("likeness", "margin", "above")}
+        vectors = embedded(Embedder(model, spec), np.stack([*wrong, *marks]))
+        written = embedded(Embedder(model, spec), np.stack(letters()))
+    np.save(spec.folder / "background.npy", vectors.astype(np.float16))
+    np.save(spec.folder / "letters.npy", written.astype(np.float16))
+    print(refresh(spec.folder))
+
+
+def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
+    """Write the decision into the pack of the shipped embedder: fitted on what the shipped detector
+    finds in photos of products, clothes and COCO, on which validation brands and half of the marks
+    of ``--marks`` are printed, neither of which any training saw. Every other one of them may be in
+    a gallery; the rest of ``--marks`` fills it."""
+    settings = LogoSettings()
+    spec, finder = find(settings.embedder), find(settings.detector)
+    others = strangers(args.marks, brands, held, args.seed) if args.marks else []
+    asked = [*held, *others[: len(held)]]
+    everybody = [*asked, *others[len(held) :]]
+    with open_engine(finder) as engine, open_engine(spec) as model:
+        embed = Embedder(model, spec)
+        whole = gallery_of(everybody, embed, SIDE, spec)
+        reader = LogoReader(engine, finder.size, embed, whole)
+        found = list(collected(fitting_photos(args.data), asked, reader, FITTED, args.seed))
+    rng = np.random.default_rng(args.seed)
+    shown = sorted(rng.permutation(len(asked))[: len(asked) // 2].tolist())
+    rows = fit_rows(found, shown, whole, rng)
+    values = fitted(rows)
     print(refresh(spec.folder, values))
-    print(f"{len(wrong)} things that are no marks, {len(marks)} other marks; {fitted}")
-
-
-def scores(gallery: Gallery, vectors: F32, whose: npt.NDArray[np.int64]) -> Scores:
-    """What a gallery makes of crops."""
-    found, likeness = gallery.likeness(vectors)
-    near = [brand.background for brand in gallery.index.brands]
-    return Scores(
-        likeness[:, 0], likeness[:, 0] - likeness[:, 1],
-        np.array(near, np.float32)[found[:, 0]], found[:, 0] == whose,
-    )  # fmt: skip
+    print(f"{len(found)} things found, {sum(one.brand >= 0 for one in found)} of them marks")
+    print("\n".join(("known / unknown / no marks reported:", *table(rows, values))))
 
 
 def main() -> int:
@@ -248,6 +245,9 @@ def main() -> int:
         known = {brand.name for brand in loaded}
         brands = [*brands, *split_others(args.marks, known, args.seed)[0]]
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
+    if args.kind == "background":
+        background(args, brands)
+        return 0
     if args.kind == "calibrate":
         calibrate(args, brands, validation)
         return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +16,33 @@ from rich.progress import track as progress
 
 from engines.packs import Pack, shipped
 from pipeline.cli.errors import complain, explained, warn
+from pipeline.errors import SourceRefusedError
 from pipeline.files import make_folder, replace_file
 from pipeline.models.opening import EngineSettings, Models
+from pipeline.picture.crop import clip_box
+from pipeline.picture.still import load_image
+from pipeline.picture.yuv import from_bgr
+from pipeline.tagging.logos.decision import LEVELS, Level
 from pipeline.tagging.logos.exemplars import views
-from pipeline.tagging.logos.gallery import Gallery, GalleryError, brand_name, open_gallery
+from pipeline.tagging.logos.gallery import Gallery, open_gallery
 from pipeline.tagging.logos.gallery_edit import (
     SAME_MARK,
+    NewPicture,
     add,
     look_alikes,
     marks_in,
+    read_photo,
     read_picture,
     rebuilt,
     remove,
     strange_pictures,
 )
+from pipeline.tagging.logos.gallery_file import GalleryError, brand_name
 from pipeline.tagging.logos.marks import read_mark
-from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.reader import Embedder, LogoReader
 from pipeline.tagging.logos.tagger import LogoSettings
+from pipeline.tagging.tiles import tiles
+from pipeline.types import Box, Frame
 
 app = typer.Typer(no_args_is_help=True, help="Brands that cameras recognise, by pictures of them.")
 FolderOption = Annotated[Path, typer.Option("--gallery", help="Folder of the gallery.")]
@@ -40,6 +51,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="Only errors.")]
 #: Where a gallery is unless another folder is named.
 FOLDER = Path("gallery")
 DrawOption = Annotated[Path | None, typer.Option("--draw", help="Write a contact sheet, PNG.")]
+#: Brands that are named as taken wrongly.
+MOST_NAMED = 10
 #: Side in pixels of a picture on a contact sheet.
 _CELL = 96
 
@@ -50,22 +63,61 @@ class _Work:
 
     gallery: Gallery
     embed: Embedder
+    models: Models
 
     def put(self, wanted: list[tuple[str, Path]], quiet: bool) -> int:
         """Add pictures to brands; how many files could not be used."""
+
+        def read(brand: str, path: Path) -> NewPicture:
+            return read_picture(brand, path, self.embed, self.embed.size[0])
+
+        return self._add(wanted, read, quiet)
+
+    def cut(self, wanted: list[tuple[str, Path]], box: Box | None, quiet: bool) -> int:
+        """Add parts of photos to brands: a box xyxy, or what is found on each; how many files could
+        not be used."""
+
+        def read(brand: str, path: Path) -> NewPicture:
+            place = box or _surest(path, self.models, self.embed, self.gallery)
+            x0, y0, x1, y1 = (round(v) for v in place)
+            if not quiet:
+                typer.echo(f"{path}: the mark at {x0},{y0},{x1 - x0},{y1 - y0}")
+            return read_photo(brand, path, place, self.embed, self.embed.size[0])
+
+        return self._add(wanted, read, quiet)
+
+    def _add(
+        self, wanted: list[tuple[str, Path]], read: Callable[[str, Path], NewPicture], quiet: bool
+    ) -> int:
         failures, pictures = 0, []
         for brand, path in progress(wanted, "embedding", disable=quiet, transient=True):
             try:
-                pictures.append(read_picture(brand, path, self.embed, self.embed.size[0]))
-            except GalleryError as error:
+                pictures.append(read(brand, path))
+            except (GalleryError, SourceRefusedError) as error:
                 failures += 1
                 complain(str(error))
-        self.gallery, warnings = add(self.gallery, pictures, self.embed.background)
+        self.gallery, warnings = add(self.gallery, pictures)
         for line in warnings:
             warn(line)
         if not quiet:
             _report(self.gallery)
         return failures
+
+
+def _surest(path: Path, models: Models, embed: Embedder, gallery: Gallery) -> Box:
+    """The mark found most surely on a photo, searched as ``threadline tag`` does.
+
+    Raises:
+        GalleryError: there is none, or the file is no picture.
+    """
+    detector, pack = models.open(LogoSettings().detector)
+    reader = LogoReader(detector, pack.size, embed, gallery)
+    frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(load_image(path)))
+    windows = tiles(frame.width, frame.height, pack.size)
+    places, _ = reader.found(frame, windows, LogoSettings().score)
+    if not places:
+        raise GalleryError(f"{path}: no mark is found on it; say where it is: --box x,y,w,h")
+    return clip_box(places[0], frame)
 
 
 def _report(gallery: Gallery) -> None:
@@ -77,7 +129,7 @@ def _work(folder: Path, check: bool = True) -> Iterator[_Work]:
     with explained(), ExitStack() as stack:
         gallery = open_gallery(folder, _embedder(), check)
         models = stack.enter_context(Models(EngineSettings(), shipped()))
-        yield _Work(gallery, Embedder(*models.open(_embedder().name)))
+        yield _Work(gallery, Embedder(*models.open(_embedder().name)), models)
 
 
 def _embedder() -> Pack:
@@ -91,12 +143,38 @@ def _read(folder: Path) -> Gallery:
 
 @app.command("add")
 def add_pictures(
-    brand: str, files: list[Path], folder: FolderOption = FOLDER, quiet: QuietOption = False
+    brand: str,
+    files: list[Path],
+    folder: FolderOption = FOLDER,
+    quiet: QuietOption = False,
+    box: Annotated[
+        str, typer.Option("--box", help="Where the mark is on a photo: x,y,w,h in pixels.")
+    ] = "",
+    find: Annotated[
+        bool, typer.Option("--find", help="Take the surest mark that is found on each photo.")
+    ] = False,
 ) -> None:
-    """Add pictures of a brand: SVG, PNG, or photos cut out around the mark."""
+    """Add pictures of a brand: SVG, PNG, or photos cut out around the mark, by hand or here."""
     with _work(folder) as work:
-        failures = work.put([(brand, path) for path in files], quiet)
+        if box or find:
+            where = _box(box) if box else None
+            failures = work.cut([(brand, path) for path in files], where, quiet)
+        else:
+            failures = work.put([(brand, path) for path in files], quiet)
     raise typer.Exit(1 if failures else 0)
+
+
+def _box(text: str) -> Box:
+    """A box xyxy from x,y,w,h.
+
+    Raises:
+        GalleryError: it is none.
+    """
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise GalleryError(f"--box {text}: give x,y,w,h in pixels, as in 120,80,60,60") from None
+    return x, y, x + width, y + height
 
 
 @app.command("import-svg")
@@ -153,8 +231,15 @@ def remove_brands(
 
 
 @app.command("check")
-def check_gallery(folder: FolderOption = FOLDER) -> None:
-    """Report which brands look alike, and which pictures are unlike their brand's others."""
+def check_gallery(
+    folder: FolderOption = FOLDER,
+    strict: Annotated[bool, typer.Option("--strict", help="Name those at strict.")] = False,
+    normal: Annotated[bool, typer.Option("--normal", help="At normal: the default.")] = False,
+    lenient: Annotated[bool, typer.Option("--lenient", help="At lenient.")] = False,
+) -> None:
+    """Report which brands look alike, which pictures are unlike their brand's others, and how many
+    marks of others would be taken for these brands at each level of logos.sure, and for which."""
+    named = [name for name, on in zip(LEVELS, (strict, normal, lenient), strict=True) if on]
     with explained():
         gallery = open_gallery(folder, _embedder())
         alike, strange = look_alikes(gallery), strange_pictures(gallery)
@@ -163,10 +248,20 @@ def check_gallery(folder: FolderOption = FOLDER) -> None:
             typer.echo(f"{likeness:.2f}\t{one}\t{other}\t{what}")
         for brand, file, likeness in strange:
             typer.echo(f"{likeness:.2f}\t{brand}\t{file}\tunlike the brand's other pictures")
+        for each in LEVELS:
+            _accepts(gallery, each, each in (named or ["normal"]))
         typer.echo(
             f"{len(gallery.names)} brands: {len(alike)} pairs look alike, "
             f"{len(strange)} pictures are odd"
         )
+
+
+def _accepts(gallery: Gallery, level: Level, named: bool) -> None:
+    """A line on how often a level is wrong, and the brands it is wrong with."""
+    taken, count = gallery.mistaken(level)
+    typer.echo(f"{level}\t{len(taken)} of {count} marks and things of others taken for a brand")
+    for brand, times in Counter(taken).most_common(MOST_NAMED) if named else ():
+        typer.echo(f"\t{times}\tfor {brand}")
 
 
 @app.command("rebuild")
@@ -174,8 +269,7 @@ def rebuild_gallery(folder: FolderOption = FOLDER, quiet: QuietOption = False) -
     """Embed all pictures anew, for the model of this version."""
     with _work(folder, check=False) as work:
         model = _embedder()
-        side, background = work.embed.size[0], work.embed.background
-        gallery = rebuilt(work.gallery, work.embed, side, model, background)
+        gallery = rebuilt(work.gallery, work.embed, work.embed.size[0], model)
         if not quiet:
             _report(gallery)
 

@@ -17,6 +17,8 @@ from pipeline.types import Box, Frame, Tag, Window
 
 #: Height of small tiles as a share of the picture's; large ones are as high as the picture.
 SMALL = 0.6
+#: How much wider than large tiles a window around all of the picture must be to show more.
+WIDER = 1.5
 #: Share of a tile that its neighbour shows as well.
 OVERLAP = 1 / 6
 #: Overlap from which two sightings of a label are one thing.
@@ -26,11 +28,14 @@ MISSED = 3
 
 
 def tiles(width: int, height: int, size: tuple[int, int]) -> list[Window]:
-    """Windows of the aspect ratio of ``size`` that cover a picture, large ones first."""
+    """Windows of the aspect ratio of ``size`` that cover a picture, large ones first: the whole
+    picture at two scales, for what fills it, and tiles."""
     whole = min(width / size[0], height / size[1])
+    around = max(width / size[0], height / size[1])
+    wider = [scale for scale in (2 * around, around) if scale > WIDER * whole]
     return [
         (x, y, x + round(size[0] * scale), y + round(size[1] * scale))
-        for scale in (whole, SMALL * whole)
+        for scale in (*wider, whole, SMALL * whole)
         for y in _starts(height, size[1] * scale)
         for x in _starts(width, size[0] * scale)
     ]

@@ -55,6 +55,10 @@ def test_brands_are_listed_and_shown_with_their_neighbours(brands, tmp_path):
     checked = command("gallery", "check", "--gallery", brands)
     assert checked.returncode == 0
     assert f"{len(SHAPES)} brands:" in checked.stdout
+    rates = [line.split("\t") for line in checked.stdout.splitlines()]
+    taken = {row[0]: int(row[1].split()[0]) for row in rates if "taken for a brand" in row[-1]}
+    assert list(taken) == ["strict", "normal", "lenient"]
+    assert taken["strict"] <= taken["normal"] <= taken["lenient"] < 100
 
 
 def test_a_brand_is_added_removed_and_embedded_anew(marks, tmp_path):
@@ -76,6 +80,25 @@ def test_a_brand_is_added_removed_and_embedded_anew(marks, tmp_path):
     gone = command("gallery", "remove", "Crème ✚", "--gallery", folder)
     assert "0 brands" in gone.stdout
     assert list((folder / "marks").iterdir()) == []
+
+
+def test_a_mark_is_added_from_a_photo_where_it_is_said_or_found(marks, tmp_path):
+    photo, folder = tmp_path / "photo.png", tmp_path / "g"
+    cv2.imwrite(str(photo), poster(marks / "cross.svg", 120))
+    said = command("gallery", "add", "A", photo, "--box", "250,170,140,140", "--gallery", folder)
+    assert said.returncode == 0, said.stderr
+    assert "the mark at 250,170,140,140" in said.stdout
+    found = command("gallery", "add", "B", photo, "--find", "--gallery", folder)
+    assert found.returncode == 0, found.stderr
+    place = found.stdout.splitlines()[0].rpartition(" ")[2]
+    x, y, width, height = (int(part) for part in place.split(","))
+    assert abs(x + width / 2 - 320) < 25
+    assert abs(y + height / 2 - 240) < 25
+    kept = [cv2.imread(str(path)) for path in (folder / "marks").iterdir()]
+    assert all(max(picture.shape) < 200 for picture in kept)
+    beside = command("gallery", "add", "C", photo, "--box", "900,900,5,5", "--gallery", folder)
+    assert beside.returncode == 1
+    assert "640 x 480" in " ".join(beside.stderr.split())
 
 
 def test_one_bad_file_is_named_and_the_others_are_added(marks, tmp_path):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SinkError
+from pipeline.tagging.logos.decision import Decision
 from pipeline.tagging.logos.exemplars import VIEWS, views
-from pipeline.tagging.logos.gallery import (
-    Gallery,
-    GalleryError,
-    Thresholds,
-    brand_name,
-    open_gallery,
-)
+from pipeline.tagging.logos.gallery import Gallery, open_gallery
 from pipeline.tagging.logos.gallery_edit import (
     add,
     look_alikes,
@@ -27,7 +26,11 @@ from pipeline.tagging.logos.gallery_edit import (
     remove,
     strange_pictures,
 )
+from pipeline.tagging.logos.gallery_file import GalleryError, brand_name
 from pipeline.tagging.logos.marks import read_mark
+
+#: Decides by likeness alone.
+ABOVE_09 = Decision({"bias": -90.0, "likeness": 100.0})
 
 
 def seen(path):
@@ -52,7 +55,7 @@ def test_a_gallery_is_the_same_when_read_again(gallery, files):
 
 def test_what_is_in_no_gallery_is_unknown(gallery, files):
     rest = remove(gallery, ["ring"])
-    rest.thresholds = Thresholds(likeness=0.9)
+    rest.decision = ABOVE_09
     [match] = rest.match(seen(files / "ring.svg"))
     assert match.brand is None
     assert match.nearest in SHAPES
@@ -60,17 +63,76 @@ def test_what_is_in_no_gallery_is_unknown(gallery, files):
     assert empty.match(seen(files / "disc.svg"))[0].brand is None
 
 
-def test_a_brand_near_to_the_background_needs_more(tmp_path, files):
-    noise = np.random.default_rng(0).normal(size=(5, 144)).astype(np.float32)
-    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    background = np.concatenate([noise, seen(files / "bar.svg")])
-    empty = open_gallery(tmp_path / "g", MODEL)
-    add(empty, pictures(marks_in(files)), background)
-    gallery = open_gallery(tmp_path / "g", MODEL)
-    gallery.thresholds = Thresholds(above=0.01)
-    assert gallery.match(seen(files / "bar.svg"))[0].brand is None
-    assert gallery.match(seen(files / "disc.svg"))[0].brand == "disc"
-    assert remove(gallery, ["disc"]).index.brands[0].background == pytest.approx(1.0, abs=1e-3)
+def between(one, other):
+    """A unit vector as near to one as to another."""
+    middle = one + other
+    return middle / np.linalg.norm(middle)
+
+
+def test_what_is_as_near_to_other_marks_as_to_the_brand_is_not_the_brand(gallery, files):
+    disc, ring = seen(files / "disc.svg"), seen(files / "ring.svg")
+    alone = remove(gallery, [name for name in SHAPES if name != "disc"])
+    doubtful = between(disc, ring)
+    [sure] = alone.match(doubtful)
+    alone.background = ring
+    [match] = alone.match(doubtful)
+    assert sure.brand == "disc"
+    assert match.probability < sure.probability
+    assert match.margin == pytest.approx(0.0, abs=1e-3)
+    assert alone.match(disc)[0].brand == "disc"
+
+
+def test_a_brand_s_own_mark_in_the_background_is_no_rival(gallery, files):
+    """Backgrounds hold marks of well-known brands, which may be added to a gallery."""
+    alone = remove(gallery, [name for name in SHAPES if name != "disc"])
+    disc = seen(files / "disc.svg")
+    before = alone.match(disc)[0]
+    alone.background = disc
+    after = alone.match(disc)[0]
+    assert after.brand == before.brand == "disc"
+    assert after.probability == pytest.approx(before.probability)
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from gallery_support import MODEL, pictures
+from pathlib import Path
+from pipeline.tagging.logos.gallery import open_gallery
+from pipeline.tagging.logos.gallery_edit import add
+for path in sorted(Path({marks!r}).glob({pattern!r})):
+    add(open_gallery(Path({folder!r}), MODEL), pictures([path]))
+"""
+
+
+def test_two_processes_that_add_brands_lose_nothing(tmp_path):
+    marks, folder = tmp_path / "marks", tmp_path / "g"
+    marks.mkdir()
+    for i in range(30):
+        bars = "".join(f"M{2 + 3 * b} 2h2v20h-2z" for b in range(7) if (i + 1) >> b & 1)
+        writer = "ab"[i % 2]
+        (marks / f"{writer}{i:02d}.svg").write_text(
+            f'{HEAD}<path d="M1 23.5h22l-22-1z{bars}"/></svg>'
+        )
+    writers = [
+        subprocess.Popen([
+            sys.executable, "-c",
+            WRITER.format(
+                tests=str(Path(__file__).parents[1]), marks=str(marks), folder=str(folder),
+                pattern=f"{letter}*.svg",
+            ),
+        ])
+        for letter in "ab"
+    ]  # fmt: skip
+    while any(writer.poll() is None for writer in writers):
+        open_gallery(folder, MODEL)  # whoever reads meanwhile finds it whole
+        time.sleep(0.005)
+    assert [writer.wait() for writer in writers] == [0, 0]
+    gallery = open_gallery(folder, MODEL)
+    assert gallery.names == sorted(path.stem for path in marks.iterdir())
+    assert len(list((folder / "marks").iterdir())) == 30
+    for brand, path in zip(gallery.index.brands, sorted(marks.iterdir()), strict=True):
+        assert (folder / brand.files[0].file).read_bytes() == path.read_bytes()
 
 
 def test_two_brands_with_one_mark_are_told_of_and_not_told_apart(gallery, files):
@@ -188,7 +250,7 @@ def test_the_shortlist_finds_what_a_full_search_finds(seed, brands):
 
 
 def an_index(brands):
-    from pipeline.tagging.logos.gallery import BrandEntry, Index, PictureEntry
+    from pipeline.tagging.logos.gallery_file import BrandEntry, Index, PictureEntry
 
     entry = PictureEntry(file="marks/0123456789abcdef.svg", source="a.svg")
     return Index(

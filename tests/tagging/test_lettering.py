@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.tagging.logos.gallery import Thresholds
+from pipeline.tagging.logos.decision import Decision
 from pipeline.tagging.logos.lettering import Lettering, agrees, folded
 
 
@@ -30,12 +30,12 @@ def test_readings_that_are_not(text, name):
 
 
 def test_letters_decide_among_brands_that_look_a_little_alike(gallery):
-    gallery.thresholds = Thresholds(lettered=-1.0)
+    gallery.decision = Decision(lettered=-1.0)
     vector = gallery.of(gallery.names.index("ring"))[0]
     assert gallery.lettered(vector, "DISC").brand == "disc"
     assert gallery.lettered(vector, "nothing of the kind") is None
     assert gallery.lettered(vector, "") is None
-    gallery.thresholds = Thresholds(lettered=0.999)
+    gallery.decision = Decision(lettered=0.999)
     assert gallery.lettered(vector, "DISC") is None, "it does not look like it at all"
     assert gallery.lettered(vector, "ring").brand == "ring"
 

@@ -12,7 +12,7 @@ from pipeline.settings.section import Fixed
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
-from pipeline.tagging.logos.reader import LogoReader, Mark, square_around
+from pipeline.tagging.logos.reader import LogoReader, Mark, person_windows, square_around
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags, nearer
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.vote import VoteSettings
@@ -30,7 +30,7 @@ def parsing():
 
 
 def mark(box, brand="disc", score=0.9):
-    return Mark(box, score, Match(brand, 0.8, 0.2, brand or "disc"))
+    return Mark(box, 0.5, Match(brand, 0.8, 0.2, brand or "disc", score))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class Marked:
     def refresh(self, now):
         pass
 
-    def on(self, frame, person, least):
+    def on(self, frame, person, ask, all_scales):
         self.reads += 1
         return self.find(self.reads)
 
@@ -176,13 +176,27 @@ def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, 
     assert "disc" in reader.gallery.names, "not asked every frame"
     reader.refresh(103.0)
     assert reader.gallery.names == sorted(SHAPES.keys() - {"disc"})
+    whole = (gallery.folder / "gallery.json").read_bytes()
     (gallery.folder / "gallery.json").write_text("{}")
     reader.refresh(106.0)
     assert reader.gallery.names == sorted(SHAPES.keys() - {"disc"})
     assert "going on with the brands from before" in caplog.text
+    (gallery.folder / "gallery.json").write_bytes(whole)
     add(reader.gallery, pictures([files / "disc.svg"]))
     reader.refresh(109.0)
     assert reader.gallery.names == sorted(SHAPES)
+
+
+def test_somebody_near_is_searched_at_more_scales():
+    """The breast closer where that shows more; at half the scale where they fill the window."""
+    far, near = (100.0, 100.0, 140.0, 220.0), (100.0, 100.0, 340.0, 900.0)
+    cut_off = (100.0, 100.0, 500.0, 700.0)
+    assert len(person_windows(far, (192, 384))) == 1
+    whole, breast = person_windows(near, (192, 384))
+    assert breast[2] - breast[0] == pytest.approx(0.6 * (whole[2] - whole[0]), abs=1)
+    assert whole[1] <= breast[1] < breast[3] < whole[3]
+    whole, _, half = person_windows(cut_off, (192, 384))
+    assert half[2] - half[0] == 2 * (whole[2] - whole[0])
 
 
 def test_logos_are_searched_without_garments_and_their_vote_is_checked():

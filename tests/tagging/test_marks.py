@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import struct
+import time
 import zlib
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -53,6 +57,98 @@ def test_svgs_that_are_broken_or_more_than_pictures_are_refused(tmp_path, text, 
     assert "mark.svg" in str(caught.value)
 
 
+SHAPE = '<path d="M2 2L14 2L18 10L10 18Z" {}/></svg>'
+GRADIENT = '<linearGradient id="g"><stop stop-color="#c00"/><stop offset="1"/></linearGradient>'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + 'viewBox="0 0 20 20">' + SHAPE.format('fill="currentColor"'),
+        HEAD + 'viewBox="0 0 20 20"><style>.a{fill:#c00}</style>' + SHAPE.format('class="a"'),
+        HEAD + f'viewBox="0 0 20 20">{GRADIENT}' + SHAPE.format("""fill="url('#g')\""""),
+        HEAD + f'viewBox="0 0 20 20">{GRADIENT}' + SHAPE.format('style="fill:url(&quot;#g&quot;)"'),
+        HEAD + f'viewBox="0 0 20 20">{GRADIENT}<style>.a{{fill:url("#g")}}</style>'
+        + SHAPE.format('class="a"'),
+        HEAD + 'width="5mm" height="5mm">' + SHAPE.format(""),
+        HEAD + 'width="2in" height="2in" viewBox="0 0 20 20">' + SHAPE.format(""),
+        HEAD + 'width="20" height="20">' + SHAPE.format(""),
+        HEAD[:-1] + ">" + SHAPE.format(""),
+        '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" '
+        '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">' + HEAD + 'viewBox="0 0 20 20">'
+        + SHAPE.format(""),
+        HEAD + 'viewBox="0 0 20 20"><metadata><x/></metadata><filter id="f"/>'
+        + SHAPE.format('filter="url(#f)"'),
+        HEAD + 'viewBox="0 0 20 20">' + SHAPE.format('fill="#fff"'),
+        HEAD + 'viewBox="0 0 20 20"><clipPath id="c"><circle cx="9" cy="9" r="9"/></clipPath>'
+        + SHAPE.format('clip-path="url(#c)"'),
+    ],
+    ids=[
+        "currentColor", "class", "url in quotes", "url in entities", "url in a style", "mm", "in",
+        "pixels", "no size", "doctype", "filter", "white", "clip path",
+    ],
+)  # fmt: skip
+def test_svgs_as_programs_write_them_are_drawn(tmp_path, text):
+    mark = read_mark(svg(tmp_path, text))
+    assert max(mark.shape) == SIDE
+    assert 0.3 < (mark[..., 3] > 127).mean() < 0.8
+
+
+def nested(levels, body):
+    """An SVG in an SVG in an SVG."""
+    for _ in range(levels):
+        packed = base64.b64encode(body.encode()).decode()
+        image = f'<image width="9" height="9" xlink:href="data:image/svg+xml;base64,{packed}"/>'
+        body = HEAD + f'viewBox="0 0 9 9">{image * 3}</svg>'
+    return body
+
+
+def doubled(count, link):
+    """Groups of which each holds the one before twice."""
+    return "".join(
+        f'<g id="a{i}">{link.format(i - 1)}{link.format(i - 1)}</g>' for i in range(1, count)
+    )
+
+
+PATTERNS = "".join(
+    f'<pattern id="p{i}" width=".01" height=".01"><rect fill="url(#p{i + 1})" width="9" '
+    'height="9"/></pattern>' for i in range(40)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(4, DISC),
+        HEAD + 'viewBox="0 0 9 9"><g id="a0"/>' + doubled(11, '<use href="#a{}"/>') + "</svg>",
+        HEAD + 'viewBox="0 0 9 9"><g id="a"><use href="#a"/><use href="#a"/></g></svg>',
+        HEAD + 'viewBox="0 0 9 9"><mask id="m" mask="url(#m)"/><rect mask="url(#m)"/></svg>',
+        HEAD + 'viewBox="0 0 9 9">' + "<g>" * 3000 + "</g>" * 3000 + "</svg>",
+        HEAD + f'viewBox="0 0 9 9">{PATTERNS}<rect width="9" height="9" fill="url(#p0)"/></svg>',
+        HEAD + 'viewBox="0 0 9 9"><path d="M0 0H9" stroke="red" stroke-dasharray="1e-7"/></svg>',
+        HEAD + 'viewBox="0 0 1e30 1e30"><circle r="1e29"/></svg>',
+        '<!DOCTYPE svg [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + DISC,
+    ],
+    ids=[
+        "nested images", "use", "use of itself", "mask of itself", "depth", "patterns", "dashes",
+        "huge", "entities",
+    ],
+)  # fmt: skip
+def test_bombs_end_soon(tmp_path, text):
+    before = time.process_time() + sum(os.times()[2:4])
+    with suppress(MarkError):
+        read_mark(svg(tmp_path, text))
+    assert time.process_time() + sum(os.times()[2:4]) - before < 8
+
+
+def test_text_that_no_font_here_draws_is_not_dropped_silently(tmp_path, monkeypatch):
+    text = HEAD + 'viewBox="0 0 60 20"><text y="16" font-size="16">Acme</text>'
+    text += '<circle cx="50" cy="9" r="6"/></svg>'
+    monkeypatch.setattr("pipeline.tagging.logos.svg.FONTS", False)
+    with pytest.raises(MarkError, match="convert text to paths"):
+        read_mark(svg(tmp_path, text))
+
+
 def test_references_that_multiply_themselves_end_soon(tmp_path):
     layers = "".join(
         f'<g id="a{i}">' + f'<use href="#a{i - 1}"/>' * 3 + "</g>" for i in range(1, 8)
@@ -75,8 +171,35 @@ def test_pictures_of_every_kind_are_read(tmp_path, channels, depth):
     assert mark.shape[2] == 4
 
 
+@pytest.mark.parametrize("ground", [(255, 255, 255), (10, 40, 90)])
+def test_a_ground_of_one_colour_is_taken_away(tmp_path, ground):
+    """A ring, its hole included; in a mark of several colours, what is enclosed belongs to it."""
+    picture = np.full((120, 160, 3), ground, np.uint8)
+    cv2.circle(picture, (80, 60), 40, (0, 0, 200), 16)
+    path = tmp_path / "mark.png"
+    cv2.imwrite(str(path), picture)
+    ring = read_mark(path)
+    assert ring.shape[:2] == (97, 97)
+    assert ring[48, 48, 3] == 0
+    assert ring[0, 0, 3] == 0
+    assert tuple(ring[48, 8]) == (200, 0, 0, 255)
+    cv2.circle(picture, (80, 100), 12, (0, 220, 220), -1)
+    cv2.imwrite(str(path), picture)
+    several = read_mark(path)
+    assert several[48, 48, 3] == 255
+    assert several[0, 0, 3] == 0
+
+
+def test_a_photo_of_a_mark_keeps_its_ground(tmp_path):
+    picture = np.random.default_rng(0).integers(60, 120, (80, 80, 3), dtype=np.uint8)
+    cv2.circle(picture, (40, 40), 20, (250, 250, 250), -1)
+    path = tmp_path / "mark.png"
+    cv2.imwrite(str(path), picture)
+    assert (read_mark(path)[..., 3] == 255).all()
+
+
 def test_a_large_picture_is_made_smaller(tmp_path):
-    picture = np.zeros((900, 1200, 3), np.uint8)
+    picture = np.random.default_rng(0).integers(0, 90, (900, 1200, 3), dtype=np.uint8)
     cv2.circle(picture, (600, 450), 200, (255, 255, 255), -1)
     path = tmp_path / "mark.jpg"
     cv2.imwrite(str(path), picture)

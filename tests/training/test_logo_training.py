@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from training import logo_detection, logo_embedding  # noqa: E402
 from training.detection_figures import Looked, curve  # noqa: E402
 from training.logo_crops import crop, cut, exemplar  # noqa: E402
+from training.logo_decision import ACCEPTS, Rows, fitted  # noqa: E402
 from training.logo_marks import (  # noqa: E402
     Brand,
     load_brands,
@@ -22,10 +23,10 @@ from training.logo_marks import (  # noqa: E402
 )
 from training.logo_prints import PLAIN, ROUGH, Print, lay  # noqa: E402
 from training.logo_scenes import TOLD, Material, Scene, board, compose, single  # noqa: E402
-from training.logo_thresholds import Scores, fit  # noqa: E402
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise  # noqa: E402
 from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetector  # noqa: E402
+from pipeline.tagging.logos.decision import FEATURES  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -297,44 +298,37 @@ def test_a_scene_without_marks_has_no_target():
     assert heat.max() == weight.max() == 0
 
 
-def scores(likeness, margin, background=0.0, right=True):
-    n = len(likeness)
-    as32 = [
-        np.broadcast_to(np.asarray(v, np.float32), (n,)) for v in (likeness, margin, background)
-    ]
-    return Scores(*as32, np.broadcast_to(np.asarray(right), (n,)))
-
-
-def test_thresholds_let_in_no_more_unknown_marks_than_asked_for():
+def a_table(count=4000):
+    """Rows as a detector might bring them: known marks likelier and with more margin."""
     rng = np.random.default_rng(0)
-    known = scores(rng.normal(0.7, 0.1, 2000), rng.uniform(0, 0.4, 2000))
-    unknown = scores(rng.normal(0.4, 0.1, 2000), rng.uniform(0, 0.2, 2000), right=False)
-    fitted = fit(known, unknown, 0.01)
-    taken = unknown.taken(fitted.margin, fitted.above) >= fitted.likeness
-    assert taken.mean() <= 0.01
-    again = known.taken(fitted.margin, fitted.above) >= fitted.likeness
-    assert fitted.found == pytest.approx(again.mean())
-    assert fitted.found > 0.6
+    kind = rng.integers(0, 3, count)
+    values = np.zeros((count, len(FEATURES)))
+    values[:, 0] = 1.0
+    values[:, FEATURES.index("likeness")] = rng.normal(np.where(kind == 0, 0.7, 0.4), 0.1)
+    values[:, FEATURES.index("margin")] = rng.uniform(0, np.where(kind == 0, 0.4, 0.2))
+    values[:, FEATURES.index("score")] = rng.normal(np.where(kind == 0, 0.3, 0.5), 0.1)
+    right = (kind == 0) & (rng.random(count) < 0.95)
+    return Rows(values, right, kind, rng.choice([1, 100], count))
 
 
-def test_a_margin_is_asked_for_where_it_tells_known_from_unknown():
-    known = scores(np.full(100, 0.5), np.full(100, 0.3))
-    unknown = scores(np.full(100, 0.6), np.full(100, 0.02), right=False)
-    fitted = fit(known, unknown, 0.01)
-    assert fitted.margin > 0.02
-    assert fitted.found == 1.0
+def test_every_level_lets_in_no_more_of_the_unknown_than_it_may():
+    rows = a_table()
+    values = fitted(rows)
+    logits = rows.features @ np.array([values[name] for name in FEATURES])
+    stranger = rows.kind > 0
+    for level, accepts in ACCEPTS.items():
+        taken = 1 / (1 + np.exp(-logits[stranger])) >= values[level]
+        assert taken.mean() <= 1.2 * accepts + 1e-3
+    assert values["strict"] > values["normal"] > values["lenient"]
+    found = 1 / (1 + np.exp(-logits[rows.right])) >= values["normal"]
+    assert found.mean() > 0.6
 
 
-def test_a_brand_near_to_the_background_is_asked_for_more():
-    known = scores(np.full(100, 0.6), 0.2, background=0.3)
-    unknown = scores(np.full(100, 0.7), 0.2, background=0.75, right=False)
-    fitted = fit(known, unknown, 0.01)
-    assert fitted.above > -0.05
-    assert fitted.found == 1.0
-
-
-def test_a_nearest_brand_that_is_another_is_not_found():
-    assert fit(scores([0.9] * 10, 0.2, right=False), scores([0.1] * 10, 0.2), 0.1).found == 0.0
+def test_what_tells_known_from_unknown_weighs_and_nothing_counts_against_a_mark():
+    values = fitted(a_table())
+    assert values["likeness"] > 5
+    assert values["margin"] > 0
+    assert values["score"] == 0.0, "it is lower for known marks here, which is no reason"
 
 
 def test_plain_crops_are_nearer_to_the_gallery_s_picture_than_rough_ones():

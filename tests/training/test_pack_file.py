@@ -22,11 +22,11 @@ def test_new_files_get_their_hashes_and_thresholds_and_nothing_else_changes(tmp_
     refresh(folder)
     assert (folder / "pack.toml").read_text() == before
     (folder / "model.onnx").write_bytes(b"new")
-    assert "new hashes" in refresh(folder, {"likeness": 0.5, "above": 0.25})
+    assert "new hashes" in refresh(folder, {"likeness": 0.5, "rival": 0.25})
     pack = read_pack(folder)
     assert verify(pack) == folder / "model.onnx"
     assert pack.sha256 == hashlib.sha256(b"new").hexdigest()
-    assert pack.thresholds == {**find(NAME).thresholds, "likeness": 0.5, "above": 0.25}
+    assert pack.thresholds == {**find(NAME).thresholds, "likeness": 0.5, "rival": 0.25}
     changed = (folder / "pack.toml").read_text().splitlines()
     assert sum(a != b for a, b in zip(before.splitlines(), changed, strict=True)) == 3
     with pytest.raises(ValueError, match="'nothing' 0 times"):

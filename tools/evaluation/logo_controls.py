@@ -13,7 +13,7 @@ from train_garments import imagenet_weights
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
 from engines.nets.logo_embedder import SIDE, LogoEmbedder
-from pipeline.tagging.logos.gallery import F32
+from pipeline.tagging.logos.gallery_file import F32
 
 Pictures = npt.NDArray[np.uint8]
 

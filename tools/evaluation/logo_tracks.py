@@ -68,7 +68,7 @@ def gallery_folder(package: Path, brands: Sequence[Brand], packs: Packs) -> Iter
         pictures = [
             read_picture(b.name, icons / f"{b.name}.svg", embed, embed.size[0]) for b in brands
         ]
-        add(gallery, pictures, embed.background)
+        add(gallery, pictures)
         yield Path(name)
 
 

@@ -26,18 +26,12 @@ from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, Scene, cloth_labels, load_fabrics
 
 from engines import Engine, Pack, Packs
+from evaluation import logo_photos
 from evaluation.logo_controls import controls
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.logos.exemplars import VIEWS, views
-from pipeline.tagging.logos.gallery import (
-    F32,
-    BrandEntry,
-    Gallery,
-    Index,
-    PictureEntry,
-    thresholds_of,
-)
-from pipeline.tagging.logos.gallery_edit import nearest
+from pipeline.tagging.logos.gallery import Gallery, known_of
+from pipeline.tagging.logos.gallery_file import F32, BrandEntry, Index, PictureEntry
 from pipeline.tagging.logos.reader import Embedder
 from pipeline.tagging.logos.tagger import LogoSettings
 
@@ -62,22 +56,15 @@ def shown(brands: Sequence[Brand], side: int) -> npt.NDArray[np.uint8]:
     return np.concatenate([np.stack(views(brand.drawn(), side)) for brand in brands])
 
 
-def gallery_of(
-    brands: Sequence[Brand], embed: Embed, side: int, spec: Pack,
-    background: F32 | None = None,
-) -> Gallery:  # fmt: skip
-    """A gallery of one SVG a brand, each compared with a background as when it is added."""
+def gallery_of(brands: Sequence[Brand], embed: Embed, side: int, spec: Pack) -> Gallery:
+    """A gallery of one SVG a brand, with the decision and the background of a model."""
     vectors = embedded(embed, shown(brands, side))
-    near = [nearest(background, part) for part in vectors.reshape(len(brands), VIEWS, -1)]
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     index = Index(
         model=spec.name, sha256=spec.sha256, vectors="",
-        brands=[
-            BrandEntry(name=brand.name, background=likeness, files=[entry])
-            for brand, likeness in zip(brands, near, strict=True)
-        ],
+        brands=[BrandEntry(name=brand.name, files=[entry]) for brand in brands],
     )  # fmt: skip
-    return Gallery(None, index, vectors, thresholds_of(spec))  # type: ignore[arg-type]
+    return Gallery(None, index, vectors, *known_of(spec))  # type: ignore[arg-type]
 
 
 def crops(
@@ -120,7 +107,8 @@ def search_ms(embed: Embedder) -> float:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     entries = [BrandEntry(name=f"b{i}", files=[entry, entry]) for i in range(5000)]
-    gallery = Gallery(None, Index(model="", sha256="", vectors="", brands=entries), vectors)  # type: ignore[arg-type]
+    index = Index(model="", sha256="", vectors="", brands=entries)
+    gallery = Gallery(None, index, vectors, *known_of(embed.pack))  # type: ignore[arg-type]
     took = []
     for i in range(200):
         began = time.perf_counter()
@@ -131,7 +119,10 @@ def search_ms(embed: Embedder) -> float:
 
 def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     """Everything on brands, photos and cloths that no training saw. Validation brands are asked
-    for unless ``--all`` asks for the test brands; both fill the gallery."""
+    for unless ``--all`` asks for the test brands; both fill the gallery. The decision, which was
+    fitted on validation brands, is measured on test brands."""
+    from evaluation import logo_gallery  # it builds on this module
+
     settings = LogoSettings()
     _, held, test = split_brands(without_twins(load_brands(args.icons, DRAWN)), args.seed)
     asked = test if args.all else held
@@ -143,6 +134,8 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
         spec = embed.pack
         figures["search among 5,000 brands x 8, ms"] = search_ms(embed)
         figures.update(_recognised(embed, spec, brands, asked, fabrics))
+        every = load_brands(args.icons, DRAWN)
+        figures.update(logo_gallery.measure(embed, every, test, fabrics))
         figures.update(_controls(spec, brands, asked, fabrics))
         if args.marks is not None:
             seen = {brand.name for brand in load_brands(args.icons, DRAWN)}
@@ -150,7 +143,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
             figures.update(_others(embed, spec, parts, fabrics))
         engine, _ = models.open(settings.detector)
         figures.update(detection(args, asked, fabrics, engine))
-    return figures
+    return figures | logo_photos.measure(args, packs)
 
 
 def _recognised(
@@ -162,7 +155,7 @@ def _recognised(
     figures: dict[str, float] = {}
     side = embed.size[0]
     gallery = gallery_of(brands, embed, side, spec)
-    half = gallery_of(asked[::2], embed, side, spec, embed.background)
+    half = gallery_of(asked[::2], embed, side, spec)
     for rough in (PLAIN, ROUGH):
         for name, sides in SIZES.items():
             what = f"{name}, roughness {rough}"
@@ -174,22 +167,7 @@ def _recognised(
                 half, vectors[inside], whose[inside] // 2, vectors[~inside]
             )
             figures[f"likeness to ask for: {what}"] = least
-            figures.update(_as_shipped(half, vectors, whose, what))
     return figures
-
-
-def _as_shipped(
-    half: Gallery, vectors: F32, whose: npt.NDArray[np.int64], what: str
-) -> dict[str, float]:
-    """What the shipped thresholds make of known and of unknown marks."""
-    said = [match.brand for match in half.match(vectors)]
-    names = half.names
-    known = [s == names[w // 2] for s, w in zip(said, whose, strict=True) if w % 2 == 0]
-    wrong = [s is not None for s, w in zip(said, whose, strict=True) if w % 2 == 1]
-    return {
-        f"said rightly, as shipped: {what}": float(np.mean(known)),
-        f"unknown marks said to be a brand, as shipped: {what}": float(np.mean(wrong)),
-    }
 
 
 def _others(

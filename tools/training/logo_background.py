@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from engines.base import Engine
 from engines.nets.logo_detector import SIZE
 from engines.nets.logo_embedder import SIDE
+from pipeline.tagging.logos.exemplars import views
 from training.garment_data import Image
 from training.logo_crops import crop, cut
 from training.logo_detection import found
@@ -19,6 +21,8 @@ from training.logo_marks import Brand
 
 #: Score from which something is taken for a mark, generously.
 LEAST = 0.1
+#: Fonts of letters.
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif-Bold", "DejaVuSansCondensed-Bold")
 #: Most of one picture.
 MOST = 3
 
@@ -42,6 +46,29 @@ def mistaken(detector: Engine, pictures: Sequence[Image]) -> Iterator[Image]:
         boxes, scores = (out[name][0].astype(np.float64) for name in ("boxes", "scores"))
         for box in found(boxes, scores, LEAST)[0][:MOST]:
             yield cut(small, box, SIDE)
+
+
+def letters() -> list[Image]:
+    """Every letter and digit of a few fonts (SIDE, SIDE, 3), black on white and white on black: of
+    these words are made, and each may be taken for a mark.
+
+    Raises:
+        OSError: DejaVu's fonts are not installed.
+    """
+    from PIL import Image as Drawing
+    from PIL import ImageDraw, ImageFont
+
+    out = []
+    for name in FONTS:
+        font = ImageFont.truetype(f"{name}.ttf", 160)
+        for letter in string.ascii_letters + string.digits:
+            page = Drawing.new("L", (320, 320), 0)
+            ImageDraw.Draw(page).text((60, 60), letter, fill=255, font=font)
+            x0, y0, x1, y1 = page.getbbox() or (0, 0, 320, 320)
+            cover = np.asarray(page, np.uint8)[y0:y1, x0:x1]
+            mark = np.dstack([np.zeros((*cover.shape, 3), np.uint8), cover])
+            out += views(mark, SIDE)[2:]
+    return out
 
 
 def composed(

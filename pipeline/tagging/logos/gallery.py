@@ -1,73 +1,40 @@
-"""A folder of brand marks, and which of them a crop shows.
-
-The folder holds ``gallery.json`` (brands, their files, the model that embedded them), the files
-themselves under ``marks/`` and their embeddings in one array. Adding a brand embeds its pictures
-and nothing else: no training, no engine is built. A change is there whole or not at all, as long as
-one process makes changes at a time: files and array come under new names first, the index is
-replaced last.
-"""
+"""Brands and how they look: which of them a crop shows."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from engines.packs import Pack
-from pipeline.errors import PipelineError
+from pipeline.tagging.logos.decision import Decision, Level, Likeness, View, decision_of
 from pipeline.tagging.logos.exemplars import VIEWS
+from pipeline.tagging.logos.gallery_file import (
+    F32,
+    INDEX,
+    GalleryError,
+    Index,
+    no_vectors,
+    read_folder,
+)
 from pipeline.tagging.logos.lettering import agrees
 
-F32 = npt.NDArray[np.float32]
-
-INDEX = "gallery.json"
-VERSION = 1
-#: Longest name of a brand, in characters.
-MOST_LETTERS = 100
-#: Most pictures of a brand.
-MOST_FILES = 64
+#: Beside a model: what is no brand's mark.
+BACKGROUND = "background.npy"
+#: Beside a model: letters and digits, of which a word is made and a mark may be.
+LETTERS = "letters.npy"
 #: Brands whose mean is nearest to a crop, whose pictures are then compared one by one.
 SHORTLIST = 64
-
-
-class GalleryError(PipelineError, ValueError):
-    """A gallery cannot be read or changed; says what, where and the remedy."""
-
-
-class PictureEntry(BaseModel):
-    """A picture of a brand: where it is kept, and the name it came with."""
-
-    model_config = ConfigDict(extra="forbid")
-    file: str = Field(pattern=r"^marks/[0-9a-f]{16}\.\w{1,5}$")
-    source: str
-
-
-class BrandEntry(BaseModel):
-    """A brand and its pictures."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str
-    #: Likeness of the brand to what of the background is nearest to it.
-    background: float = Field(0.0, ge=-1.01, le=1.01)
-    files: list[PictureEntry] = Field(min_length=1, max_length=MOST_FILES)
-
-
-class Index(BaseModel):
-    """What ``gallery.json`` says."""
-
-    model_config = ConfigDict(extra="forbid")
-    version: int = VERSION
-    model: str
-    sha256: str
-    vectors: str = Field(pattern=r"^(vectors-[0-9a-f]{16}\.npy)?$")
-    brands: list[BrandEntry] = []
+#: What of the background is nearest to a crop, among which the brand's own marks are left out.
+NEAREST = 32
+#: Likeness from which something of the background is a brand's own mark, not its rival.
+OWN = 0.7
+#: Probability of a brand whose name was read.
+READ = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,58 +44,34 @@ class Match:
     Attributes:
         brand: its name; ``None`` if it is none of the gallery's.
         likeness: cosine to the nearest picture of the nearest brand.
-        margin: how much nearer that is than the nearest picture of any other brand.
+        margin: how much nearer that is than anything else: the pictures of other brands, and the
+            background without the brand's own marks.
         nearest: name of the nearest brand, however far.
+        probability: that the crop shows the nearest brand.
     """
 
     brand: str | None
     likeness: float
     margin: float
     nearest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """When a mark counts as recognised: fitted on marks and things that are in no gallery.
-
-    Attributes:
-        likeness: least cosine to the nearest picture.
-        margin: least difference to the second brand.
-        above: least difference to what of the background is nearest to the brand.
-        lettered: least cosine to the nearest picture of a brand whose name was read.
-    """
-
-    likeness: float = 0.5
-    margin: float = 0.03
-    above: float = 0.0
-    lettered: float = 0.25
-
-
-def brand_name(text: str) -> str:
-    """A brand's name as it is kept: NFC, without space around it.
-
-    Raises:
-        GalleryError: it is empty, too long, or holds characters that are not printed.
-    """
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not name or len(name) > MOST_LETTERS:
-        raise GalleryError(f"brand name {text[:40]!r}: use 1 to {MOST_LETTERS} characters")
-    if any(unicodedata.category(letter).startswith("C") for letter in name):
-        raise GalleryError(f"brand name {name!r}: holds characters that cannot be printed")
-    return name
+    probability: float = 0.0
 
 
 @dataclass(slots=True)
 class Gallery:
     """The brands of a folder and how they look. Read it with ``open_gallery``.
 
-    ``vectors`` are unit vectors (pictures x ``VIEWS``, length), in the order of the brands.
+    ``vectors`` are unit vectors (pictures x ``VIEWS``, length), in the order of the brands;
+    ``background`` those (n, length) of things, and of marks of which some may be in it; ``letters``
+    those of letters and digits in common fonts, rivals even of a mark that is one.
     """
 
     folder: Path
     index: Index
     vectors: F32
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    decision: Decision = field(default_factory=Decision)
+    background: F32 = field(default_factory=no_vectors)
+    letters: F32 = field(default_factory=no_vectors)
     _starts: npt.NDArray[np.intp] = field(init=False)
     _means: F32 = field(init=False)
 
@@ -171,20 +114,66 @@ class Gallery:
         order = np.argsort(-scores, axis=1, kind="stable")
         return np.take_along_axis(likely, order, 1), np.take_along_axis(scores, order, 1)
 
-    def match(self, vectors: F32) -> list[Match]:
-        """What each vector (n, length) shows: the nearest brand, if it is near enough."""
+    def match(
+        self, vectors: F32, views: Sequence[View] = (), level: Level = "normal"
+    ) -> list[Match]:
+        """What each vector (n, length) shows: the nearest brand, if that is probable enough.
+        ``views`` say how well each was seen."""
         if not self.index.brands:
             return [Match(None, 0.0, 0.0, "") for _ in vectors]
-        brands, scores = self.likeness(vectors)
-        names = self.names
+        names, least = self.names, self.decision.least(level)
         out = []
-        for nearest, score in zip(brands, scores, strict=True):
-            best = float(score[0])
-            margin = best - (float(score[1]) if len(score) > 1 else 0.0)
-            sure = best >= self._cutoff(int(nearest[0])) and margin >= self.thresholds.margin
-            name = names[nearest[0]]
-            out.append(Match(name if sure else None, best, margin, name))
+        for i, (nearest, likeness) in enumerate(self.judged(vectors)):
+            view = views[i] if len(views) else View()
+            probability = self.decision.probability(likeness, view)
+            name = names[nearest]
+            brand = name if probability >= least else None
+            out.append(Match(brand, likeness.best, likeness.margin, name, probability))
         return out
+
+    def judged(
+        self, vectors: F32, rows: npt.NDArray[np.intp] | None = None
+    ) -> list[tuple[int, Likeness]]:
+        """The brand nearest to each vector (n, length), and how much it is like it. Vectors that
+        are ``rows`` (n,) of the background are no rivals of their own."""
+        brands, scores = self.likeness(vectors)
+        around = vectors @ self.background.T if len(self.background) else vectors[:, :0]
+        written = (vectors @ self.letters.T).max(axis=1) if len(self.letters) else [-1.0]
+        if rows is not None:
+            around[np.arange(len(rows)), rows] = -1.0
+        out = []
+        for i, (vector, (nearest, *_), (best, *others)) in enumerate(
+            zip(vectors, brands.tolist(), scores.tolist(), strict=True)
+        ):
+            second = others[0] if others else -1.0
+            rival = max(self._rival(nearest, around[i]), float(written[i % len(written)]))
+            own = np.sort(self.of(nearest) @ vector)[-VIEWS:]
+            rank = float((own > max(second, rival)).mean())
+            out.append((nearest, Likeness(best, second, rival, rank, len(self.index.brands))))
+        return out
+
+    def _rival(self, brand: int, things: F32) -> float:
+        """Of the likeness of a crop to the background (n,), the most that is not to a mark of the
+        brand itself: what nearly is one of its pictures."""
+        if not len(things):
+            return -1.0
+        few = min(NEAREST, len(things))
+        near = np.argpartition(-things, few - 1)[:few]
+        own = (self.background[near] @ self.of(brand).T).max(axis=1) >= OWN
+        if not own.all():
+            return float(things[near[~own]].max())
+        return float(things[near].min()) if few < len(things) else -1.0
+
+    def mistaken(self, level: Level, every: int = 4) -> tuple[list[str], int]:
+        """Brands for which marks and things of the background would be taken that are not theirs,
+        and of how many: every fourth one, as if it was seen well."""
+        rows = np.arange(0, len(self.background), every)
+        if not len(rows) or not self.index.brands:
+            return [], 0
+        least = self.decision.least(level)
+        found = [one for one in self.judged(self.background[rows], rows) if one[1].best < OWN]
+        taken = [i for i, one in found if self.decision.probability(one, View()) >= least]
+        return [self.index.brands[i].name for i in taken], len(found)
 
     def lettered(self, vector: F32, text: str) -> Match | None:
         """The brand a vector (length,) looks a little like and whose name was read off it."""
@@ -192,16 +181,12 @@ class Gallery:
             return None
         (brands,), (scores,) = self.likeness(vector[None])
         for brand, score in zip(brands, scores, strict=True):
-            if score < self.thresholds.lettered:
+            if score < self.decision.lettered:
                 return None
             name = self.index.brands[brand].name
             if agrees(text, name):
-                return Match(name, float(score), float(score - scores[0]), name)
+                return Match(name, float(score), float(score - scores[0]), name, READ)
         return None
-
-    def _cutoff(self, brand: int) -> float:
-        background = self.index.brands[brand].background
-        return max(self.thresholds.likeness, background + self.thresholds.above)
 
 
 def open_gallery(folder: Path, model: Pack, check: bool = True) -> Gallery:
@@ -211,53 +196,53 @@ def open_gallery(folder: Path, model: Pack, check: bool = True) -> Gallery:
         GalleryError: it is damaged, from a newer version, or (with ``check``) was embedded by
             another model.
     """
-    path = folder / INDEX
-    if not path.exists():
+    known = known_of(model)
+    found = read_folder(folder)
+    if found is None:
         index = Index(model=model.name, sha256=model.sha256, vectors="")
-        return Gallery(folder, index, _none(), thresholds_of(model))
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("version") if isinstance(content, dict) else None
-        if isinstance(version, int) and version > VERSION:
-            raise GalleryError(f"{path}: written by a newer threadline; update this one")
-        index = Index.model_validate(content)
-        vectors = _read_vectors(folder / index.vectors) if index.vectors else _none()
-    except GalleryError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise GalleryError(f"{path}: damaged: {reason}; restore it or start a new folder") from None
-    if len(vectors) != VIEWS * sum(len(brand.files) for brand in index.brands):
-        raise GalleryError(f"{path}: does not fit {index.vectors}; restore both or start anew")
+        return Gallery(folder, index, no_vectors(), *known)
+    index, vectors = found
     if check and index.sha256 != model.sha256:
         raise GalleryError(
-            f"{path}: embedded by {index.model}, not by this {model.name}; "
+            f"{folder / INDEX}: embedded by {index.model}, not by this {model.name}; "
             "run: threadline gallery rebuild"
         )
     if check and index.brands and vectors.shape[1] != model.outputs[0].shape[-1]:
         raise GalleryError(
-            f"{path}: {index.vectors} is not by {model.name}; run: threadline gallery rebuild"
+            f"{folder / INDEX}: {index.vectors} is not by {model.name}; "
+            "run: threadline gallery rebuild"
         )
-    return Gallery(folder, index, vectors, thresholds_of(model))
+    return Gallery(folder, index, vectors, *known)
 
 
-def thresholds_of(model: Pack) -> Thresholds:
-    """What was fitted for a model, as its pack has it."""
-    return Thresholds(**model.thresholds)
+def as_it_is(gallery: Gallery) -> Gallery:
+    """A gallery with what its folder holds now: others may have changed it.
+
+    Raises:
+        GalleryError: it is damaged, or was embedded anew by another model.
+    """
+    found = read_folder(gallery.folder)
+    if found is None:
+        return replace(
+            gallery,
+            index=gallery.index.model_copy(update={"brands": [], "vectors": ""}),
+            vectors=no_vectors(),
+        )
+    index, vectors = found
+    if index.sha256 != gallery.index.sha256:
+        raise GalleryError(f"{gallery.folder}: was embedded anew by another model; try again")
+    return replace(gallery, index=index, vectors=vectors)
 
 
-def _none() -> F32:
-    return np.zeros((0, 1), np.float32)
+def known_of(model: Pack) -> tuple[Decision, F32, F32]:
+    """The decision fitted for a model, its background, and its letters."""
+    background, letters = (_beside(model.path.with_name(name)) for name in (BACKGROUND, LETTERS))
+    return decision_of(model.thresholds), background, letters
 
 
-def _read_vectors(path: Path) -> F32:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest()[:16] not in path.name:
-        raise ValueError(f"{path.name} is not what was written")
-    try:
-        vectors = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception as error:  # NumPy says in many ways that a file is damaged
-        raise ValueError(f"{path.name} cannot be read: {error!r}") from None
-    if getattr(vectors, "ndim", 0) != 2 or vectors.dtype != np.float16:
-        raise ValueError(f"{path.name} is no array of embeddings")
-    return np.asarray(vectors, np.float32)
+@lru_cache(maxsize=8)
+def _beside(path: Path) -> F32:
+    """Unit vectors (n, length) shipped with a model; none where nothing is."""
+    if not path.exists():
+        return no_vectors()
+    return np.asarray(np.load(path, allow_pickle=False), np.float32)

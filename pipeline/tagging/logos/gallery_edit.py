@@ -8,28 +8,35 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from engines.packs import Pack
-from pipeline.errors import SinkError
-from pipeline.files import make_folder, replace_file
+from pipeline.errors import PipelineError, SinkError
+from pipeline.files import in_turn, make_folder, replace_file
+from pipeline.picture.still import load_image
 from pipeline.tagging.logos.exemplars import VIEWS, views
-from pipeline.tagging.logos.gallery import (
+from pipeline.tagging.logos.gallery import Gallery, as_it_is
+from pipeline.tagging.logos.gallery_file import (
     F32,
     INDEX,
     MOST_FILES,
     BrandEntry,
-    Gallery,
     GalleryError,
     Index,
     PictureEntry,
     brand_name,
 )
 from pipeline.tagging.logos.marks import MarkError, read_mark
+from pipeline.types import Box
 
 #: Embeds crops: RGB (n, side, side, 3) uint8 in, unit vectors (n, length) float32 out.
 Embed = Callable[[npt.NDArray[np.uint8]], F32]
+#: Least side in pixels of a mark cut from a photo.
+LEAST_BOX = 8
+#: Seconds to wait for others who change the gallery.
+PATIENCE_S = 60.0
 #: Likeness from which pictures of two brands are taken to be the same mark.
 SAME_MARK = 0.97
 #: Likeness from which two brands look alike.
@@ -69,6 +76,35 @@ def read_picture(brand: str, path: Path, embed: Embed, side: int) -> NewPicture:
         raise GalleryError(str(error)) from None
 
 
+def read_photo(brand: str, path: Path, box: Box, embed: Embed, side: int) -> NewPicture:
+    """Read and embed the part of a photo that shows a brand's mark: ``box`` xyxy in its pixels.
+
+    Raises:
+        GalleryError: the name, the file or the box cannot be used.
+    """
+    name = brand_name(brand)
+    try:
+        image = load_image(path)
+    except PipelineError as error:
+        raise GalleryError(str(error)) from None
+    height, width = image.shape[:2]
+    x0, y0 = max(round(box[0]), 0), max(round(box[1]), 0)
+    x1, y1 = min(round(box[2]), width), min(round(box[3]), height)
+    if x1 - x0 < LEAST_BOX or y1 - y0 < LEAST_BOX:
+        raise GalleryError(
+            f"{path}: box {_told(box)} is not on it; it has {width} x {height} pixels"
+        )
+    _, packed = cv2.imencode(".png", image[y0:y1, x0:x1])
+    mark = np.dstack([image[y0:y1, x0:x1, ::-1], np.full((y1 - y0, x1 - x0), 255, np.uint8)])
+    shown = np.stack(views(mark, side))
+    return NewPicture(name, path.with_suffix(".png"), packed.tobytes(), embed(shown))
+
+
+def _told(box: Box) -> str:
+    x0, y0, x1, y1 = (round(v) for v in box)
+    return f"{x0},{y0},{x1 - x0},{y1 - y0}"
+
+
 def marks_in(folder: Path) -> list[Path]:
     """Files that may hold a mark, by name, in a folder but not in those inside of it.
 
@@ -84,22 +120,23 @@ def marks_in(folder: Path) -> list[Path]:
     return found
 
 
-def add(
-    gallery: Gallery, pictures: Sequence[NewPicture], background: F32 | None = None
-) -> tuple[Gallery, list[str]]:
+def add(gallery: Gallery, pictures: Sequence[NewPicture]) -> tuple[Gallery, list[str]]:
     """The gallery with more pictures, written to its folder, and what is odd about them.
 
-    Pictures that are there already are left out. ``background`` are unit vectors (n, length) of
-    what is no brand's mark: a brand has to be more like its pictures than any of these are.
+    Pictures that are there already are left out. What others changed meanwhile stays.
 
     Raises:
         GalleryError: a brand has too many pictures.
         SinkError: the folder cannot be written.
     """
+    with in_turn(gallery.folder, PATIENCE_S):
+        return _added(as_it_is(gallery), pictures)
+
+
+def _added(gallery: Gallery, pictures: Sequence[NewPicture]) -> tuple[Gallery, list[str]]:
     entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
     vectors = {name: [gallery.of(i)] for i, name in enumerate(gallery.names)}
     owners = {picture.file: name for name, files in entries.items() for picture in files}
-    near = {brand.name: brand.background for brand in gallery.index.brands}
     warnings: list[str] = []
     make_folder(gallery.folder / "marks")
     for picture in pictures:
@@ -117,9 +154,7 @@ def add(
         entries.setdefault(picture.brand, []).append(entry)
         vectors.setdefault(picture.brand, []).append(picture.vectors)
         owners[picture.file] = picture.brand
-        likeness = nearest(background, picture.vectors)
-        near[picture.brand] = max(near.get(picture.brand, -1.0), likeness)
-    return _written(gallery, entries, vectors, near), warnings
+    return _written(gallery, entries, vectors), warnings
 
 
 def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
@@ -130,41 +165,34 @@ def remove(gallery: Gallery, names: Iterable[str]) -> Gallery:
         SinkError: the folder cannot be written.
     """
     gone = {brand_name(name) for name in names}
-    missing = sorted(gone - set(gallery.names))
-    if missing:
-        raise GalleryError(
-            f"{gallery.folder}: no brand {missing[0]!r}; see: threadline gallery list"
-        )
-    entries = {b.name: list(b.files) for b in gallery.index.brands if b.name not in gone}
-    vectors = {n: [gallery.of(i)] for i, n in enumerate(gallery.names) if n not in gone}
-    near = {brand.name: brand.background for brand in gallery.index.brands}
-    return _written(gallery, entries, vectors, near)
+    with in_turn(gallery.folder, PATIENCE_S):
+        gallery = as_it_is(gallery)
+        missing = sorted(gone - set(gallery.names))
+        if missing:
+            raise GalleryError(
+                f"{gallery.folder}: no brand {missing[0]!r}; see: threadline gallery list"
+            )
+        entries = {b.name: list(b.files) for b in gallery.index.brands if b.name not in gone}
+        vectors = {n: [gallery.of(i)] for i, n in enumerate(gallery.names) if n not in gone}
+        return _written(gallery, entries, vectors)
 
 
-def rebuilt(
-    gallery: Gallery, embed: Embed, side: int, model: Pack, background: F32 | None = None
-) -> Gallery:
+def rebuilt(gallery: Gallery, embed: Embed, side: int, model: Pack) -> Gallery:
     """The gallery embedded anew from its own files, by another model, written to its folder.
 
     Raises:
         GalleryError: a file is gone or cannot be used.
         SinkError: the folder cannot be written.
     """
-    entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
-    vectors = {
-        name: [read_picture(name, gallery.folder / p.file, embed, side).vectors for p in files]
-        for name, files in entries.items()
-    }
-    index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
-    near = {name: max(nearest(background, part) for part in vectors[name]) for name in entries}
-    return _written(replace(gallery, index=index), entries, vectors, near)
-
-
-def nearest(background: F32 | None, vectors: F32) -> float:
-    """Likeness of pictures to what of the background is nearest to them."""
-    if background is None or not len(background):
-        return -1.0
-    return float((background @ vectors.T).max())
+    with in_turn(gallery.folder, PATIENCE_S):
+        gallery = as_it_is(gallery)
+        entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
+        vectors = {
+            name: [read_picture(name, gallery.folder / p.file, embed, side).vectors for p in files]
+            for name, files in entries.items()
+        }
+        index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
+        return _written(replace(gallery, index=index), entries, vectors)
 
 
 def _twin(gallery: Gallery, picture: NewPicture) -> str | None:
@@ -179,7 +207,6 @@ def _written(
     gallery: Gallery,
     entries: dict[str, list[PictureEntry]],
     vectors: dict[str, list[F32]],
-    near: dict[str, float],
 ) -> Gallery:
     """Write array, then index, then clear away what neither names."""
     names = sorted(entries, key=str.casefold)
@@ -192,15 +219,12 @@ def _written(
         model=gallery.index.model,
         sha256=gallery.index.sha256,
         vectors=name,
-        brands=[
-            BrandEntry(name=brand, background=round(near[brand], 4), files=entries[brand])
-            for brand in names
-        ],
+        brands=[BrandEntry(name=brand, files=entries[brand]) for brand in names],
     )
     replace_file(gallery.folder / name, packed.getvalue())
     replace_file(gallery.folder / INDEX, index.model_dump_json(indent=1).encode())
     _tidy(gallery.folder, index)
-    return Gallery(gallery.folder, index, array.astype(np.float32), gallery.thresholds)
+    return replace(gallery, index=index, vectors=array.astype(np.float32))
 
 
 def _tidy(folder: Path, index: Index) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
 
 import numpy as np
@@ -14,23 +14,45 @@ from engines.base import Engine
 from engines.boxes import nms
 from engines.packs import Pack
 from pipeline.picture.crop import clip_box, crops, middle_in, person_window
+from pipeline.tagging.logos.decision import Level, View, sharpness
 from pipeline.tagging.logos.exemplars import ROOM
-from pipeline.tagging.logos.gallery import F32, Gallery, GalleryError, Match, open_gallery
+from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
+from pipeline.tagging.logos.gallery_file import F32, GalleryError
 from pipeline.tagging.logos.lettering import Lettering
-from pipeline.types import Box, Frame, Window
+from pipeline.types import Box, Frame, Rgb, Window
 
 #: Marks of a crop that are recognised, the surest first.
 MOST_MARKS = 4
+#: Probability from which a mark is looked at again, cut tighter and wider: what nearly is a brand.
+PROMISING = 0.05
+#: Sides of those crops against that of the first, and shifts along x and y as shares of it.
+AGAIN = ((0.8, 0.0, 0.0), (1.25, 0.0, 0.0))
+#: Longer side in pixels of the frame below which nobody could tell brands apart.
+LEAST_SIDE = 16.0
 #: Overlap above which two boxes are one mark.
 DOUBLE = 0.4
 #: Margin to the second brand from which letters need not be read.
 CLEAR = 0.1
+#: Side of the closer look at somebody's breast against that at all of them.
+CLOSER = 0.6
+#: Height of its middle on them.
+BREAST = 0.35
+#: Width of somebody against their height from which they are close: seen in part, or from nearby.
+WIDE = 0.5
 #: Height in pixels from which letters can be read.
 LEAST_LINE = 8
 #: Seconds between two looks at whether the gallery was changed.
 ASKED_S = 2.0
 
 log = logging.getLogger("threadline.logos")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a look: the detector's least score, and how sure a brand must be."""
+
+    score: float = 0.3
+    level: Level = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +75,9 @@ class LogoReader:
         gallery: Gallery,
         lettering: Lettering | None = None,
     ) -> None:
-        self._detector = detector
+        self.detector = detector
         self.size = size
-        self._embedder = embedder
+        self.embedder = embedder
         self.gallery = gallery
         self._lettering = lettering
         self._state = gallery.state()
@@ -64,7 +86,7 @@ class LogoReader:
     @property
     def model(self) -> str:
         """Name of the model that recognises."""
-        return self._embedder.pack.name
+        return self.embedder.pack.name
 
     def refresh(self, now: float) -> None:
         """Read the gallery again if it changed; a damaged one is logged, and the old one kept."""
@@ -76,29 +98,71 @@ class LogoReader:
             return
         self._state = state
         try:
-            self.gallery = open_gallery(self.gallery.folder, self._embedder.pack)
+            self.gallery = open_gallery(self.gallery.folder, self.embedder.pack)
             log.warning("gallery read again: %d brands", len(self.gallery.names))
         except GalleryError as error:
             log.warning("%s; going on with the brands from before", error)
 
-    def read(self, frame: Frame, window: Window, least: float) -> list[Mark]:
-        """Marks in a window of the aspect ratio of ``size``, the surest first; ``least`` is the
-        score a mark needs."""
-        found = self._detector.infer({"images": frame.crop(window, self.size)[None]})
-        boxes, scores = self._marks(found["boxes"][0], found["scores"][0], window, least)
-        if not len(boxes):
+    def read(self, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
+        """Marks in windows of the aspect ratio of ``size``, the surest first, each once."""
+        places, scores = self.found(frame, windows, ask.score)
+        matches = self.recognised(frame, places, scores, ask.level)
+        return [Mark(*mark) for mark in zip(places, scores, matches, strict=True)]
+
+    def found(
+        self, frame: Frame, windows: Sequence[Window], least: float
+    ) -> tuple[list[Box], list[float]]:
+        """Boxes in frame pixels of what may be marks, the surest first, and their scores."""
+        out = self.detector.infer({"images": crops([(frame, w) for w in windows], self.size)})
+        parts = [
+            self._marks(boxes, scores, window, least)
+            for boxes, scores, window in zip(out["boxes"], out["scores"], windows, strict=True)
+        ]
+        boxes, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= LEAST_SIDE
+        boxes, scores = boxes[large], scores[large]
+        kept = nms(boxes, scores, DOUBLE)
+        return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes[kept].tolist()], scores[kept].tolist()
+
+    def recognised(
+        self, frame: Frame, places: Sequence[Box], scores: Sequence[float], level: Level
+    ) -> list[Match]:
+        """Whose the mark in each box is: looked at once, and where that is promising, again cut
+        tighter and wider."""
+        if not places:
             return []
-        places: list[Box] = [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes.tolist()]
-        vectors = self._embedder(
-            crops([(frame, square_around(b)) for b in places], self._embedder.size)
-        )
-        matches = self.gallery.match(vectors)
-        if self._lettering is not None:
-            matches = [
-                self._read(frame, box, vector, match)
-                for box, vector, match in zip(places, vectors, matches, strict=True)
-            ]
-        return [Mark(*found) for found in zip(places, scores.tolist(), matches, strict=True)]
+        vectors, views = self.seen(frame, places, scores)
+        matches = self.gallery.match(vectors, views, level)
+        again = [i for i, match in enumerate(matches) if match.probability >= PROMISING]
+        if again:
+            more = self.again(frame, [places[i] for i in again])
+            vectors[again] = fused(vectors[again], more)
+            better = self.gallery.match(vectors[again], [views[i] for i in again], level)
+            for i, match in zip(again, better, strict=True):
+                matches[i] = match
+        if self._lettering is None:
+            return matches
+        return [
+            self._read(frame, box, vector, match)
+            for box, vector, match in zip(places, vectors, matches, strict=True)
+        ]
+
+    def seen(
+        self, frame: Frame, places: Sequence[Box], scores: Sequence[float]
+    ) -> tuple[F32, list[View]]:
+        """Embeddings (n, length) of the squares around boxes, and how well each was seen."""
+        pictures = self._cut(frame, [square_around(box) for box in places])
+        sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in places]
+        views = list(map(View, sides, sharpness(pictures), scores))
+        return self.embedder(pictures), views
+
+    def again(self, frame: Frame, places: Sequence[Box]) -> F32:
+        """Embeddings (n, k, length) of the same marks, cut tighter and wider."""
+        squares = [square_around(box, *how) for box in places for how in AGAIN]
+        return self.embedder(self._cut(frame, squares)).reshape(len(places), len(AGAIN), -1)
+
+    def _cut(self, frame: Frame, squares: Sequence[Window]) -> Rgb:
+        return crops([(frame, square) for square in squares], self.embedder.size)
 
     def _read(self, frame: Frame, box: Box, vector: F32, match: Match) -> Match:
         """A match by looks; by letters as well where looks leave a doubt."""
@@ -110,10 +174,13 @@ class LogoReader:
             return match
         return self.gallery.lettered(vector, self._lettering(frame.crop((x0, y0, x1, y1)))) or match
 
-    def on(self, frame: Frame, person: Box, least: float) -> list[Mark]:
-        """Marks on one person, the surest first; those beside the person are not theirs."""
-        marks = self.read(frame, person_window(person, self.size), least)
-        return [mark for mark in marks if middle_in(mark.box, person)]
+    def on(self, frame: Frame, person: Box, ask: Ask, all_scales: bool = True) -> list[Mark]:
+        """Marks on one person, the surest first; those beside the person are not theirs. Somebody
+        seen again and again is looked at in one scale a time."""
+        windows = person_windows(person, self.size)
+        if not all_scales:
+            windows = [windows[frame.index % len(windows)]]
+        return [mark for mark in self.read(frame, windows, ask) if middle_in(mark.box, person)]
 
     def _marks(self, boxes: F32, scores: F32, window: Window, least: float) -> tuple[F32, F32]:
         """Boxes in frame pixels and scores of the surest few."""
@@ -125,6 +192,34 @@ class LogoReader:
         return (boxes[kept] * scale + (x0, y0, x0, y0)).astype(np.float32), scores[kept]
 
 
+def person_windows(person: Box, size: tuple[int, int]) -> list[Window]:
+    """Windows in which a person's marks are searched: all of them; the breast closer, where that
+    shows more; at half the scale where somebody fills the window's width, as close people do."""
+    x0, y0, x1, y1 = person
+    whole = person_window(person, size)
+    found = [whole]
+    if whole[3] - whole[1] >= size[1] / CLOSER:
+        found.append(_about((x0 + x1) / 2, y0 + BREAST * (y1 - y0), whole, CLOSER))
+    if x1 - x0 >= WIDE * (y1 - y0):
+        found.append(_about((whole[0] + whole[2]) / 2, (whole[1] + whole[3]) / 2, whole, 2.0))
+    return found
+
+
+def _about(x: float, y: float, window: Window, scale: float) -> Window:
+    """A window about a point, so many times as large as another."""
+    wide, high = (round(scale * (window[i + 2] - window[i])) for i in (0, 1))
+    left, top = round(x - wide / 2), round(y - high / 2)
+    return left, top, left + wide, top + high
+
+
+def fused(vectors: F32, more: F32) -> F32:
+    """Unit vectors (n, length) of marks: means of their own and of ``more`` (n, k, length)."""
+    mean = vectors + more.sum(axis=1)
+    return np.asarray(
+        mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6), np.float32
+    )
+
+
 class Embedder:
     """The embedding model: square crops in, unit vectors out."""
 
@@ -133,21 +228,14 @@ class Embedder:
         self.pack = pack
         self.size = pack.size
 
-    @cached_property
-    def background(self) -> F32 | None:
-        """Unit vectors of what is no brand's mark, as shipped with the model."""
-        path = self.pack.path.with_name("background.npy")
-        if not path.exists():
-            return None
-        return np.asarray(np.load(path, allow_pickle=False), np.float32)
-
     def __call__(self, crops: npt.NDArray[np.uint8]) -> F32:
         return np.array(self._engine.infer({"images": crops})["embeddings"], np.float32)
 
 
-def square_around(box: Box) -> Window:
-    """The square around a mark, with the room its gallery pictures have."""
+def square_around(box: Box, scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> Window:
+    """The square around a mark, with the room its gallery pictures have; ``scale`` times as large,
+    and shifted by shares of its side."""
     x0, y0, x1, y1 = box
-    half = max((0.5 + ROOM) * max(x1 - x0, y1 - y0), 2.0)
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    half = max((0.5 + ROOM) * scale * max(x1 - x0, y1 - y0), 2.0)
+    x, y = (x0 + x1) / 2 + 2 * half * right, (y0 + y1) / 2 + 2 * half * down
     return round(x - half), round(y - half), round(x + half), round(y + half)

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from pipeline.picture.crop import middle_in
 from pipeline.settings.section import PerSource, Share, model_of, per_run
+from pipeline.tagging.logos.decision import Level
 from pipeline.tagging.logos.gallery import open_gallery
 from pipeline.tagging.logos.lettering import Lettering
-from pipeline.tagging.logos.reader import Embedder, LogoReader, Mark
+from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader, Mark
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import (
     Evidence,
@@ -47,6 +48,7 @@ class LogoSettings(TaggerSettings):
     detector: str = model_of("logo-detection", "logo-detector-lite0-int8")
     embedder: str = model_of("logo-embedding", "logo-embedder-lite0")
     score: Share = Field(0.3, description="score from which something counts as a mark")
+    sure: Level = Field("normal", description="how sure a brand must be: strict, normal or lenient")
     vote: LogoVote = LogoVote()
     most_looks: int = Field(
         12, ge=1, le=1000, description="looks at a person; then only better crops are searched"
@@ -72,7 +74,7 @@ class LogoTagger(Tagger):
 
     def __init__(self, reader: LogoReader, settings: PerSource[LogoSettings]) -> None:
         super().__init__(settings)
-        self._reader = reader
+        self.reader = reader
         self.tile_shape = reader.size
 
     def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
@@ -89,17 +91,18 @@ class LogoTagger(Tagger):
         return seconds if kind == "tile" else 0.0
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
-        self._reader.refresh(time.monotonic())
+        self.reader.refresh(time.monotonic())
         return [Evidence(tuple(self._tags(subject))) for subject in subjects]
 
     def _tags(self, subject: Subject) -> list[Tag]:
-        frame, model = subject.frame, self._reader.model
-        least = self.settings.of(frame.source).score
+        frame, model = subject.frame, self.reader.model
+        settings = self.settings.of(frame.source)
+        ask = Ask(settings.score, settings.sure)
         if subject.kind == "tile":
-            return loose_tags(self._reader.read(frame, window_of(subject.box), least), model)
+            return loose_tags(self.reader.read(frame, [window_of(subject.box)], ask), model)
         marks = [
             mark
-            for mark in self._reader.on(frame, subject.box, least)
+            for mark in self.reader.on(frame, subject.box, ask, all_scales=subject.id is None)
             if not any(nearer(mark.box, other, subject.box) for other in subject.others)
         ]
         return mark_tags(marks, subject.given.get("parsing"), model)
@@ -159,5 +162,12 @@ def _tag(mark: Mark, model: str, garment: str | None = None) -> Tag | None:
         return None
     more = (("on", garment),) if garment else ()
     return Tag(
-        "logo", brand, None, mark.score, mark.box, attributes=more, model=model, outlined=True
+        "logo",
+        brand,
+        None,
+        mark.match.probability,
+        mark.box,
+        attributes=more,
+        model=model,
+        outlined=True,
     )

@@ -1,0 +1,150 @@
+"""What the decision about marks is fitted on: marks composed on photos of the world, as the shipped
+detector finds them at every scale, and what else it finds there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from engines.boxes import iou_matrix
+from pipeline.picture.yuv import from_bgr
+from pipeline.tagging.logos.decision import View
+from pipeline.tagging.logos.reader import Ask, LogoReader, fused
+from pipeline.tagging.tiles import tiles
+from pipeline.types import Box, Frame, Window
+from training.garment_data import Image, Rng, read_rgb
+from training.logo_crops import TOLD, seen
+from training.logo_marks import Brand, brands_in, without_twins
+from training.logo_prints import PLAIN, ROUGH, lay, printed, warped
+
+F32 = npt.NDArray[np.float32]
+
+#: Folders of photos, the most of each, and how much they are enlarged.
+PHOTOS = (("coco_train128", 128, 1.0), ("luma", 250, 1.0), ("products", 350, 2.0))
+#: Most marks of another maker.
+MOST_STRANGERS = 2300
+
+#: Longer side of marks in pixels: from the least to so much of the picture's shorter side.
+LEAST_SIDE, MOST_SHARE = 20.0, 0.75
+#: Shares of a window's width between which a mark in it is found, and other windows looked at.
+LARGE_ENOUGH, SMALL_ENOUGH, ELSEWHERE = 0.08, 0.5, 2
+#: Overlap from which what was found is a mark, or a part of it.
+PART = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something the detector took for a mark: whose it is, or part of whose (-1: nobody's), its
+    fused embedding (length,), and how well it was seen."""
+
+    brand: int
+    vector: F32
+    view: View
+
+
+def strangers(
+    marks: Path, brands: Sequence[Brand], held: Sequence[Brand], seed: int
+) -> list[Brand]:
+    """Marks of another maker, in an order fixed by ``seed``, without those of brands that are
+    known by name or by looks."""
+    known = [*brands, *held]
+    names = {_plain(brand.name) for brand in known}
+    others = [
+        mark for mark in brands_in(marks)
+        if not {_plain(mark.name), _plain(mark.name.split("-")[0])} & names
+    ]  # fmt: skip
+    order = np.random.default_rng(seed).permutation(len(others))[:MOST_STRANGERS]
+    kept = {id(brand) for brand in without_twins([*known, *(others[i] for i in order)])}
+    return [others[i] for i in order if id(others[i]) in kept]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def fitting_photos(data: Path) -> list[Image]:
+    """Photos RGB that no logo training and no figure of logos uses; small ones enlarged."""
+    photos = []
+    for folder, most, scale in PHOTOS:
+        paths = sorted((data / folder).rglob("*.jpg"))
+        for i in np.random.default_rng(3).permutation(len(paths))[:most]:
+            if (rgb := read_rgb(paths[i])) is not None:
+                how = cv2.INTER_CUBIC
+                photos.append(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=how))
+    return [np.asarray(photo, np.uint8) for photo in photos]
+
+
+def scene(
+    photo: Image, brands: Sequence[Brand], rng: Rng, most: int = 3
+) -> tuple[Image, list[tuple[int, Box]]]:
+    """A photo RGB (H, W, 3) with marks printed on it, and whose is where."""
+    rough = float(rng.uniform(PLAIN, ROUGH))
+    image = photo.astype(np.float32)
+    height, width = image.shape[:2]
+    marks: list[tuple[int, Box]] = []
+    for _ in range(int(rng.integers(0, most + 1))):
+        who = int(rng.integers(len(brands)))
+        largest = np.log(MOST_SHARE * min(height, width))
+        side = float(np.exp(rng.uniform(np.log(LEAST_SIDE), largest)))
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        reach = max(int(side / 2), 4)
+        near = image[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
+        print_ = printed(brands[who], side, near.mean(axis=(0, 1)).astype(np.float32), rng, rough)
+        print_, box = warped(print_, rng, rough)
+        x0, y0 = (round(c - (a + b) / 2) for c, a, b in zip((x, y), box[:2], box[2:], strict=True))
+        place = (x0 + box[0], y0 + box[1], x0 + box[2], y0 + box[3])
+        inside = place[0] >= 0 and place[1] >= 0 and place[2] <= width and place[3] <= height
+        if not inside or any(iou_matrix([place], [other])[0, 0] > 0 for _, other in marks):
+            continue
+        told = lay(image, print_, x0, y0, rng) > TOLD
+        if told.sum() > 0.5 * (print_.solid > 0.3).sum():
+            marks.append((who, tuple(float(v) for v in place)))  # type: ignore[arg-type]
+    return seen(image, rng, 40.0, rough), marks
+
+
+def windows(
+    width: int, height: int, size: tuple[int, int], marks: Sequence[Box], rng: Rng
+) -> list[Window]:
+    """For every mark a window that shows it at a size at which it can be found, and some others."""
+    every = tiles(width, height, size)
+    chosen = [every[i] for i in rng.choice(len(every), min(ELSEWHERE, len(every)), replace=False)]
+    for mark in marks:
+        side = max(mark[2] - mark[0], mark[3] - mark[1])
+        fit = [
+            (x0, y0, x1, y1)
+            for x0, y0, x1, y1 in every
+            if x0 <= mark[0] and y0 <= mark[1] and x1 >= mark[2] and y1 >= mark[3]
+            and LARGE_ENOUGH <= side / (x1 - x0) <= SMALL_ENOUGH
+        ]  # fmt: skip
+        if fit:
+            chosen.append(fit[int(rng.integers(len(fit)))])
+    return list(dict.fromkeys(chosen))
+
+
+def collected(
+    photos: Sequence[Image], brands: Sequence[Brand], reader: LogoReader, count: int, seed: int
+) -> Iterator[Found]:
+    """What the reader finds in ``count`` scenes on photos RGB."""
+    for number in range(count):
+        rng = np.random.default_rng((seed, number))
+        rgb, marks = scene(photos[int(rng.integers(len(photos)))], brands, rng)
+        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[:, :, ::-1])))
+        boxes = [box for _, box in marks]
+        some = windows(frame.width, frame.height, reader.size, boxes, rng)
+        places, scores = reader.found(frame, some, Ask().score)
+        if not places:
+            continue
+        vectors, views = reader.seen(frame, places, scores)
+        more = reader.again(frame, places)
+        together = fused(vectors, more)
+        overlap = iou_matrix(places, boxes) if boxes else np.zeros((len(places), 1))
+        for i, view in enumerate(views):
+            best = int(overlap[i].argmax())
+            mine = overlap[i, best] >= PART
+            yield Found(marks[best][0] if mine else -1, together[i], view)
