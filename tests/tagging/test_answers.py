@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engines.packs import Label
+from pipeline.tagging.garments import answers
 from pipeline.tagging.garments.answers import Answers
 
 KNOWN = (
@@ -27,6 +28,12 @@ QUESTIONS = {
 }
 
 
+@pytest.fixture
+def heads_alone(monkeypatch):
+    """What heads say, without the parser's half."""
+    monkeypatch.setattr(answers, "SHARE", 1.0)
+
+
 def told(**answers):
     known = {question: [1.0] + [0.0] * (len(own) - 1) for question, own in QUESTIONS.items()}
     return {q: np.array(v, np.float32) for q, v in (known | answers).items()}
@@ -45,6 +52,16 @@ def over(worn, groups, **answers):
     )
 
 
+def test_heads_and_the_parser_count_half_each_and_hats_are_the_parsers():
+    worn, groups, _ = over(
+        {"skirt": 0.9, "hat": 0.8}, {"skirt": 0.9, "hat": 0.8}, lower=[0.1, 0.7, 0.2], hat=[1, 0]
+    )
+    assert groups["pants"] == pytest.approx(0.35)
+    assert (groups["skirt"], worn["skirt"]) == pytest.approx((0.55, 0.55))
+    assert (groups["hat"], worn["hat"]) == (0.8, 0.8)
+
+
+@pytest.mark.usefixtures("heads_alone")
 def test_the_answer_counts_instead_of_the_parser():
     worn, groups, _ = over({"skirt": 0.9}, {"skirt": 0.9}, lower=[0.1, 0.7, 0.2])
     assert groups["pants"] == pytest.approx(0.7)
@@ -52,6 +69,7 @@ def test_the_answer_counts_instead_of_the_parser():
     assert (worn["jeans"], worn["skirt"]) == pytest.approx((0.7, 0.2))
 
 
+@pytest.mark.usefixtures("heads_alone")
 def test_what_is_worn_under_the_outermost_is_still_the_parsers_to_tell():
     worn, groups, said = over(
         {"t-shirt": 0.8}, {"top, t-shirt, sweatshirt": 0.8}, upper=[0.0, 0.0, 0.0, 1.0]
@@ -62,13 +80,15 @@ def test_what_is_worn_under_the_outermost_is_still_the_parsers_to_tell():
     assert said.outermost == "jacket"
 
 
+@pytest.mark.usefixtures("heads_alone")
 def test_nothing_is_under_the_only_garment():
     _, groups, _ = over({}, {"jacket": 0.6}, upper=[0.0, 1.0, 0.0, 0.0])
     assert groups["jacket"] == pytest.approx(0.0), "no jacket is under a t-shirt"
-    _, groups, _ = over({"hat": 0.9}, {"hat": 0.9}, hat=[0.95, 0.05])
-    assert groups["hat"] == pytest.approx(0.05)
+    _, groups, _ = over({"skirt": 0.9}, {"skirt": 0.9}, lower=[0.95, 0.0, 0.05])
+    assert groups["skirt"] == pytest.approx(0.05)
 
 
+@pytest.mark.usefixtures("heads_alone")
 def test_the_parser_tells_twins_apart():
     worn, groups, _ = over({"hoodie": 0.3, "sweatshirt": 0.1}, {}, upper=[0.0, 0.0, 0.8, 0.2])
     assert worn["hoodie"] == pytest.approx(0.6, abs=0.07)
@@ -88,8 +108,8 @@ def test_attributes_are_of_the_outermost_garment_and_only_of_one_in_view():
 
 
 def test_only_what_is_asked_about_is_known_without_a_cell_of_its_own():
-    asked = Answers({"hat": QUESTIONS["hat"]}, KNOWN, GROUPS)
-    assert asked.categories == {"hat"}
+    asked = Answers({q: QUESTIONS[q] for q in ("lower", "hat")}, KNOWN, GROUPS)
+    assert asked.categories == {"pants", "skirt"}
     assert Answers({}, KNOWN, GROUPS).categories == frozenset()
 
 

@@ -26,14 +26,16 @@ ALSO: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "coat": ("cape",),
         "blazer": ("suit",),
         "dress": ("romper", "bodysuit"),
-        "bag": ("purse", "wallet"),
     }
 )
 #: Categories worn over others.
 OUTER = frozenset({"jacket", "coat", "cardigan", "vest", "cape"})
-#: Questions about garments, and those whose answers are attributes of the upper garment.
-GARMENTS = ("upper", "lower", "hat", "scarf", "bag")
+#: Questions about garments. What heads say of hats, scarves and bags is no better than the parser.
+GARMENTS = ("upper", "lower")
+#: Questions whose answers are attributes of the upper garment.
 ATTRIBUTES = ("sleeve", "pattern")
+#: Share of the heads in what is reported, against the parser alone.
+SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ class Answers:
                 by_group[group] = by_group.get(group, 0.0) + chance
         for group, chance in by_group.items():
             under = self._over(question, by_group, group) * groups[group]
-            groups[group] = chance + (1.0 - chance) * under
+            groups[group] = _mixed(chance + (1.0 - chance) * under, groups[group])
         for i, chance in share.items():
             group = self._group_of[i]
             under = self._over(question, by_group, group) if group is not None else 0.0
-            worn[i] = chance + (1.0 - chance) * under * worn[i]
+            worn[i] = _mixed(chance + (1.0 - chance) * under * worn[i], worn[i])
 
     def _over(self, question: str, by_group: Mapping[int, float], group: int) -> float:
         """How likely something else is worn over a category."""
@@ -129,3 +131,7 @@ class Answers:
         if category not in SLEEVED or category not in (said.outermost, UPPER):
             return kept
         return (*said.attributes, *kept)
+
+
+def _mixed(head: float, parser: float) -> float:
+    return SHARE * head + (1.0 - SHARE) * parser
