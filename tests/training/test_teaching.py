@@ -1,4 +1,4 @@
-"""Labels that nets give each other's training: people seen twice, weak tags, INT8. Needs train."""
+"""Labels that nets give each other's training: passers-by, weak tags, INT8. Needs train."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ torch = pytest.importorskip("torch", reason="needs the train extra: pip install 
 from training import garments  # noqa: E402
 from training.bagless import bagless_people  # noqa: E402
 from training.garment_data import IGNORE, GarmentCrops, Photo  # noqa: E402
-from training.people_data import Scene  # noqa: E402
-from training.people_material import gather, street_scene  # noqa: E402
-from training.people_teacher import (  # noqa: E402
-    seen_in_tiles,
-    seen_twice,
-    taught,
-    without_fixtures,
-)
+from training.people_material import street_labels  # noqa: E402
+from training.people_teacher import Said  # noqa: E402
 from training.pseudo import pseudo_mask  # noqa: E402
 
 from engines import open_engine  # noqa: E402
@@ -33,17 +27,6 @@ pytestmark = [
 ]
 
 
-def boxes(*rows):
-    return np.array(rows, float).reshape(-1, 4)
-
-
-def bright(rgb):
-    """A detector of bright blocks, sure of what is wide and unsure of what is narrow."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats((rgb[..., 0] > 128).astype(np.uint8))
-    found = [(x, y, x + w, y + h) for x, y, w, h, _ in stats[1:count]]
-    return boxes(*found), np.array([0.9 if w >= 20 else 0.3 for _, _, w, _, _ in stats[1:count]])
-
-
 def picture(*blocks, size=(120, 200)):
     rgb = np.zeros((*size, 3), np.uint8)
     for x0, y0, x1, y1 in blocks:
@@ -51,49 +34,19 @@ def picture(*blocks, size=(120, 200)):
     return rgb
 
 
-def test_what_both_views_see_is_one_box_and_keeps_its_score():
-    found, scores = seen_twice(bright, picture((10, 20, 40, 100), (150, 30, 160, 60)))
-    assert found.tolist() == [[10, 20, 40, 100], [150, 30, 160, 60]]
-    assert scores.tolist() == pytest.approx([0.9, 0.3])
-
-
-def test_what_one_view_sees_alone_counts_half():
-    rgb = picture((10, 20, 40, 100))
-    views = iter([bright(rgb), (boxes(), np.zeros(0))])
-    _, scores = seen_twice(lambda _: next(views), rgb)
-    assert scores.tolist() == [0.45]
-
-
-def test_tiles_keep_whole_people_only():
-    rgb = picture((90, 20, 115, 100), (2, 50, 30, 115))
-    found, scores = seen_in_tiles(bright, rgb)
-    assert sorted(found.tolist()) == [[2, 50, 30, 115], [90, 20, 115, 100]]
-    assert (scores >= 0.9).all(), "seen whole once is enough, more often is surer"
-
-
-def test_a_teacher_teaches_what_it_is_sure_of():
-    people = boxes((10, 10, 30, 60), (5, 5, 35, 65), (70, 10, 90, 60), (50, 50, 52, 55))
-    scene = taught(picture(), people, np.array([0.9, 0.3, 0.3, 0.1]))
-    assert scene.people.tolist() == [[10, 10, 30, 60]]
-    assert scene.ignore.tolist() == [[70, 10, 90, 60]], "a loose second box is wrong, not doubtful"
-
-
-def test_what_never_moves_is_no_person():
-    scenes = [
-        Scene(picture(), boxes((5, 5, 15, 40), (20 * i, 50, 20 * i + 15, 100))) for i in range(6)
-    ]
-    left = without_fixtures(scenes)
-    assert [len(scene.people) for scene in left] == [1] * 6
-    assert left[3].people.tolist() == [[60, 50, 75, 100]]
-
-
 def test_passers_by_of_a_street_photo_are_people_doubts_and_parts_of_the_wearer_are_not():
-    mask = np.zeros((120, 200), np.uint8)
-    mask[20:100, 60:100] = 7
-    found = boxes((61, 20, 99, 99), (150, 30, 170, 90), (10, 30, 30, 90), (70, 40, 90, 60))
-    scene = street_scene(picture(), mask, found, np.array([0.9, 0.8, 0.4, 0.7]))
-    assert scene.people.tolist() == [[60, 20, 100, 100], [150, 30, 170, 90]]
-    assert scene.ignore.tolist() == [[10, 30, 30, 90]]
+    wearer = np.array([60.0, 20, 100, 100])
+    said = [
+        Said(np.array([61.0, 20, 99, 99]), (0.9, 0.9, 0.9)),
+        Said(np.array([150.0, 30, 170, 90]), (0.8, 0.7)),
+        Said(np.array([10.0, 30, 30, 90]), (0.4,)),
+        Said(np.array([70.0, 40, 90, 60]), (0.4,)),
+    ]
+    people, doubts = street_labels(said, wearer)
+    assert people.tolist() == [[60, 20, 100, 100], [150, 30, 170, 90]]
+    assert doubts.tolist() == [[10, 30, 30, 90]], "a part of the wearer is a wrong box, no doubt"
+    people, _ = street_labels(said, None)
+    assert people.tolist() == [[61, 20, 99, 99], [150, 30, 170, 90]]
 
 
 @pytest.fixture
@@ -120,14 +73,6 @@ def data(tmp_path):
         if lines:
             (coco / "boxes" / f"{stem}.txt").write_text("\n".join(lines) + "\n")
     return tmp_path
-
-
-def test_material_is_gathered_from_the_folders(data):
-    material = gather(data, data / "pseudo", [data / "missing.jpg"], bright)
-    assert any(len(scene.people) == 1 for scene in material.real), "the street photo's wearer"
-    assert len(material.cutouts) >= 1
-    assert material.empty
-    assert not material.garments
 
 
 def test_people_without_a_bag_say_that_and_nothing_else(data):
