@@ -4,6 +4,7 @@ sudden ends are judged by."""
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from datetime import datetime, timezone
 from math import isnan
@@ -162,11 +163,11 @@ def test_what_a_stop_must_not_leave_is_named(tmp_path):
     written(tmp_path, *entered, *left, name="events.jsonl")
     written(tmp_path, *frames, name="frames.jsonl")
     done = ends.Round(0.0, code=0)
-    assert ends.stopped(done, tmp_path, stats, live=True) == []
+    assert ends.stopped(done, tmp_path, stats, True, signal.SIGTERM) == []
     written(tmp_path, *entered, left[0], name="events.jsonl")
     written(tmp_path, frames[0], name="frames.jsonl")
     done.code, done.errors = -11, "Fatal Python error"
-    wrong = "\n".join(ends.stopped(done, tmp_path, stats, live=True))
+    wrong = "\n".join(ends.stopped(done, tmp_path, stats, True, signal.SIGTERM))
     for words in (
         "exit status -11",
         "Fatal",
@@ -174,3 +175,5 @@ def test_what_a_stop_must_not_leave_is_named(tmp_path):
         "3 analysed, 1 on disk, 1 left out",
     ):
         assert words in wrong
+    done.code = -signal.SIGTERM
+    assert ends.stopped(done, tmp_path / "none", stats, True, signal.SIGTERM) == [], "too early"
