@@ -12,10 +12,6 @@ from math import exp, log2, log10
 from types import MappingProxyType
 from typing import Literal
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 #: How sure a brand must be before it is reported, from the surest.
 Level = Literal["strict", "normal", "lenient"]
 LEVELS: tuple[Level, ...] = ("strict", "normal", "lenient")
@@ -26,20 +22,15 @@ MOST_MARGIN = 0.4
 #: Sides in pixels between which the size of a mark tells something.
 LEAST_SIDE = 12.0
 MOST_SIDE = 128.0
-#: Luma variance of the Laplacian below which a crop is as blurred as can be.
-BLURRED = 4.0
 #: Brands beyond which a gallery is not counted as larger.
 MOST_BRANDS = 5000
-Crops = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How well a mark was seen: its longer side in pixels of the frame, the sharpness of its crop
-    (``sharpness``), and the detector's score."""
+    """How well a mark was seen: its longer side in pixels of the frame, the detector's score."""
 
     side: float = 64.0
-    sharpness: float = 9.0
     score: float = 0.5
 
 
@@ -75,7 +66,6 @@ FEATURES = (
     "rival",
     "rank",
     "side",
-    "sharpness",
     "score",
     "brands",
 )
@@ -92,20 +82,9 @@ def features(likeness: Likeness, view: View) -> dict[str, float]:
         "rival": min(likeness.best - likeness.rival, MOST_MARGIN),
         "rank": likeness.rank,
         "side": log2(side / 48.0),
-        "sharpness": view.sharpness - 9.0,
         "score": view.score,
         "brands": log10(min(likeness.brands, MOST_BRANDS)),
     }
-
-
-def sharpness(crops: Crops) -> list[float]:
-    """Of crops RGB (n, h, w, 3): two's logarithm of the variance of their luma's Laplacian."""
-    found = []
-    for crop in crops:
-        luma = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-        variance = float(cv2.Laplacian(luma, cv2.CV_16S).astype(np.float32).var())
-        found.append(log2(max(variance, BLURRED)))
-    return found
 
 
 def _guessed() -> Mapping[str, float]:

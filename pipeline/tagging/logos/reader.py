@@ -14,7 +14,7 @@ from engines.base import Engine
 from engines.boxes import nms
 from engines.packs import Pack
 from pipeline.picture.crop import clip_box, crops, middle_in, person_window
-from pipeline.tagging.logos.decision import Level, View, sharpness
+from pipeline.tagging.logos.decision import Level, View
 from pipeline.tagging.logos.exemplars import ROOM
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
 from pipeline.tagging.logos.gallery_file import F32, GalleryError
@@ -25,8 +25,8 @@ from pipeline.types import Box, Frame, Rgb, Window
 MOST_MARKS = 4
 #: Probability from which a mark is looked at again, cut tighter and wider: what nearly is a brand.
 PROMISING = 0.05
-#: Sides of those crops against that of the first, and shifts along x and y as shares of it.
-AGAIN = ((0.8, 0.0, 0.0), (1.25, 0.0, 0.0))
+#: Sides of those crops against that of the first.
+AGAIN = (0.8, 1.25)
 #: Longer side in pixels of the frame below which nobody could tell brands apart.
 LEAST_SIDE = 16.0
 #: Overlap above which two boxes are one mark.
@@ -151,14 +151,13 @@ class LogoReader:
         self, frame: Frame, places: Sequence[Box], scores: Sequence[float]
     ) -> tuple[F32, list[View]]:
         """Embeddings (n, length) of the squares around boxes, and how well each was seen."""
-        pictures = self._cut(frame, [square_around(box) for box in places])
+        vectors = self.embedder(self._cut(frame, [square_around(box) for box in places]))
         sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in places]
-        views = list(map(View, sides, sharpness(pictures), scores))
-        return self.embedder(pictures), views
+        return vectors, list(map(View, sides, scores))
 
     def again(self, frame: Frame, places: Sequence[Box]) -> F32:
         """Embeddings (n, k, length) of the same marks, cut tighter and wider."""
-        squares = [square_around(box, *how) for box in places for how in AGAIN]
+        squares = [square_around(box, scale) for box in places for scale in AGAIN]
         return self.embedder(self._cut(frame, squares)).reshape(len(places), len(AGAIN), -1)
 
     def _cut(self, frame: Frame, squares: Sequence[Window]) -> Rgb:
@@ -232,10 +231,9 @@ class Embedder:
         return np.array(self._engine.infer({"images": crops})["embeddings"], np.float32)
 
 
-def square_around(box: Box, scale: float = 1.0, right: float = 0.0, down: float = 0.0) -> Window:
-    """The square around a mark, with the room its gallery pictures have; ``scale`` times as large,
-    and shifted by shares of its side."""
+def square_around(box: Box, scale: float = 1.0) -> Window:
+    """The square around a mark with the room of its gallery pictures, ``scale`` times as large."""
     x0, y0, x1, y1 = box
     half = max((0.5 + ROOM) * scale * max(x1 - x0, y1 - y0), 2.0)
-    x, y = (x0 + x1) / 2 + 2 * half * right, (y0 + y1) / 2 + 2 * half * down
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
     return round(x - half), round(y - half), round(x + half), round(y + half)
