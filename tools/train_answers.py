@@ -31,7 +31,7 @@ from engines.packs.pack import ANSWERS
 
 #: The parsers that are asked, in float and in INT8: features come from the latter.
 PACKS = ("garments-lite0", "garments-lite0-int8")
-#: Questions whose heads are better than what is read from the parser's labels and cells.
+#: Questions that are asked unless others are named.
 SHIPPED_QUESTIONS = tuple(question for question in QUESTIONS if question != "bag")
 #: Product photos of one type and pattern at most.
 MOST = 150

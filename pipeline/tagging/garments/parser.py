@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.answers import Answers, Said
 from pipeline.tagging.garments.attributes import attributes, body_of
 from pipeline.tagging.garments.palette import Palette
-from pipeline.tagging.garments.parts import COVERS, PARTS, UPPER, chances
+from pipeline.tagging.garments.parts import COVERS, PARTS, chances
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
 from pipeline.types import Box, Frame, Level, Rgb, Tag
@@ -23,8 +22,6 @@ from pipeline.types import Box, Frame, Level, Rgb, Tag
 MOST_BATCH = 8
 #: Labels that are no garment and never become tags.
 NO_GARMENT = frozenset({"null", "hair", "skin"})
-#: Where a hat is that the parser did not find.
-BESIDE = MappingProxyType({"hat": ("hair", "skin")})
 #: Cells that show where something is, against those where it may be.
 LEAST_SHARE = 1 / 8
 #: Probability under which a label is no evidence.
@@ -117,11 +114,7 @@ class GarmentParser:
         own = self._members[category]
         if category not in self._asked.categories:
             return [own]
-        parts = COVERS.get(category, ()) or (UPPER,)
-        beside = [
-            [i for i, k in enumerate(self.labels) if k.name == n] for n in BESIDE.get(category, ())
-        ]
-        return [own, *beside, *(self._on[part] for part in parts)]
+        return [own, *(self._on[part] for part in COVERS[category])]
 
 
 class _Crop:
@@ -153,8 +146,6 @@ class _Crop:
         if (here, category) not in self._looks:
             self._looks[here, category] = self._look(here, category)
         box, colours, more = self._looks[here, category]
-        if category not in COVERS and here != tuple(places[0]):
-            colours = ()  # those of what it is worn on
         found = Tag("garment", label, category, score, box, colours, more, level, model=self._model)
         return replace(found, covers=COVERS.get(category or "", ()))
 
