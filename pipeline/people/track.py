@@ -59,7 +59,7 @@ class TrackSettings(Section):
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Target:
     """One followed person; the tracker's own state.
 
@@ -265,8 +265,8 @@ class Tracker:
         lost_s = self._settings.lost_s
         gone = [t for t in waiting if not t.id or (t.unseen_s > lost_s and t.missed > 1)]
         doubted = [t for t in self._targets if t.doubts >= DOUBTS and t.pts - t.sure_at > DOUBT_S]
-        gone += [t for t in doubted if not any(t is g for g in gone)]
-        self._targets = [t for t in self._targets if not any(t is g for g in gone)]
+        gone += [t for t in doubted if t not in gone]
+        self._targets = [t for t in self._targets if t not in gone]
         return [t.id for t in gone if t.id]
 
 
