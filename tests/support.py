@@ -119,11 +119,11 @@ def make_frame(
                  Planes(y, chroma, chroma))  # fmt: skip
 
 
-def cut(path: Path, frames: int, form: str | None = None) -> Path:
-    """Copy the first frames of the clip without transcoding."""
+def cut(path: Path, frames: int, form: str | None = None, video: Path = CLIP) -> Path:
+    """Copy the first frames of the clip, or of another video, without transcoding."""
     options = {"movflags": "faststart"} if form is None else {}
     with (
-        av.open(str(CLIP)) as source,
+        av.open(str(video)) as source,
         av.open(str(path), "w", format=form, options=options) as target,
     ):
         stream = source.streams.video[0]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 from light_support import TO_BT2020, hlg, linear, pq
-from support import CLIP, encode, picture
+from support import CLIP, cut, encode, picture
 
 from pipeline.picture.turn import exif_turn, quarter_turn
 from pipeline.sources import open_source
@@ -71,13 +71,7 @@ def turned(flat, path, turn):
     as_mp4 = path.with_suffix(".mp4")
     as_mp4.write_bytes(content)
     if path.suffix != ".mp4":
-        with av.open(str(as_mp4)) as source, av.open(str(path), "w") as target:
-            stream = source.streams.video[0]
-            out = target.add_stream_from_template(stream)
-            for packet in source.demux(stream):
-                if packet.dts is not None:
-                    packet.stream = out
-                    target.mux(packet)
+        cut(path, 3, {".mov": "mov", ".mkv": "matroska"}[path.suffix], as_mp4)
     return path
 
 
