@@ -95,6 +95,8 @@ class LookStage:
     def forget(self, source: str) -> None:
         self._persons.forget(source)
         self._surroundings.forget(source)
+        for tagger in self._taggers:
+            tagger.forget(source)
 
     def _slowdown(self, frame: Frame) -> float:
         return self._budget.slowdown if frame.live else 1.0
