@@ -59,6 +59,7 @@ LIFTED = {
     ("pipeline/cli/run.py", "run"): "one parameter per command line option",
     ("pipeline/cli/tag.py", "tag"): "one parameter per command line option",
     ("pipeline/cli/models.py", "build_model"): "one parameter per command line option",
+    ("pipeline/cli/measure.py", "calibrate"): "one parameter per command line option",
 }
 #: What a module may call to make a constant: nothing of this can be changed afterwards, or, as with
 #: arrays and consoles, nobody does.

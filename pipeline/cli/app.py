@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import config, doctor, gallery, models
+from pipeline.cli import config, doctor, gallery, measure, models
 from pipeline.cli.errors import standard_output
 from pipeline.cli.run import run
 from pipeline.cli.tag import tag
@@ -22,6 +22,7 @@ app.command()(run)
 app.command()(tag)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
+app.add_typer(measure.app, name="measure")
 app.add_typer(config.app, name="config")
 
 

@@ -138,8 +138,8 @@ class Tagger:
     Attributes:
         name: names its section of the settings, its counters and its stage times.
         wants: the kinds of subjects it is shown.
-        settled: kinds of subjects whose tags it settles itself, over time: they are reported as they
-            are, without a vote.
+        settled: kinds of subjects whose tags it settles itself, over time: they are reported as
+            they are, without a vote.
         tile_shape: width and height whose proportions its tiles have.
     """
 

@@ -144,7 +144,12 @@ class BeltScene:
     """
 
     def __init__(
-        self, seed: int, camera: Camera, length: float = 360.0, overlap: float = 0.0, empty: float = 0
+        self,
+        seed: int,
+        camera: Camera,
+        length: float = 360.0,
+        overlap: float = 0.0,
+        empty: float = 0,
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.camera, self.length = camera, length
@@ -154,8 +159,10 @@ class BeltScene:
 
     def _lay(self, overlap: float, empty: float) -> list[Thing]:
         """Objects side by side in lanes, tried until they keep apart, some with one laid across."""
-        rng, found, taken = self.rng, [], np.zeros(
-            (int(VIEW[1] * 2), int(self.length * 2)), np.uint8
+        rng, found, taken = (
+            self.rng,
+            [],
+            np.zeros((int(VIEW[1] * 2), int(self.length * 2)), np.uint8),
         )  # half a cm a cell
         taken[: int((RAIL + 1) * 2)] = taken[-int((RAIL + 1) * 2) :] = 1
         for _ in range(900):
@@ -165,7 +172,9 @@ class BeltScene:
             one = [thing(rng, at, length, len(found), turn)]
             if rng.random() < overlap / 2:
                 place = one[0].axis[rng.integers(60, 340)] + rng.normal(0, 1.0, 2)
-                other = thing(rng, tuple(place), rng.uniform(10, 35), len(found), rng.uniform(-3, 3))
+                other = thing(
+                    rng, tuple(place), rng.uniform(10, 35), len(found), rng.uniform(-3, 3)
+                )
                 if _touch(one[0], other):
                     one.append(other)
             mask = np.zeros_like(taken)
@@ -189,7 +198,7 @@ class BeltScene:
         belt = np.clip(np.array([196, 200, 204], np.float32) + belt, 0, 255).astype(np.uint8)
         shade = np.zeros(size, np.uint8)
         for one in self.things:
-            moved = (one.outline + [0.7, 0.9]) * SCALE
+            moved = (one.outline + np.array([0.7, 0.9])) * SCALE
             cv2.fillPoly(shade, [np.round(moved).astype(np.int32)], 255)
         shade = cv2.GaussianBlur(shade, (0, 0), 0.35 * SCALE)
         belt = (belt * (1 - 0.28 * (shade[..., None] / np.float32(255)))).astype(np.uint8)
@@ -223,7 +232,9 @@ class BeltScene:
         rays = cv2.undistortPoints(pixels, self.camera.matrix, self.camera.distortion)
         rotation = cv2.Rodrigues(self.camera.rotation)[0]
         columns = np.stack([rotation[:, 0], rotation[:, 1], self.camera.translation], 1)
-        plane = np.hstack([rays.reshape(-1, 2), np.ones((len(pixels), 1))]) @ np.linalg.inv(columns).T
+        plane = (
+            np.hstack([rays.reshape(-1, 2), np.ones((len(pixels), 1))]) @ np.linalg.inv(columns).T
+        )
         plane = (plane[:, :2] / plane[:, 2:]).reshape(2 * height, 2 * width, 2)
         self._x, self._y = plane[..., 0].astype(np.float32), plane[..., 1].astype(np.float32)
         rng = np.random.default_rng(5)
@@ -237,9 +248,7 @@ class BeltScene:
         """RGB (H, W, 3) with the belt moved on by ``offset`` cm, with a sensor's noise."""
         x = (self._x + np.float32(offset)) * np.float32(SCALE) - np.float32(0.5)
         y = self._y * np.float32(SCALE) - np.float32(0.5)
-        seen = cv2.remap(
-            self._belt, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        seen = cv2.remap(self._belt, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen[self._beside] = self._surround[self._beside]
         out = cv2.resize(seen, self.camera.size, interpolation=cv2.INTER_AREA)
         noise = np.random.default_rng(int(offset * 100)).normal(0, 1.5, out.shape)

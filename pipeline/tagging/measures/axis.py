@@ -120,7 +120,7 @@ def axis_of(mask: Mask) -> Axis | None:
     scale = min(1.0, _THIN / max(float(depth.max()), 1.0))
     small = padded
     if scale < 1:
-        small = (cv2.resize(padded * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        small = cv2.resize(padded * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         small = cv2.copyMakeBorder((small > 127).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     path = longest_path(thinned(small))
     if scale < 1:  # centres of pixels lie half a pixel from their corners
@@ -164,7 +164,9 @@ def _smooth(path: _Floats) -> tuple[_Floats, _Floats]:
     even = np.linspace(-1, 1, _POINTS)
     fits = np.polynomial.chebyshev.chebfit(along, path, min(_DEGREE, len(path) // 4))
     points = np.asarray(np.polynomial.chebyshev.chebval(even, fits)).T
-    slope = np.asarray(np.polynomial.chebyshev.chebval(even, np.polynomial.chebyshev.chebder(fits))).T
+    slope = np.asarray(
+        np.polynomial.chebyshev.chebval(even, np.polynomial.chebyshev.chebder(fits))
+    ).T
     slope = slope / np.maximum(np.hypot(*slope.T), 1e-9)[:, None]
     return points, np.stack([-slope[:, 1], slope[:, 0]], 1)
 

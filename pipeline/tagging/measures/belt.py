@@ -108,7 +108,7 @@ def commonest(samples: list[Rgb]) -> Rgb:
                 agree[j] += near
         best = agree.argmax(0)[None, ..., None]
         out[row : row + _BAND] = np.take_along_axis(bands, best, 0)[0]
-    return cv2.medianBlur(out, 3)
+    return np.asarray(cv2.medianBlur(out, 3), np.uint8)
 
 
 def _largest(channels: Rgb) -> Mask:
@@ -121,7 +121,7 @@ def lit_alike(picture: Rgb, empty: Rgb) -> Rgb:
     """The empty plane in the light of a picture: cameras change their exposure."""
     now, then = (image[::16, ::16].astype(np.float32) + 8 for image in (picture, empty))
     gain = float(np.median(now / then))
-    return empty if abs(gain - 1) < 0.015 else cv2.convertScaleAbs(empty, alpha=gain)
+    return empty if abs(gain - 1) < 0.015 else np.asarray(cv2.convertScaleAbs(empty, alpha=gain))
 
 
 def instances(
@@ -144,17 +144,23 @@ def instances(
         if area * _COARSE < least_px:
             continue
         x0, y0 = max(x - 4, 0), max(y - 4, 0)
-        part = np.s_[y0 : y + h + 4, x0 : x + w + 4]
-        one, none = picture[part], empty[part]
-        own = np.zeros(one.shape[:2], np.uint8)
-        inner = np.s_[y // _COARSE : (y + h) // _COARSE, x // _COARSE : (x + w) // _COARSE]
-        there = cv2.resize((labels[inner] == i).astype(np.uint8), (w, h), interpolation=0)
-        there = there[: own.shape[0] - (y - y0), : own.shape[1] - (x - x0)]
-        own[y - y0 : y - y0 + there.shape[0], x - x0 : x - x0 + there.shape[1]] = there
-        own = cv2.dilate(own, np.ones((7, 7), np.uint8))
+        rows, columns = slice(y0, y + h + 4), slice(x0, x + w + 4)
+        one, none = picture[rows, columns], empty[rows, columns]
+        inner = labels[y // _COARSE : (y + h) // _COARSE, x // _COARSE : (x + w) // _COARSE] == i
+        own = _grown(inner, (x - x0, y - y0), one.shape)
         lit = _without_shadow(one, none, _largest(cv2.absdiff(one, none)), shadow)
         found += _pieces(_refined(lit, own, contrast), (x0, y0), least_px)
     return found
+
+
+def _grown(coarse: npt.NDArray[np.bool_], at: tuple[int, int], shape: tuple[int, ...]) -> Mask:
+    """A coarse mask at full resolution, a little larger, at x, y of a part of this shape."""
+    fine = coarse.astype(np.uint8).repeat(_COARSE, 0).repeat(_COARSE, 1)
+    out = np.zeros(shape[:2], np.uint8)
+    room = out[at[1] :, at[0] :]
+    fine = fine[: room.shape[0], : room.shape[1]]
+    room[: fine.shape[0], : fine.shape[1]] = fine
+    return np.asarray(cv2.dilate(out, np.ones((7, 7), np.uint8)), np.uint8)
 
 
 def _rough(picture: Rgb, empty: Rgb, contrast: int) -> Mask:
@@ -167,8 +173,8 @@ def _rough(picture: Rgb, empty: Rgb, contrast: int) -> Mask:
 
 
 def _without_shadow(picture: Rgb, empty: Rgb, difference: Mask, shadow: float) -> Mask:
-    """The difference (h, w), 0 where all channels are darker by the same share, and not by more than
-    a shadow can. The rims of dark objects look like that as well; they are thin, shadows are not."""
+    """The difference (h, w), 0 where all channels are darker by the same share, and not by more
+    than a shadow can. The rims of dark objects look like that too; they are thin, shadows not."""
     if shadow >= 1:
         return difference
     share = cv2.divide(picture, empty, scale=_FULL, dtype=cv2.CV_8U)

@@ -36,8 +36,8 @@ class Board:
             raise ConfigError(f"square {self.square_cm:g} cm: must be longer than 0")
 
     def find(self, grey: npt.NDArray[np.uint8]) -> tuple[Points, Points] | None:
-        """Corners in a grey picture (H, W) and on the board in cm, each (N, 2); ``None`` where it is
-        not in view: a chessboard must be whole."""
+        """Corners in a grey picture (H, W) and on the board in cm, each (N, 2); ``None`` where it
+        is not in view: a chessboard must be whole."""
         return self._charuco(grey) if self.markers else self._chessboard(grey)
 
     def _chessboard(self, grey: npt.NDArray[np.uint8]) -> tuple[Points, Points] | None:
@@ -80,8 +80,8 @@ def lens_of(views: Sequence[tuple[Points, Points]], picture: tuple[int, int]) ->
     """
     if len(views) < LENS_VIEWS:
         raise ConfigError(
-            f"the board was found in {len(views)} pictures; a lens needs it in {LENS_VIEWS} or more,"
-            " held in different ways"
+            f"the board was found in {len(views)} pictures; a lens needs it in {LENS_VIEWS} or "
+            "more, held in different ways"
         )
     ground = [np.hstack([on, np.zeros((len(on), 1))]).astype(np.float32) for _, on in views]
     image = [seen.astype(np.float32) for seen, _ in views]

@@ -108,9 +108,10 @@ def _pairs(expected: Sequence[Box], found: Sequence[Box]) -> dict[int, int]:
     likeness = np.asarray(iou_matrix(expected, found), float)
     old, new = np.array(expected), np.array(found)
     middles = (old[:, None, :2] + old[:, None, 2:] - new[None, :, :2] - new[None, :, 2:]) / 2
-    apart = np.hypot(middles[..., 0], middles[..., 1]) / np.maximum(
-        (old[:, 2:] - old[:, :2]).max(1), 1
-    )[:, None]
+    apart = (
+        np.hypot(middles[..., 0], middles[..., 1])
+        / np.maximum((old[:, 2:] - old[:, :2]).max(1), 1)[:, None]
+    )
     likeness = np.where(likeness >= _SAME, 1 + likeness, np.where(apart < _NEAR, 1 - apart, 0))
     pairs: dict[int, int] = {}
     while likeness.max() > 0:

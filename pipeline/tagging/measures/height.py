@@ -3,8 +3,8 @@
 A plane alone says nothing about what stands on it. It takes the camera's place above the plane, and
 with that its focal length: of a lens that is known, or, with square pixels and the optical axis in
 the middle of the picture, of the homography itself. The latter is well posed only where the camera
-looks at the floor aslant and the rectangle is seen in perspective; straight from above, and where the
-error would be too large, no height is told.
+looks at the floor aslant and the rectangle is seen in perspective; straight from above, and where
+the error would be too large, no height is told.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def focal_of(homography: Points, centre: Points) -> float | None:
     pixels; ``None`` where it does not tell."""
     shifted = np.array([[1, 0, -centre[0]], [0, 1, -centre[1]], [0, 0, 1.0]]) @ homography
     one, other = shifted[:, 0], shifted[:, 1]
-    near = np.array([one[0] * other[0] + one[1] * other[1], one[:2] @ one[:2] - other[:2] @ other[:2]])
+    near = np.array(
+        [one[0] * other[0] + one[1] * other[1], one[:2] @ one[:2] - other[:2] @ other[:2]]
+    )
     far = np.array([one[2] * other[2], one[2] ** 2 - other[2] ** 2])
     if far @ far < 1e-18 * (one @ one) ** 2:
         return None
@@ -79,7 +81,7 @@ def _projection(homography: Points, matrix: Points) -> Points:
     up = rotation[:, 2]
     if (-rotation.T @ columns[:, 2])[2] < 0:  # the camera is above it
         up = -up
-    return matrix @ np.stack([across, down, up, columns[:, 2]], 1)
+    return np.asarray(matrix @ np.stack([across, down, up, columns[:, 2]], 1), float)
 
 
 def rise(camera: Points, feet: Points, head: Points) -> float:

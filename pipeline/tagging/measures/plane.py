@@ -42,8 +42,8 @@ class Lens(Section):
 
 
 class PlaneSettings(Section):
-    """A rectangle on the plane and where the camera sees it; ``threadline measure calibrate`` writes
-    it."""
+    """A rectangle on the plane and where the camera sees it, as ``threadline measure calibrate``
+    writes it."""
 
     picture: tuple[int, int] = Field(description="width and height of the picture, pixels")
     corners: tuple[tuple[float, float], ...] = Field(
@@ -64,7 +64,7 @@ class PlaneSettings(Section):
 def check_corners(
     corners: tuple[tuple[float, float], ...], picture: tuple[int, int], size: tuple[float, float]
 ) -> None:
-    """Raise ConfigError (a ValueError) unless four points are the corners of a rectangle in view."""
+    """Raise ConfigError (a ValueError) unless points are the corners of a rectangle in view."""
     points = np.array(corners, float)
     if len(points) != 4 or not np.isfinite(points).all():
         raise ConfigError(f"a rectangle has four corners x,y; {len(points)} are given")
@@ -179,13 +179,16 @@ class Plane:
 
     def to_picture(self, ground: Points) -> Points:
         """Points (N, 2) in cm on the plane in pixels of the picture."""
-        rays = np.concatenate([ground, np.ones((len(ground), 1))], 1) @ np.linalg.inv(self.maps[0]).T
+        rays = (
+            np.concatenate([ground, np.ones((len(ground), 1))], 1) @ np.linalg.inv(self.maps[0]).T
+        )
         return self.bent(rays[:, :2] / rays[:, 2:])
 
     def scale(self, points: Points) -> npt.NDArray[np.float64]:
         """Square cm that one pixel at each of the points (N, 2) shows."""
-        right = self.to_ground(points + [0.5, 0]) - self.to_ground(points - [0.5, 0])
-        down = self.to_ground(points + [0, 0.5]) - self.to_ground(points - [0, 0.5])
+        across, along = np.array([0.5, 0]), np.array([0, 0.5])
+        right = self.to_ground(points + across) - self.to_ground(points - across)
+        down = self.to_ground(points + along) - self.to_ground(points - along)
         return np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])
 
     def with_error(self, points: Points, measure: Callable[[Points], float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""One camera's plane over time: the empty plane, the objects on it, and whether the camera moved."""
+"""One camera's plane over time: what is empty, what lies on it, and whether the camera moved."""
 
 from __future__ import annotations
 
@@ -70,15 +70,17 @@ class Scene:
         shown = self._follower.update([(one.box, m) for one, m in found if m], frame.pts)
         return tuple(object_tag(one) for one in shown if one.seen >= _SEEN)
 
-    def _found(
-        self, picture: Rgb, plane: Plane
-    ) -> list[tuple[Instance, Measure | None]] | None:
-        """Objects and their sizes, those too short without; ``None`` where most of it is covered."""
+    def _found(self, picture: Rgb, plane: Plane) -> list[tuple[Instance, Measure | None]] | None:
+        """Objects and their sizes, too short ones without; ``None`` where most of it is covered."""
         settings, empty = self._settings, self._empty.picture
         assert empty is not None
         least_px = 0.1 * settings.least_cm**2 / self._pixel_area(plane)
         found = instances(
-            picture, lit_alike(picture, empty), settings.contrast, settings.shadow, max(least_px, 30)
+            picture,
+            lit_alike(picture, empty),
+            settings.contrast,
+            settings.shadow,
+            max(least_px, 30),
         )
         if found is None:
             return None
@@ -109,11 +111,10 @@ class Scene:
                 )
         moved = self._steady.look(picture) == "moved"
         if moved != self.moved:
-            _log.warning(
-                "%s: %s", frame.source,
-                "the camera moved: sizes are withheld; calibrate again or move it back" if moved
-                else "the camera looks where it did again: sizes are told",
-            )  # fmt: skip
+            told = "it looks where it did again: sizes are told"
+            if moved:
+                told = "the camera moved: sizes are withheld; move it back or calibrate again"
+            _log.warning("%s: %s", frame.source, told)
         self.moved = moved
 
 
@@ -128,6 +129,4 @@ def object_tag(one: Followed) -> Tag:
             ("width_cm", f"{one.mean('width_cm'):.1f}"),
             ("area_cm2", f"{one.mean('area_cm2'):.0f}"),
         ]
-    return Tag(
-        "object", f"object {one.id}", None, 1.0, one.box, attributes=tuple(sorted(told))
-    )
+    return Tag("object", f"object {one.id}", None, 1.0, one.box, attributes=tuple(sorted(told)))

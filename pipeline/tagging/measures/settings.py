@@ -24,16 +24,21 @@ class MeasureSettings(TaggerSettings):
         "", description="a picture of the calibration: the camera must still look there"
     )
     contrast: int = Field(
-        20, ge=2, le=255, description="difference from the empty plane from which something lies there"
+        20,
+        ge=2,
+        le=255,
+        description="difference from the empty plane from which something lies there",
     )
     shadow: Share = Field(
-        0.68, description="share of the light that the darkest shadow leaves; 1: shadows are objects"
+        0.68,
+        description="share of the light that the darkest shadow leaves; 1: shadows are objects",
     )
     least_cm: float = Field(3.0, gt=0, le=1000, description="shorter objects are dirt")
     lost_s: Seconds = Field(1.0, description="time out of sight after which an object is gone")
     moved: Share = Field(
-        0.004, description="shift of the background, as a share of the picture's width, from which the "
-        "camera has moved"
+        0.004,
+        description="shift of the background, as a share of the picture's width, from which the "
+        "camera has moved",
     )
 
     @property
@@ -43,7 +48,5 @@ class MeasureSettings(TaggerSettings):
     @model_validator(mode="after")
     def _calibrated(self) -> MeasureSettings:
         if self.enabled and self.plane is None:
-            raise ValueError(
-                "enabled without a plane; make one with: threadline measure calibrate"
-            )
+            raise ValueError("enabled without a plane; make one with: threadline measure calibrate")
         return self

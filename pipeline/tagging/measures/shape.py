@@ -1,4 +1,4 @@
-"""A mask of one object on a plane: its length, width and area in cm, and what speaks against them."""
+"""A mask of one object on a plane: length, width and area in cm, and what speaks against them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.tagging.measures.axis import Axis, Mask, axis_of
 from pipeline.tagging.measures.plane import Plane, Points, along, spread_of
@@ -51,9 +50,7 @@ class Measure:
     line: Points
 
 
-def measure(
-    mask: Mask, at: tuple[int, int], plane: Plane, holes: float = 0.0
-) -> Measure | None:
+def measure(mask: Mask, at: tuple[int, int], plane: Plane, holes: float = 0.0) -> Measure | None:
     """Measure a connected mask (H, W) of 0 and 1, whose first pixel is at x, y of the picture.
     ``None`` where there is nothing to measure, or it is not on the plane: above the horizon.
 

@@ -17,7 +17,16 @@ from pipeline.tagging.measures.height import Height, height_of
 from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.scene import Scene
 from pipeline.tagging.measures.settings import MeasureSettings
-from pipeline.tagging.tagger import Evidence, Kind, Memory, Opener, Priority, Schedule, Subject, Tagger
+from pipeline.tagging.tagger import (
+    Evidence,
+    Kind,
+    Memory,
+    Opener,
+    Priority,
+    Schedule,
+    Subject,
+    Tagger,
+)
 from pipeline.types import Box, Frame, Rgb, Tag
 
 _log = logging.getLogger("threadline.measures")
