@@ -69,13 +69,10 @@ def camera_at(
     size: tuple[int, int],
     distortion: tuple[float, ...] = (-0.12, 0.03, 0.0005, -0.0004, 0.0),
 ) -> Camera:
-    """A camera at ``eye`` (cm, z up from the plane) that looks at ``target``; y of the plane runs
-    down in the picture, so z runs away from the camera."""
+    """An upright camera at ``eye`` (cm, z up from the plane) that looks at ``target``."""
     forward = np.array(target, float) - eye
     forward /= np.linalg.norm(forward)
-    right = np.cross(forward, [0.0, 0.0, -1.0 if abs(forward[2]) < 0.99 else 0.0])
-    if np.linalg.norm(right) < 1e-6:
-        right = np.array([1.0, 0.0, 0.0])
+    right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)
     down = np.cross(forward, right)
     rotation = np.stack([right, down, forward])

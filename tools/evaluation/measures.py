@@ -171,7 +171,9 @@ def _touch(one: tuple[Mask, tuple[int, int]] | None, other: tuple[Mask, tuple[in
     x1, y1 = min(ax + a.shape[1], bx + b.shape[1]), min(ay + a.shape[0], by + b.shape[0])
     if x0 >= x1 or y0 >= y1:
         return False
-    return bool((a[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b[y0 - by : y1 - by, x0 - bx : x1 - bx]).any())
+    return bool(
+        (a[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b[y0 - by : y1 - by, x0 - bx : x1 - bx]).any()
+    )
 
 
 def length_of(one: Labelled, plane: Plane) -> float | None:
