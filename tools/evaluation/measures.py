@@ -1,9 +1,9 @@
 """Lengths of objects on a plane, in any folder of pictures labelled as COCO JSON with ``length``.
 
-The layout is that of AutoFish: every annotation has ``length`` in cm, and its ``group`` (or its image
-has, or its folder is named after it): what is compared is never of a group that the scale is taken
-from. Without ``--plane``, one scale, cm per pixel, is fitted on the training groups; with it, lengths
-are of the calibrated plane alone.
+The layout is that of AutoFish: every annotation has ``length`` in cm, and its ``group`` (or its
+image has, or its folder is named after it): what is compared is never of a group that the scale is
+taken from. Without ``--plane``, one scale, cm per pixel, is fitted on the training groups; with it,
+lengths are of the calibrated plane alone.
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ def _of_file(content: Mapping[str, Any], file: Path) -> Iterator[Labelled]:
     by_image: dict[Any, list[Mapping[str, Any]]] = {}
     for annotation in content["annotations"]:
         by_image.setdefault(annotation["image_id"], []).append(annotation)
-    for image_id, annotations in by_image.items():
+    for image_id, own in by_image.items():
         image = images.get(image_id)
         if image is None:
             raise SystemExit(f"{file}: annotations of image {image_id}, which is not listed")
         size = (int(image["width"]), int(image["height"]))
-        masks = [mask_of(one.get("segmentation"), size) for one in annotations]
+        masks = [mask_of(one.get("segmentation"), size) for one in own]
         near = [None if mask is None else _occupied(*mask) for mask in masks]
-        for i, (annotation, mask) in enumerate(zip(annotations, masks, strict=True)):
+        for i, (annotation, mask) in enumerate(zip(own, masks, strict=True)):
             if mask is None or not annotation.get("length"):
                 continue
             group = _group(annotation, image, file)
@@ -171,9 +171,8 @@ def _touch(one: tuple[Mask, tuple[int, int]] | None, other: tuple[Mask, tuple[in
     x1, y1 = min(ax + a.shape[1], bx + b.shape[1]), min(ay + a.shape[0], by + b.shape[0])
     if x0 >= x1 or y0 >= y1:
         return False
-    return bool(
-        (a[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b[y0 - by : y1 - by, x0 - bx : x1 - bx]).any()
-    )
+    shared = a[y0 - ay : y1 - ay, x0 - ax : x1 - ax] & b[y0 - by : y1 - by, x0 - bx : x1 - bx]
+    return bool(shared.any())
 
 
 def length_of(one: Labelled, plane: Plane) -> float | None:

@@ -19,7 +19,7 @@ from evaluation.belt_scenes import BeltScene, Camera, belt_camera, encoded
 from evaluation.floor_scenes import SIZE, floor_camera, walk
 from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
-from pipeline.tagging.measures.board import Board, plane_of_board
+from pipeline.tagging.measures.board import Board, lens_of, plane_of_board
 from pipeline.tagging.measures.height import height_of
 from pipeline.tagging.measures.plane import Plane, along, plane_of_rectangle
 from pipeline.tagging.measures.scene import Scene
@@ -123,8 +123,8 @@ def belt(folder: Path, seed: int, overlap: float, tally: Tally) -> tuple[float, 
 
 
 def badly_drawn(seed: int, wrong: float, draws: int = 120) -> tuple[float, float]:
-    """Relative error of lengths across the belt where the rectangle is drawn ``wrong`` by a share of
-    its mean side: what happened, and what was reported, both root mean square."""
+    """Relative error of lengths across the belt where the rectangle is drawn ``wrong`` by a share
+    of its mean side: what happened, and what was reported, both root mean square."""
     rng = np.random.default_rng(seed)
     camera = replace(belt_camera(), distortion=np.zeros(5))
     true = camera.plane(30, 20, 60, 25)
@@ -185,10 +185,8 @@ def heights(seed: int, lens: bool, people: int = 60) -> dict[str, float]:
 
 
 def squares(files: list[Path]) -> dict[str, float]:
-    """Sides of a chessboard's squares against each other, in pictures that nothing else is known of:
-    calibrated by the four outermost corners, with the lens of all pictures together."""
-    from pipeline.tagging.measures.board import lens_of  # the only user
-
+    """Sides of a chessboard's squares against each other in pictures of one camera: mean deviation
+    from their mean, the lens told from all pictures but the one that is measured."""
     board = Board(9, 6, 1.0)
     found = []
     for file in files:
@@ -196,11 +194,11 @@ def squares(files: list[Path]) -> dict[str, float]:
         view = None if grey is None else board.find(np.asarray(grey, np.uint8))
         if view is not None:
             found.append((view, (int(grey.shape[1]), int(grey.shape[0]))))
-    if len(found) < 4:
+    if len(found) < 5:
         return {}
-    lens = lens_of([view for view, _ in found], found[0][1])
     errors = []
-    for view, size in found:
+    for i, (view, size) in enumerate(found):
+        lens = lens_of([other for j, (other, _) in enumerate(found) if j != i], size)
         plane = Plane(plane_of_board(view, size, lens), size)
         grid = plane.to_ground(view[0]).reshape(6, 9, 2)
         sides = [np.linalg.norm(np.diff(grid, axis=axis), axis=2).ravel() for axis in (0, 1)]

@@ -20,6 +20,8 @@ _FOLLOW_S = 1.0
 _FOLLOW = 0.1
 #: Objects are looked for at this part of the resolution, and outlined at all of it.
 _COARSE = 2
+#: A camera's exposure changes by this factor at most; more is a covered lens.
+_DIMMEST = 0.7
 #: Half of the difference between object and plane is where its outline is.
 _HALF = 0.5
 #: Width in pixels of the neighbourhood that tells how much an object differs near its outline.
@@ -121,6 +123,7 @@ def lit_alike(picture: Rgb, empty: Rgb) -> Rgb:
     """The empty plane in the light of a picture: cameras change their exposure."""
     now, then = (image[::16, ::16].astype(np.float32) + 8 for image in (picture, empty))
     gain = float(np.median(now / then))
+    gain = min(max(gain, _DIMMEST), 1 / _DIMMEST)
     return empty if abs(gain - 1) < 0.015 else np.asarray(cv2.convertScaleAbs(empty, alpha=gain))
 
 

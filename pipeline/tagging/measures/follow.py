@@ -6,17 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.boxes import iou_matrix
 from pipeline.tagging.measures.shape import Measure, State
 from pipeline.types import Box
 
+_Floats = npt.NDArray[np.float64]
 #: Looks at an object that its size is the mean of, at most; later ones replace none.
 MOST_LOOKS = 400
-#: Overlap from which a box goes on with an object, and where it has none, the distance of their
-#: middles, in the object's longer sides.
-_SAME = 0.15
+#: Overlap from which a box goes on with an object, and where it has less, the distance of their
+#: middles, in the object's longer sides, up to which a box of equal sides does.
+_SAME = 0.3
 _NEAR = 0.6
+#: How much the sides of equal boxes may differ, and how much movements that agree, in sizes.
+_EQUAL = 0.12
+_AGREE = 0.15
+#: Share of the objects that must be found again; fewer, and they all move otherwise than thought.
+_ENOUGH = 0.6
 
 
 @dataclass(slots=True)
@@ -34,13 +41,16 @@ class Followed:
     state: State
     looks: list[Measure] = field(default_factory=list)
     seen: int = 1
-    velocity: tuple[float, float] = (0.0, 0.0)
+    velocity: _Floats | None = None
 
-    def expected(self, pts: float) -> Box:
-        """Where it should be by now."""
-        dx, dy = (speed * (pts - self.at) for speed in self.velocity)
-        x0, y0, x1, y1 = self.box
-        return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+    def move(self, box: Box, pts: float) -> _Floats:
+        """Go on to a box; the pixels a second (2,) by which that is away."""
+        gap = max(pts - self.at, 1e-3)
+        before, now = (_middles(np.array([one], float))[0] for one in (self.box, box))
+        speed = np.asarray((now - before) / gap, float)
+        self.velocity = speed if self.velocity is None else (self.velocity + speed) / 2
+        self.box, self.at = box, pts
+        return speed
 
     def mean(self, name: str) -> float:
         """Mean of a measure over all clear looks."""
@@ -53,19 +63,33 @@ class Followed:
 
 
 class Follower:
-    """The objects of one camera. Positions are in pixels, times in stream seconds."""
+    """The objects of one camera. Positions are in pixels, times in stream seconds.
+
+    What lies on a belt moves alike: an object seen once is expected where that takes it. Before
+    anything is known of it, the movement is the one that most pairs of equal boxes agree on.
+    """
 
     def __init__(self, lost_s: float) -> None:
         self._lost_s = lost_s
         self._next = 1
+        self._flow: _Floats | None = None
         self.objects: list[Followed] = []
 
     def update(self, found: Sequence[tuple[Box, Measure]], pts: float) -> list[Followed]:
         """Go on with what a picture shows; the objects in it, in the order of ``found``."""
         self.objects = [one for one in self.objects if pts - one.at <= self._lost_s]
-        expected = [one.expected(pts) for one in self.objects]
-        pairs = _pairs(expected, [box for box, _ in found])
+        boxes = [box for box, _ in found]
+        pairs = self._matched(boxes, pts)
+        if len(pairs) < _ENOUGH * min(len(boxes), len(self.objects)):
+            flow = common_flow(self.objects, boxes, pts)
+            if flow is not None:
+                self._flow = flow
+                for one in self.objects:
+                    one.velocity = None
+                pairs = self._matched(boxes, pts)
+        expected = [self._expected(one, pts) for one in self.objects]
         shown: list[Followed] = []
+        moves: list[_Floats] = []
         for i, (box, measured) in enumerate(found):
             state = measured.state
             inside = [e for e in expected if _holds(box, e)]
@@ -73,7 +97,7 @@ class Follower:
                 state = "overlapping"
             if i in pairs:
                 one = self.objects[pairs[i]]
-                self._move(one, box, pts)
+                moves.append(one.move(box, pts))
                 one.state, one.seen = state, one.seen + 1
             else:
                 one = Followed(self._next, box, pts, state)
@@ -82,40 +106,69 @@ class Follower:
             if state == "whole" and len(one.looks) < MOST_LOOKS:
                 one.looks.append(measured)
             shown.append(one)
+        if moves:
+            self._flow = np.asarray(np.median(moves, axis=0), float)
         return shown
 
-    @staticmethod
-    def _move(one: Followed, box: Box, pts: float) -> None:
-        gap = max(pts - one.at, 1e-3)
-        dx, dy = ((box[i] + box[i + 2] - one.box[i] - one.box[i + 2]) / 2 / gap for i in (0, 1))
-        keep = 0.5 if one.seen > 1 else 0.0
-        one.velocity = (
-            keep * one.velocity[0] + (1 - keep) * dx,
-            keep * one.velocity[1] + (1 - keep) * dy,
+    def _expected(self, one: Followed, pts: float) -> Box:
+        speed = one.velocity if one.velocity is not None else self._flow
+        if speed is None:
+            return one.box
+        dx, dy = (float(v) * (pts - one.at) for v in speed)
+        x0, y0, x1, y1 = one.box
+        return x0 + dx, y0 + dy, x1 + dx, y1 + dy
+
+    def _matched(self, boxes: Sequence[Box], pts: float) -> dict[int, int]:
+        """Index of a found box -> index of the object it is, best first, each used once."""
+        expected = [self._expected(one, pts) for one in self.objects]
+        if not expected or not boxes:
+            return {}
+        old, new = np.array(expected, float), np.array(boxes, float)
+        overlap = np.asarray(iou_matrix(expected, list(boxes)), float)
+        reach = _NEAR * np.maximum((old[:, 2:] - old[:, :2]).max(1), 1)[:, None]
+        apart = np.hypot(*(_middles(old)[:, None] - _middles(new)[None]).transpose(2, 0, 1)) / reach
+        alike = _alike(old, new)
+        likeness = np.where(
+            overlap >= _SAME, 1 + overlap, np.where(alike & (apart < 1), 1 - apart, 0)
         )
-        one.box, one.at = box, pts
+        pairs: dict[int, int] = {}
+        while likeness.max() > 0:
+            i, j = np.unravel_index(int(likeness.argmax()), likeness.shape)
+            pairs[int(j)] = int(i)
+            likeness[i, :] = likeness[:, j] = 0
+        return pairs
+
+
+def common_flow(objects: Sequence[Followed], boxes: Sequence[Box], pts: float) -> _Floats | None:
+    """Pixels a second (2,) by which most boxes have moved on, if at least two agree; of several
+    ways, the slowest."""
+    if len(objects) < 2 or len(boxes) < 2:
+        return None
+    old, new = np.array([one.box for one in objects], float), np.array(boxes, float)
+    gaps = np.maximum(pts - np.array([one.at for one in objects]), 1e-3)[:, None, None]
+    speeds = ((_middles(new)[None] - _middles(old)[:, None]) / gaps)[_alike(old, new)]
+    if len(speeds) < 2:
+        return None
+    size = np.median((old[:, 2:] - old[:, :2]).max(1))
+    near = (
+        np.hypot(*(speeds[:, None] - speeds[None]).transpose(2, 0, 1)) < _AGREE * size / gaps.min()
+    )
+    votes = near.sum(1) - 1e-6 * np.hypot(*speeds.T) / max(float(np.abs(speeds).max()), 1e-9)
+    best = int(votes.argmax())
+    return np.asarray(speeds[near[best]].mean(0), float) if votes[best] >= 1.5 else None
+
+
+def _middles(boxes: _Floats) -> _Floats:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
+
+
+def _alike(old: _Floats, new: _Floats) -> npt.NDArray[np.bool_]:
+    """Which boxes (N, 4) and (M, 4) are of equal width and height, nearly: (N, M)."""
+    one, other = (boxes[:, 2:] - boxes[:, :2] for boxes in (old, new))
+    apart = np.abs(one[:, None] - other[None])
+    return np.asarray((apart < 4 + _EQUAL * np.maximum(one[:, None], other[None])).all(2))
 
 
 def _holds(box: Box, other: Box) -> bool:
     x, y = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
-def _pairs(expected: Sequence[Box], found: Sequence[Box]) -> dict[int, int]:
-    """Index of a found box -> index of an expected one, best first, each used once."""
-    if not expected or not found:
-        return {}
-    likeness = np.asarray(iou_matrix(expected, found), float)
-    old, new = np.array(expected), np.array(found)
-    middles = (old[:, None, :2] + old[:, None, 2:] - new[None, :, :2] - new[None, :, 2:]) / 2
-    apart = (
-        np.hypot(middles[..., 0], middles[..., 1])
-        / np.maximum((old[:, 2:] - old[:, :2]).max(1), 1)[:, None]
-    )
-    likeness = np.where(likeness >= _SAME, 1 + likeness, np.where(apart < _NEAR, 1 - apart, 0))
-    pairs: dict[int, int] = {}
-    while likeness.max() > 0:
-        i, j = np.unravel_index(int(likeness.argmax()), likeness.shape)
-        pairs[int(j)] = int(i)
-        likeness[i, :] = likeness[:, j] = 0
-    return pairs

@@ -58,7 +58,8 @@ class MeasureTagger(Tagger):
 
     def every_s(self, kind: Kind, source: str) -> float:
         settings = self.settings.of(source)
-        return float(settings.every_s) if kind == "frame" and settings.wanted else 0.0
+        # Pictures of no camera are no series: nothing tells what lies there from the plane.
+        return float(settings.every_s) if source and kind == "frame" and settings.wanted else 0.0
 
     def forget(self, source: str) -> None:
         self._scenes.pop(source, None)
