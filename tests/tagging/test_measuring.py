@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -47,6 +48,12 @@ def frame_of(rgb, index=0, pts=None):
     return Frame("belt", index, at, 0.0, 0.0, planes)
 
 
+@lru_cache(maxsize=64)
+def seen(i, overlap=0.0):
+    """The made belt's picture after ``i`` steps."""
+    return small_scene(overlap).picture(STEP * i)
+
+
 def whole(frame):
     return Subject("frame", frame, (0.0, 0.0, float(frame.width), float(frame.height)))
 
@@ -62,7 +69,7 @@ def test_lengths_on_a_made_belt():
     tally = Tally()
     scene = small_scene()
     offsets = [STEP * i for i in range(FRAMES)]
-    tags = watched(tagger_of(), (scene.picture(offset) for offset in offsets))
+    tags = watched(tagger_of(), (seen(i) for i in range(FRAMES)))
     assert not any(tags[:12]), "the empty belt is being learnt"
     for found, offset in zip(tags, offsets, strict=True):
         judge(tally, found, scene, offset, "belt")
@@ -82,7 +89,7 @@ def test_overlapping_things_are_marked_and_those_reported_are_right():
     scene = small_scene(1.0)
     offsets = [STEP * i for i in range(FRAMES)]
     for found, offset in zip(
-        watched(tagger_of(), (scene.picture(offset) for offset in offsets)), offsets, strict=True
+        watched(tagger_of(), (seen(i, 1.0) for i in range(FRAMES))), offsets, strict=True
     ):
         judge(tally, found, scene, offset, "belt")
     assert tally.marked + tally.missed >= 8, "things do overlap"
@@ -94,7 +101,7 @@ def test_overlapping_things_are_marked_and_those_reported_are_right():
 def test_a_camera_that_moved_reports_that_instead_of_sizes(caplog):
     scene = small_scene()
     tagger = tagger_of(moved=0.01)
-    pictures = [scene.picture(STEP * i) for i in range(14)]
+    pictures = [seen(i) for i in range(14)]
     shift = np.float32([[1, 0, 40], [0, 1, 25]])
     moved = [
         cv2.warpAffine(picture, shift, SIZE, borderMode=cv2.BORDER_REFLECT)
@@ -117,7 +124,7 @@ def test_a_camera_that_moved_reports_that_instead_of_sizes(caplog):
 def test_a_covered_view_is_told():
     tagger = tagger_of()
     scene = small_scene()
-    watched(tagger, (scene.picture(STEP * i) for i in range(13)))
+    watched(tagger, (seen(i) for i in range(13)))
     dark = np.full((SIZE[1], SIZE[0], 3), 20, np.uint8)
     dark[::2] = 90
     [evidence] = tagger.look([whole(frame_of(dark, 14))])
@@ -136,7 +143,7 @@ def test_a_plane_of_other_pictures_is_told_once_and_nothing_measured(caplog):
 def test_a_picture_that_is_not_there_is_told_and_nothing_measured(name, caplog, tmp_path):
     tagger = tagger_of(**{name: str(tmp_path / "none.png")})
     with caplog.at_level(logging.WARNING, "threadline.measures"):
-        assert watched(tagger, [small_scene().picture(0.0)] * 2) == [()] * 2
+        assert watched(tagger, [seen(0)] * 2) == [()] * 2
     assert caplog.text.count("not measured") == 1
 
 
@@ -144,12 +151,10 @@ def test_the_empty_plane_may_be_given(tmp_path):
     scene = small_scene()
     learnt = EmptyPlane(1.2)
     for i in range(13):
-        learnt.learn(scene.picture(STEP * i), i / RATE)
+        learnt.learn(seen(i), i / RATE)
     assert learnt.picture is not None
     cv2.imwrite(str(tmp_path / "empty.png"), learnt.picture[..., ::-1])
-    tags = watched(
-        tagger_of(empty=str(tmp_path / "empty.png")), [scene.picture(STEP * i) for i in range(3)]
-    )
+    tags = watched(tagger_of(empty=str(tmp_path / "empty.png")), [seen(i) for i in range(3)])
     assert not tags[0], "one picture is not enough to report something"
     assert len(tags[1]) >= 5
 
@@ -158,21 +163,21 @@ def test_sizes_of_a_stage_are_as_the_tagger_settled_them():
     stage = look_stage(tagger_of())
     scene = small_scene()
     for i in range(16):
-        [out] = stage([TaggedFrame(frame_of(scene.picture(STEP * i), i))])
+        [out] = stage([TaggedFrame(frame_of(seen(i), i))])
     assert len(out.tags) >= 5
     assert all(tag.kind == "object" for tag in out.tags)
     assert dict(out.looks)["measures"] == 1
     stage.forget("belt")
-    [out] = stage([TaggedFrame(frame_of(scene.picture(0.0), 40))])
+    [out] = stage([TaggedFrame(frame_of(seen(0), 40))])
     assert out.tags == (), "it begins anew"
 
 
 def test_a_stream_that_begins_anew_is_learnt_anew():
     tagger = tagger_of()
     scene = small_scene()
-    tags = watched(tagger, (scene.picture(STEP * i) for i in range(15)))
+    tags = watched(tagger, (seen(i) for i in range(15)))
     assert tags[-1]
-    [evidence] = tagger.look([whole(frame_of(scene.picture(0.0), 0))])
+    [evidence] = tagger.look([whole(frame_of(seen(0), 0))])
     assert evidence.tags == ()
 
 
@@ -202,7 +207,7 @@ def test_heights_are_medians_over_the_looks_that_show_all_of_somebody():
 def test_only_as_many_people_are_remembered_as_there_is_room_for(monkeypatch):
     monkeypatch.setattr("pipeline.tagging.measures.tagger._PEOPLE", 5)
     tagger = tagger_of(heights=True)
-    frame = frame_of(small_scene().picture(0.0))
+    frame = frame_of(seen(0))
     for i in range(20):
         tagger.look([Subject("person", frame, (300.0, 100.0, 340.0, 300.0), i)])
     assert len(tagger._heights) <= 5

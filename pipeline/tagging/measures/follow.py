@@ -87,13 +87,17 @@ class Follower:
                 for one in self.objects:
                     one.velocity = None
                 pairs = self._matched(boxes, pts)
-        expected = [self._expected(one, pts) for one in self.objects]
+        # Whoever is not found may be in one shape with another.
+        missing = [
+            self._expected(one, pts)
+            for i, one in enumerate(self.objects)
+            if i not in pairs.values() and one.state == "whole"
+        ]
         shown: list[Followed] = []
         moves: list[_Floats] = []
         for i, (box, measured) in enumerate(found):
             state = measured.state
-            inside = [e for e in expected if _holds(box, e)]
-            if len(inside) > 1 and state == "whole":  # two that were apart are one shape now
+            if state == "whole" and any(_holds(box, other) for other in missing):
                 state = "overlapping"
             if i in pairs:
                 one = self.objects[pairs[i]]
