@@ -122,8 +122,8 @@ def mask_of(segmentation: Any, size: tuple[int, int]) -> tuple[Mask, tuple[int, 
 
 
 def _fill(mask: Mask, corners: npt.NDArray[np.float64]) -> None:
-    """Fill a polygon, whose corners count from the edges of pixels. OpenCV fills every pixel that an
-    edge touches; so it is done at a finer scale, and pixels more than half full count."""
+    """Fill a polygon, whose corners count from the edges of pixels. OpenCV fills every pixel that
+    an edge touches; so it is done at a finer scale, and pixels more than half full count."""
     low = np.clip(np.floor(corners.min(0)).astype(int), 0, None)
     high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1, mask.shape[::-1])
     if (high <= low).any():
