@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.ids import Ids, new_id
-from pipeline.types import Event, EventName, Moment, Tag, TaggedFrame, Track
+from pipeline.types import Event, EventName, Heads, Moment, Tag, TaggedFrame, Track
 
 #: The file with a person's best picture, given source, track and visit; empty: none is made.
 Pictured = Callable[[str, int, str], str]
@@ -21,6 +21,7 @@ class _Shown:
     at: Moment
     visit: str = ""
     snapshot: str = ""
+    heads: Heads = "pixelate"
     tags: dict[tuple[str, str], Tag] = field(default_factory=dict)
 
 
@@ -70,15 +71,17 @@ class EventStage:
         for track in tagged.tracks:
             shown = self._shown.get((source, track.id))
             if shown is None:
-                shown = _Shown(now, new_id(now.recorded_at or now.utc))
+                shown = _Shown(now, new_id(now.recorded_at or now.utc), heads=tagged.heads)
                 self._shown[source, track.id] = shown
                 yield self._event("entered", now, track.id, shown)
+            shown.heads = tagged.heads
             if not track.predicted:
                 shown.at = now
             if track.tags and not shown.snapshot:
                 shown.snapshot = self._pictured(source, track.id, shown.visit)
             yield from self._changes(track.id, now, track.tags)
-        self._shown.setdefault((source, None), _Shown(now)).at = now
+        around = self._shown.setdefault((source, None), _Shown(now))
+        around.at, around.heads = now, tagged.heads
         yield from self._changes(None, now, tagged.tags)
         for track_id in tagged.ended:
             gone = self._shown.pop((source, track_id), None)
@@ -123,4 +126,5 @@ class EventStage:
             run=self._run,
             visit=shown.visit,
             snapshot=shown.snapshot,
+            heads=shown.heads,
         )

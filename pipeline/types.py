@@ -26,6 +26,8 @@ Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
 Level = Literal["fine", "category", "part"]
 EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
+#: What is done to people's heads in pictures that leave the program.
+Heads = Literal["pixelate", "keep"]
 #: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
 #: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
 Decoding = Literal["all", "quick", "key"]
@@ -169,6 +171,8 @@ class Track:
         predicted: the box is the tracker's prediction, not a detection.
         visit: id of this track of this run at this camera, which no other has, from the time it was
             first reported.
+        head: box around the hair and skin that a parsing showed in the upper part of the person,
+            moved along with them; ``None`` if none did.
     """
 
     id: int
@@ -179,6 +183,7 @@ class Track:
     best: bool = False
     tags: tuple[Tag, ...] = ()
     visit: str = ""
+    head: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,7 @@ class Event:
         visit: id of the person's visit; empty where ``track_id`` is ``None``.
         snapshot: file with the person's best picture, within the folder of the results; empty where
             there is none.
+        heads: what is done to heads in this camera's pictures.
     """
 
     name: EventName
@@ -225,6 +231,7 @@ class Event:
     run: str = ""
     visit: str = ""
     snapshot: str = ""
+    heads: Heads = "pixelate"
 
     @property
     def source(self) -> str:
@@ -246,6 +253,11 @@ class TaggedFrame:
         ended: ids of the tracks that ended with this frame.
         tags: tags attached to no person: a logo on a sign, what a whole picture shows.
         looks: how many crops each tagger was given of this frame.
+        bystanders: boxes of people found besides ``detections``, less certain or outside of the
+            areas that count.
+        others: where heads of people may be who are no ``tracks``: nothing is said of them, but
+            their heads are hidden too.
+        heads: what is done to heads in pictures made of this frame.
     """
 
     frame: Frame
@@ -258,3 +270,6 @@ class TaggedFrame:
     tags: tuple[Tag, ...] = ()
     looks: tuple[tuple[str, int], ...] = ()
     events: tuple[Event, ...] = ()
+    bystanders: tuple[Box, ...] = ()
+    others: tuple[Box, ...] = ()
+    heads: Heads = "pixelate"

@@ -83,7 +83,8 @@ class Inference:
     def _round(self, frames: list[Frame]) -> None:
         stats, pace = self._shared.stats, self._shared.pace
         pace.begin(time.monotonic())
-        batch = [TaggedFrame(frame) for frame in frames]
+        privacy = self._shared.settings.section("privacy")
+        batch = [TaggedFrame(frame, heads=privacy.of(frame.source).heads) for frame in frames]
         for guard in self._guards:
             with stats.timed(guard.stage.name):
                 batch = guard(batch)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.flow.pace import Pace
-from pipeline.types import TaggedFrame
+from pipeline.types import Heads, TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
@@ -35,6 +35,7 @@ class CameraStats:
         looks: crops shown to each tagger.
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
+        heads, masked: what is done to heads in its pictures, and how many areas are painted out.
     """
 
     id: str
@@ -53,6 +54,8 @@ class CameraStats:
     lost: int = 0
     jumps: int = 0
     people: int = 0
+    heads: Heads = "pixelate"
+    masked: int = 0
     length_s: float | None = None
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -97,6 +100,7 @@ class CameraStats:
             "failed": self.failed,
             "reconnects": self.reconnects,
             "people": self.people,
+            "privacy": {"heads": self.heads, "masked": self.masked},
             "latency": latency,
         }
 

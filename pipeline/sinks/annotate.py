@@ -1,4 +1,4 @@
-"""Drawing for people: boxes, labels, snapshots. The only place that needs a full BGR picture."""
+"""Drawing for people: boxes, labels, snapshots. It draws on what ``privacy`` gives."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.sinks.privacy import Bgr, shown
 from pipeline.types import Box, Tag, TaggedFrame, Track
 
-Bgr = npt.NDArray[np.uint8]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Distinct box colours (BGR), by track id.
 _PALETTE = (
@@ -144,8 +143,8 @@ def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) 
 
 
 def annotated(tagged: TaggedFrame) -> Bgr:
-    """The frame in BGR with everything drawn on it."""
-    image = np.ascontiguousarray(tagged.frame.rgb()[:, :, ::-1])
+    """The frame in BGR, heads hidden, with everything drawn on it."""
+    image = shown(tagged)
     draw_tracks(image, tagged.tracks, tagged.tags)
     return image
 

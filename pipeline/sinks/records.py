@@ -60,6 +60,7 @@ def event_record(event: Event) -> dict[str, Any]:
         "track_id": event.track_id,
         "visit": event.visit or None,
         "snapshot": event.snapshot or None,
+        "heads": event.heads,
     }
     if event.tag is not None:
         record["tag"] = tag_record(event.tag)
@@ -88,6 +89,7 @@ def frame_record(tagged: TaggedFrame) -> dict[str, Any]:
         "decision": tagged.decision,
         "width": frame.width,
         "height": frame.height,
+        "heads": tagged.heads,
         "persons": [_track_record(track) for track in tagged.tracks],
         "tags": [tag_record(tag) for tag in tagged.tags],
     }
