@@ -25,7 +25,10 @@ Band = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
 Level = Literal["fine", "category", "part"]
-EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
+Movement = Literal["zone_entered", "zone_left", "crossed", "presence"]
+EventName = Literal["entered", "appeared", "changed", "vanished", "left", Movement]
+#: Which way a line is crossed.
+Direction = Literal["in", "out"]
 #: What is done to people's heads in pictures that leave the program.
 Heads = Literal["pixelate", "keep"]
 #: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
@@ -173,6 +176,8 @@ class Track:
             first reported.
         head: box around the hair and skin that a parsing showed in the upper part of the person,
             moved along with them; ``None`` if none did.
+        zones: names of the zones the person is in.
+        crossed: lines the person crosses with this frame, and which way.
     """
 
     id: int
@@ -184,6 +189,21 @@ class Track:
     tags: tuple[Tag, ...] = ()
     visit: str = ""
     head: Box | None = None
+    zones: tuple[str, ...] = ()
+    crossed: tuple[tuple[str, Direction], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A zone, or a line (two points), in frame pixels, and how many people are in it."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    count: int = 0
+
+    @property
+    def is_zone(self) -> bool:
+        return len(self.points) > 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +227,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something changed: a person entered or left, a tag appeared, changed or vanished.
+    """Something changed: a person or a tag came, changed or went; a zone was entered or left, or a
+    line crossed; or an hour ended, and this is where people were.
 
     Attributes:
         at: the moment it is dated with.
@@ -220,6 +241,7 @@ class Event:
         snapshot: file with the person's best picture, within the folder of the results; empty where
             there is none.
         heads: what is done to heads in this camera's pictures.
+        details: names and values that only this kind of event has, as its record has them.
     """
 
     name: EventName
@@ -232,6 +254,7 @@ class Event:
     visit: str = ""
     snapshot: str = ""
     heads: Heads = "pixelate"
+    details: tuple[tuple[str, object], ...] = ()
 
     @property
     def source(self) -> str:
@@ -258,6 +281,7 @@ class TaggedFrame:
         others: where heads of people may be who are no ``tracks``: nothing is said of them, but
             their heads are hidden too.
         heads: what is done to heads in pictures made of this frame.
+        places: the camera's zones and lines.
     """
 
     frame: Frame
@@ -273,3 +297,4 @@ class TaggedFrame:
     bystanders: tuple[Box, ...] = ()
     others: tuple[Box, ...] = ()
     heads: Heads = "pixelate"
+    places: tuple[Place, ...] = ()

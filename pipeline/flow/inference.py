@@ -60,6 +60,9 @@ class Inference:
         """End everybody seen by cameras that send nothing any more."""
         for source in sources:
             self._outlets.late(self._stages.events.lost(source))
+            camera = self._shared.stats.cameras.get(source)
+            if camera is not None:
+                camera.zones = dict.fromkeys(camera.zones, 0)
 
     def _forget(self, sources: list[str]) -> None:
         self._lose(sources)

@@ -1,17 +1,22 @@
-"""A camera's areas: where people count, where they do not, and where they are far away."""
+"""A camera's areas: where people count, where they do not, where they are far away, and those
+with names: zones and lines."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.picture.area import Polygon, cells_in, inside, listed
+from pipeline.people.lines import Line
+from pipeline.picture.area import Area, Polygon, cells_in, inside, listed
+from pipeline.picture.feet import feet
 from pipeline.settings.section import Section, Share
 from pipeline.types import Box, Window
 
+#: Of a zone or a line, as events have it.
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 #: Left, top, right and bottom as shares of the picture's width and height.
 Rectangle = tuple[Share, Share, Share, Share]
 #: Least and largest side of a far area, as shares of the picture's.
@@ -28,6 +33,13 @@ class Zones(Section):
     )
     far: tuple[Rectangle, ...] = Field(
         (), max_length=16, description="areas with people far away, searched at twice the scale"
+    )
+
+    zones: dict[Name, Area] = Field(
+        {}, max_length=32, description="named areas: who enters, who leaves, for how long"
+    )
+    lines: dict[Name, Line] = Field(
+        {}, max_length=32, description="named lines: who crosses them, and which way"
     )
 
     @field_validator("include", "exclude", "far", mode="before")
@@ -49,7 +61,8 @@ class Zones(Section):
     def counts(self, box: Box, width: int, height: int) -> bool:
         """Whether somebody with this box (frame pixels) stands in an area that counts: the middle
         of the lower edge, where the feet are, decides."""
-        at = ((box[0] + box[2]) / 2 / width, min(box[3] / height, 1.0))
+        x, y = feet(box, width, height)
+        at = (x / width, y / height)
         if any(inside(polygon, at) for polygon in self.exclude):
             return False
         return not self.include or any(inside(polygon, at) for polygon in self.include)

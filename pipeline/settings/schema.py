@@ -29,8 +29,9 @@ class Camera(Zones, CameraSettings):
     """One camera or recording: how it is read, its areas, and sections of its own."""
 
     @property
-    def zones(self) -> Zones:
-        return Zones(include=self.include, exclude=self.exclude, far=self.far)
+    def areas(self) -> Zones:
+        """Its areas alone."""
+        return Zones.model_construct(**{name: getattr(self, name) for name in Zones.model_fields})
 
     def override(self, section: str) -> Mapping[str, Any]:
         """What this camera sets of a section."""
