@@ -29,9 +29,11 @@ demo: $(VENV)/.base
 	@echo "events             out/demo/events.jsonl"
 	@echo "counters           out/demo/stats.json"
 
-# The whole suite. Needs no GPU; tests that lack something say what and are skipped.
+# The whole suite, on two processes; what measures time comes after, alone. Needs no GPU; tests that
+# lack something say what and are skipped.
 test: $(VENV)/.$(EXTRAS) system
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
+	@$(BIN)/pytest -m alone
 
 # The RTSP server the tests drive, and what builds plans: never required. Packages of the system are
 # installed only if somebody says yes, or with INSTALL=yes.
