@@ -121,12 +121,12 @@ class Gallery:
         ``views`` say how well each was seen."""
         if not self.index.brands:
             return [Match(None, 0.0, 0.0, "") for _ in vectors]
-        names, least = self.names, self.decision.least(level)
+        least = self.decision.least(level)
         out = []
         for i, (nearest, likeness) in enumerate(self.judged(vectors)):
             view = views[i] if len(views) else View()
             probability = self.decision.probability(likeness, view)
-            name = names[nearest]
+            name = self.index.brands[nearest].name
             brand = name if probability >= least else None
             out.append(Match(brand, likeness.best, likeness.margin, name, probability))
         return out
