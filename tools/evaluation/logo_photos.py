@@ -119,18 +119,18 @@ class Tally:
 
 
 @contextmanager
-def program(
-    gallery: Path, packs: Packs, score: float | None = None
-) -> Iterator[tuple[PhotoTagger, Listening]]:
-    """What ``threadline tag`` runs, without garments."""
-    logos = {"gallery": str(gallery)} | ({} if score is None else {"score": score})
-    config = make_config(packs, logos=logos, garments={"enabled": False})
+def program(gallery: Path, packs: Packs, **more: object) -> Iterator[tuple[PhotoTagger, Listening]]:
+    """What ``threadline tag`` runs, without garments; ``more`` are settings of ``logos``."""
+    config = make_config(
+        packs, logos={"gallery": str(gallery), **more}, garments={"enabled": False}
+    )
     settings = LiveSettings(config)
     with Models(config.engine, packs) as models:
         detector = open_detector(settings, models, Pace().budget)
         tagger = open_tagger(settings.section("logos"), models)
         reader = tagger.reader
-        heard = Listening(reader.detector, reader.size, reader.embedder, reader.gallery)
+        parts = (reader.detector, reader.size, reader.embedder, reader.gallery)
+        heard = Listening(*parts, reader.lettering)
         yield PhotoTagger(detector, [LogoTagger(heard, tagger.settings)], settings), heard
 
 

@@ -70,7 +70,9 @@ def _plain(name: str) -> str:
 
 def fitting_photos(data: Path) -> list[Image]:
     """Photos RGB that no logo training and no figure of logos uses; small ones enlarged."""
-    return [photo for folder, most, scale in PHOTOS for photo in _read(data, folder, 0, most, scale)]
+    return [
+        photo for folder, most, scale in PHOTOS for photo in _read(data, folder, 0, most, scale)
+    ]
 
 
 def learning_photos(data: Path) -> list[Image]:

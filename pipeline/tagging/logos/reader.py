@@ -18,6 +18,7 @@ from pipeline.tagging.logos.decision import Level, View
 from pipeline.tagging.logos.exemplars import ROOM
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
 from pipeline.tagging.logos.gallery_file import F32, GalleryError
+from pipeline.tagging.logos.lettering import WIDE as WIDE_LINE
 from pipeline.tagging.logos.lettering import Lettering
 from pipeline.types import Box, Frame, Rgb, Window
 
@@ -79,7 +80,7 @@ class LogoReader:
         self.size = size
         self.embedder = embedder
         self.gallery = gallery
-        self._lettering = lettering
+        self.lettering = lettering
         self._state = gallery.state()
         self._asked = -inf
 
@@ -140,7 +141,7 @@ class LogoReader:
             better = self.gallery.match(vectors[again], [views[i] for i in again], level)
             for i, match in zip(again, better, strict=True):
                 matches[i] = match
-        if self._lettering is None:
+        if self.lettering is None:
             return matches
         return [
             self._read(frame, box, vector, match)
@@ -167,11 +168,11 @@ class LogoReader:
         """A match by looks; by letters as well where looks leave a doubt."""
         if match.brand is not None and match.margin >= CLEAR:
             return match
-        assert self._lettering is not None
+        assert self.lettering is not None
         x0, y0, x1, y1 = (round(v) for v in clip_box(box, frame))
-        if y1 - y0 < LEAST_LINE:
+        if y1 - y0 < LEAST_LINE or x1 - x0 < WIDE_LINE * (y1 - y0):
             return match
-        return self.gallery.lettered(vector, self._lettering(frame.crop((x0, y0, x1, y1)))) or match
+        return self.gallery.lettered(vector, self.lettering(frame.crop((x0, y0, x1, y1)))) or match
 
     def on(self, frame: Frame, person: Box, ask: Ask, all_scales: bool = True) -> list[Mark]:
         """Marks on one person, the surest first; those beside the person are not theirs. Somebody
