@@ -22,7 +22,7 @@ from pipeline.tagging.garments.tagger import GarmentTagger
 from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import Evidence, Kind, Subject, Tagger
-from pipeline.tagging.tiles import Rota, same_thing, tiles
+from pipeline.tagging.tiles import Rota, same_thing, settled, tiles
 from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Detection, Frame, Tag
 
@@ -146,7 +146,7 @@ class PhotoTagger:
         parsings = [
             one.given["parsing"] for e in found for one in e.values() if "parsing" in one.given
         ]
-        clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in tags)
+        clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in settled(tags))
         return TaggedPhoto(path, image, persons, tuple(clipped), tuple(parsings))
 
     def _look(self, kind: Kind, frame: Frame, box: Box, people: Sequence[Box]) -> Look:
