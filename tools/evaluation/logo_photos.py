@@ -194,7 +194,7 @@ def _drawn(folder: Path, shot: Shot, said: set[str], marks: Sequence[Mark]) -> N
         cv2.rectangle(image, (x0, y0), (x1, y1), (0, 200, 0), 2)
     verdict = "right" if said & shot.brands else "wrong" if said else "missed"
     folder.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(folder / f"{verdict}-{min(shot.brands)}-{shot.path.stem}.jpg"), image)
+    cv2.imwrite(str(folder / f"{verdict}-{min(shot.brands)}-{shot.path.stem}.png"), image)
 
 
 def with_real_crops(gallery: Gallery, embed: Embedder, asked: Sequence[Shot]) -> list[Shot]:

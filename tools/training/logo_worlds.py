@@ -69,23 +69,21 @@ class World:
     def scene(self, rng: Rng) -> Scene:
         """One view of the world, with marks or without."""
         rough = float(rng.uniform(*self.rough))
-        image, inside = view(self.photos[int(rng.integers(len(self.photos)))], rng)
-        free, marks, owners, lost, others = inside.copy(), [], [], [], _rows([])
+        image, free = view(self.photos[int(rng.integers(len(self.photos)))], rng)
         count = 0 if rng.random() < EMPTY else int(rng.choice([1, 2, 3], p=[0.62, 0.26, 0.12]))
+        laid: list[tuple[int, F64, Mask | None]] = []
         for _ in range(count):
             owner = int(rng.integers(len(self.brands)))
-            laid = self._laid(image, free, self.brands[owner], rng, rough)
-            for box, told in laid:
-                (marks if told is not None else lost).append((box, told))
-                owners += [owner] if told is not None else []
-        if rng.random() < TEXT:
-            others = _print_text(image, free, rng)
+            laid += [
+                (owner, *one) for one in self._laid(image, free, self.brands[owner], rng, rough)
+            ]
+        others = _print_text(image, free, rng) if rng.random() < TEXT else _rows([])
         picture = seen(image, rng, 40.0, rough)
-        clear = [stands_out(picture, told, CONTRAST) for _, told in marks if told is not None]
-        wanted = [box for (box, _), kept in zip(marks, clear, strict=True) if kept]
-        lost += [mark for mark, kept in zip(marks, clear, strict=True) if not kept]
-        kept_owners = tuple(o for o, kept in zip(owners, clear, strict=True) if kept)
-        return Scene(picture, _rows(wanted), kept_owners, _rows([b for b, _ in lost]), others)
+        clear = [told is not None and stands_out(picture, told, CONTRAST) for _, _, told in laid]
+        wanted = [one for one, kept in zip(laid, clear, strict=True) if kept]
+        lost = [box for (_, box, _), kept in zip(laid, clear, strict=True) if not kept]
+        owners = tuple(owner for owner, _, _ in wanted)
+        return Scene(picture, _rows([box for _, box, _ in wanted]), owners, _rows(lost), others)
 
     def _laid(
         self, image: F32, free: Mask, brand: Brand, rng: Rng, rough: float
