@@ -64,9 +64,11 @@ LIFTED = {
 #: arrays and consoles, nobody does.
 CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
-    *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
+    *("Typer", "Console", "Fraction", "array", "ones", "eye", "datetime", "parent", "with_name", "TaggerEntry"),
     "Turn",
     "by_reader",  # makes a function
+    # Tables are declared once; nobody changes them.
+    *("MetaData", "Table"),
     "Lock",  # nothing is kept in it
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "core", "helper", "helpers", "manager", "misc"}

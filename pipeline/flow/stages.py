@@ -49,6 +49,8 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
 def pictured(settings: LiveSettings, live: bool) -> Pictured:
     """Which file the snapshots' sink writes for a visit."""
     outputs = settings.section("outputs")
+    if settings.section("store").of("").counts_only:
+        return lambda source, track_id, visit: ""
 
     def name(source: str, track_id: int, visit: str) -> str:
         wanted = outputs.of(source).snapshots.wanted(live)

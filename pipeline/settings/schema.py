@@ -20,6 +20,7 @@ from pipeline.people.zones import Zones
 from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
 from pipeline.sources.camera import CameraSettings
+from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
 
@@ -48,6 +49,7 @@ class Config(Section):
     track: TrackSettings = TrackSettings()
     looks: LookSettings = LookSettings()
     pace: PaceSettings = PaceSettings()
+    store: StoreSettings = StoreSettings()
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Config:
