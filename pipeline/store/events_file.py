@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.files import explained, locked_file, private
 
@@ -25,7 +25,7 @@ def drop_lines(folder: Path, unwanted: Callable[[Mapping[str, Any]], bool]) -> i
     if not path.is_file() or not any(_is(line, unwanted) for line in _lines(path)):
         return 0
     beside, dropped = path.with_name(f"{NAME}.part"), 0
-    with explained(path), locked_file(path):
+    with explained(path), locked_file(path), path.open("r+b") as old:
         with open(beside, "wb", opener=private) as file:  # takes no opener
             for line in _lines(path):
                 if _is(line, unwanted):
@@ -34,8 +34,8 @@ def drop_lines(folder: Path, unwanted: Callable[[Mapping[str, Any]], bool]) -> i
                     file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        _overwrite(path)
         beside.replace(path)
+        _overwrite(old)
     return dropped
 
 
@@ -52,11 +52,10 @@ def _is(line: bytes, unwanted: Callable[[Mapping[str, Any]], bool]) -> bool:
         return False
 
 
-def _overwrite(path: Path) -> None:
+def _overwrite(file: BinaryIO) -> None:
     """The old file's blocks are given back to the disk with nothing but zeros in them."""
-    with path.open("r+b") as file:
-        left = os.fstat(file.fileno()).st_size
-        while left > 0:
-            left -= file.write(bytes(min(left, 1 << 20)))
-        file.flush()
-        os.fsync(file.fileno())
+    left = os.fstat(file.fileno()).st_size
+    while left > 0:
+        left -= file.write(bytes(min(left, 1 << 20)))
+    file.flush()
+    os.fsync(file.fileno())

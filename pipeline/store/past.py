@@ -14,7 +14,7 @@ from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import chunks, load_named
 from pipeline.store.numbering import first_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
-from pipeline.store.removal import remove
+from pipeline.store.removal import Gone, remove
 from pipeline.store.schema import event, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
@@ -77,16 +77,16 @@ class PastStore(SqlStore):
 
     # Deleting.
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[str] | None:
-        """Delete some of what a query finds; names of pictures, ``None`` once there is nothing."""
+    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
+        """Delete some of what a query finds; which, ``None`` once there is nothing."""
         with self.writing() as connection:
             names = Dictionary()
             names.load(connection)
             ids = Search(self.facets, names, query).ids(connection, limit)
             return self._remove(connection, names, ids, counts) if ids else None
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[str] | None:
-        """Delete one visit; names of its pictures, ``None`` if there is no such visit."""
+    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
+        """Delete one visit; ``None`` if there is no such visit."""
         with self.writing() as connection:
             names = Dictionary()
             names.load(connection)
@@ -95,13 +95,13 @@ class PastStore(SqlStore):
 
     def _remove(
         self, connection: Connection, names: Dictionary, ids: list[int], counts: bool
-    ) -> list[str]:
+    ) -> list[Gone]:
         self._writer = None  # it may remember them
         changes = Counts(Buckets(self.zone), names) if counts else None
-        pictures = remove(connection, self.facets, names, ids, changes)
+        gone = remove(connection, self.facets, names, ids, changes)
         if changes is not None:
             changes.write(connection)
-        return pictures
+        return gone
 
     def forget_events(self, query: Query, limit: int = 5_000) -> int:
         """Delete some events about nobody in a query's time and at its cameras; how many."""

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from pipeline.store.facets import Facets
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
+from pipeline.store.removal import Gone
 from pipeline.store.visits import Term
 from pipeline.store.writing import Written
 
@@ -20,6 +22,7 @@ class Store(Protocol):
 
     where: str
     zone: ZoneInfo
+    facets: Facets
 
     def write(
         self, records: Sequence[Mapping[str, Any]], recordings: Mapping[str, str] = ...
@@ -47,12 +50,12 @@ class Store(Protocol):
         """The most frequent ``garments``, ``colours``, ``brands`` ..., and how many people."""
         ...
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[str] | None:
+    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
         """Delete up to ``limit`` of the visits that a query finds, with ``counts`` from these too;
-        names of their pictures. ``None``: nothing is left to delete."""
+        which these were. ``None``: nothing is left to delete."""
         ...
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[str] | None: ...
+    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None: ...
 
     def forget_events(self, query: Query, limit: int = 5000) -> int:
         """Delete up to ``limit`` of the events about nobody that lie in a query's time and cameras;

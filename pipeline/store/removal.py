@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -14,32 +16,42 @@ from pipeline.store.schema import event, stream, tag, visit
 from pipeline.store.visits import DIMENSIONS, counted
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A visit that was deleted: its UUID, and the name of its picture, which is still there."""
+
+    visit: str
+    picture: str | None
+
+
 def remove(
     connection: Connection,
     facets: Facets,
     names: Dictionary,
     ids: Sequence[int],
     counts: Counts | None = None,
-) -> list[str]:
-    """Delete visits with their tags and events; names of their pictures, which are still there.
+) -> list[Gone]:
+    """Delete visits with their tags and events; which these were.
 
     Args:
         counts: taken back from these, where given; not written yet.
     """
-    pictures: list[str] = []
+    gone: list[Gone] = []
     for part in chunks(ids):
         if counts is not None:
             for one in load(connection, names, part):
                 counts.add_all(one.began, one.camera, counted(one), -1)
             _uncount(connection, names, part, counts)
-        query = select(visit.c.id, visit.c.terms, visit.c.picture).where(visit.c.id.in_(part))
+        query = select(visit.c.id, visit.c.name, visit.c.terms, visit.c.picture).where(
+            visit.c.id.in_(part)
+        )
         rows = list(connection.execute(query))
         facets.change(connection, [(row.id, row.terms) for row in rows], ())
-        pictures += [row.picture for row in rows if row.picture]
+        gone += [Gone(str(uuid.UUID(bytes=bytes(row.name))), row.picture) for row in rows]
         connection.execute(delete(tag).where(tag.c.visit.in_(part)))
         connection.execute(delete(event).where(event.c.visit.in_(part)))
         connection.execute(delete(visit).where(visit.c.id.in_(part)))
-    return pictures
+    return gone
 
 
 def _uncount(connection: Connection, names: Dictionary, ids: Sequence[int], counts: Counts) -> None:

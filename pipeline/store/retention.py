@@ -79,8 +79,8 @@ class Retention:
 
     def _rows(self, before: int) -> Iterator[None]:
         query, gone = Query(until=before), 0
-        while (names := self._store.forget(query, limit=CHUNK)) is not None:
-            delete_pictures(self._folder, names)
+        while (found := self._store.forget(query, limit=CHUNK)) is not None:
+            delete_pictures(self._folder, [one.picture for one in found if one.picture])
             gone += CHUNK
             yield
         while self._store.forget_events(query):

@@ -303,8 +303,9 @@ def test_what_is_forgotten_is_in_no_table(store, counts):
     store.write(run.visit(RED_JACKET, HAT))
     store.write(run.visit(RED_JACKET, at=T0 + 60))
     before = rolls(store)
-    [picture] = store.forget(Query(((HATS,),)), counts=counts)
-    assert picture.startswith("snapshots/entrance/1-")
+    [gone] = store.forget(Query(((HATS,),)), counts=counts)
+    assert gone.picture.startswith("snapshots/entrance/1-")
+    assert gone.picture.endswith(f"{gone.visit[-6:]}.jpg")
     assert store.forget(Query(((HATS,),)), counts=counts) is None
     assert found(store) == [2]
     assert found(store, (HATS,)) == []
