@@ -25,6 +25,7 @@ LEVELS = (
             "pipeline.protocols",
             "pipeline.files",
             "pipeline.ids",
+            "pipeline.pictures",
             "pipeline.plugins",
             "pipeline.settings.section",
         )
@@ -71,7 +72,7 @@ CONSTANT_MAKERS = {
     "Turn",
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.
-    *("MetaData", "Table"),
+    *("MetaData", "Table", "with_variant"),
     "Lock",  # nothing is kept in it
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "core", "helper", "helpers", "manager", "misc"}

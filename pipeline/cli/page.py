@@ -22,7 +22,7 @@ def write_page(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Write the page, for its owner's eyes alone.
 
     Args:
-        rows: with ``began``, ``camera``, ``tags`` and ``picture``, a path or ``None``.
+        rows: with ``began``, ``camera``, ``wears`` and ``picture``, a path or ``None``.
     """
     shown = "".join(map(_figure, rows)) or "<p>Nobody was found.</p>"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -41,7 +41,7 @@ def _figure(row: Mapping[str, Any]) -> str:
     if row["picture"]:
         packed = base64.b64encode(Path(row["picture"]).read_bytes()).decode()
         image = f'<img alt="" src="data:image/jpeg;base64,{packed}">'
-    wears = " · ".join(tag["text"] for tag in row["tags"])
+    wears = " · ".join(row["wears"])
     when = str(row["began"])[:19].replace("T", " ")
     return (
         f"<figure>{image}<figcaption><b>{html.escape(when)}</b>{html.escape(row['camera'])}<br>"

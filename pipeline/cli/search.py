@@ -86,7 +86,7 @@ def search(
                 _print_names(opened)
                 return
             query = query_of(opened, wish)
-            page = opened.search(query, cursor, limit)
+            page = opened.search(query, cursor, limit, tags=as_json)
             if as_csv or as_json:
                 (_print_csv if as_csv else _print_json)(page, opened, out)
             else:
@@ -105,13 +105,6 @@ def _print_names(store: Store) -> None:
             typer.echo(f"{kind}: {', '.join(map(plain, found))}")
 
 
-def worn(tag: StoredTag) -> str:
-    """A tag in words."""
-    name = "/".join((*tag.colours, "")).rstrip("/") + f" {tag.label}"
-    values = [value for key, value in tag.attributes if key not in ("on", "type")]
-    return " ".join([name.strip(), *(f"({value})" for value in values)])
-
-
 def _rows(page: Page, store: Store, out: Path) -> Iterator[dict[str, Any]]:
     from pipeline.store.calendar import local
 
@@ -126,7 +119,8 @@ def _rows(page: Page, store: Store, out: Path) -> Iterator[dict[str, Any]]:
             "open": one.open,
             "zones": sorted(one.zones),
             "picture": _picture(one, out),
-            "tags": [_tag(tag) for tag in one.tags.values()],
+            "wears": list(one.summary),
+            **({"tags": [_tag(tag) for tag in one.tags.values()]} if one.tags else {}),
         }
 
 
@@ -142,7 +136,6 @@ def _tag(tag: StoredTag) -> dict[str, Any]:
         "box": list(tag.box),
         "model": tag.model,
         "gone": tag.gone,
-        "text": worn(tag),
     }
 
 
@@ -163,8 +156,7 @@ def _print_csv(page: Page, store: Store, out: Path) -> None:
     fields = ("began", "ended", "seconds", "camera", "zones", "wears", "picture", "visit")
     writer.writerow(fields)
     for row in _rows(page, store, out):
-        wears = "; ".join(tag["text"] for tag in row["tags"])
-        values = {**row, "wears": wears, "zones": "; ".join(row["zones"])}
+        values = {**row, "wears": "; ".join(row["wears"]), "zones": "; ".join(row["zones"])}
         writer.writerow([_safe(values[name]) for name in fields])
     _more(page)
 
@@ -185,7 +177,7 @@ def _print_table(page: Page, query: Query, store: Store, out: Path) -> None:
     shown.add_column("picture", overflow="fold", style="grey50")
     for row in _rows(page, store, out):
         when = row["began"][:19].replace("T", " ")
-        wears = " · ".join(tag["text"] for tag in row["tags"])
+        wears = " · ".join(row["wears"])
         cells = (when, row["camera"], f"{row['seconds']:.0f}", wears or "-", row["picture"] or "-")
         shown.add_row(*(plain(cell).replace("[", r"\[") for cell in cells))
     if page.visits:

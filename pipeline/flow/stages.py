@@ -14,9 +14,9 @@ from pipeline.people.detect import DetectStage
 from pipeline.people.schedule import ScheduleStage
 from pipeline.people.track import Trackers
 from pipeline.people.tracking import TrackStage
+from pipeline.pictures import snapshot_file
 from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
-from pipeline.sinks.snapshots import snapshot_file
 from pipeline.tagging import known_taggers
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Tagger

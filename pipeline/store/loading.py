@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -9,9 +10,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, select
 
+from pipeline.pictures import snapshot_file
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.schema import stream, tag, visit
-from pipeline.store.visits import LEVELS, StoredTag, Visit
+from pipeline.store.visits import LEVELS, StoredTag, Visit, summary
 
 #: Values in one query: databases bound their number.
 CHUNK = 500
@@ -37,8 +39,11 @@ def load_named(connection: Connection, names: Dictionary, wanted: Iterable[bytes
     return _with_tags(connection, names, found)
 
 
-def load(connection: Connection, names: Dictionary, ids: Iterable[int]) -> list[Visit]:
-    """Visits by their numbers, in the order of these."""
+def load(
+    connection: Connection, names: Dictionary, ids: Iterable[int], tags: bool = True
+) -> list[Visit]:
+    """Visits by their numbers, in the order of these; without ``tags``, what they wear is only in
+    their summaries."""
     ids = list(ids)
     found: dict[int, Row[Any]] = {}
     for part in chunks(ids):
@@ -46,7 +51,8 @@ def load(connection: Connection, names: Dictionary, ids: Iterable[int]) -> list[
             stream, stream.c.id == visit.c.stream
         )
         found |= {row.id: row for row in connection.execute(query.where(visit.c.id.in_(part)))}
-    return _with_tags(connection, names, [found[id_] for id_ in ids if id_ in found])
+    rows = [found[id_] for id_ in ids if id_ in found]
+    return _with_tags(connection, names, rows) if tags else [_visit(r, (), names) for r in rows]
 
 
 def _with_tags(connection: Connection, names: Dictionary, rows: Sequence[Row[Any]]) -> list[Visit]:
@@ -59,7 +65,7 @@ def _with_tags(connection: Connection, names: Dictionary, rows: Sequence[Row[Any
 
 
 def _visit(row: Row[Any], tags: Sequence[StoredTag], names: Dictionary) -> Visit:
-    terms = (names.term(number) for number in row.terms)
+    terms = [names.term(number) for number in row.terms]
     return Visit(
         name=bytes(row.name),
         run=row.run,
@@ -71,12 +77,24 @@ def _visit(row: Row[Any], tags: Sequence[StoredTag], names: Dictionary) -> Visit
         recorded=row.recorded,
         open=bool(row.open),
         last=row.last,
-        picture=row.picture,
+        picture=picture_of(row, names),
         tags={one.slot: one for one in tags},
         zones={name for kind, name in terms if kind == "zone"},
         id=row.id,
         stream=row.stream,
+        summary=summary(terms),
     )
+
+
+def picture_of(row: Row[Any], names: Dictionary) -> str | None:
+    """The name of a visit's picture. Most follow from the visit, and take no room."""
+    if row.picture == "":
+        return _usual(names.name(row.camera), row.track, bytes(row.name))
+    return row.picture and str(row.picture)
+
+
+def _usual(camera: str, track: int, name: bytes) -> str:
+    return snapshot_file(camera, track, str(uuid.UUID(bytes=name)))
 
 
 def _tag(row: Row[Any], names: Dictionary) -> StoredTag:
@@ -131,6 +149,6 @@ def visit_row(one: Visit, names: Dictionary, terms: Sequence[int]) -> dict[str, 
         "first_pts": one.first_pts,
         "open": int(one.open),
         "last": one.last,
-        "picture": one.picture,
+        "picture": "" if one.picture == _usual(one.camera, one.track, one.name) else one.picture,
         "terms": terms,
     }

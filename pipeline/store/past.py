@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
-from pipeline.store.loading import chunks, load_named
+from pipeline.store.loading import chunks, load_named, picture_of
 from pipeline.store.numbering import first_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
@@ -30,10 +30,12 @@ class PastStore(SqlStore):
         self._names = Dictionary()
         self._lock_names = threading.Lock()
 
-    def search(self, query: Query, cursor: str | None = None, limit: int = 50) -> Page:
+    def search(
+        self, query: Query, cursor: str | None = None, limit: int = 50, tags: bool = False
+    ) -> Page:
         """Visits, newest first, behind a cursor; ConfigError if the cursor is none."""
         with self._known() as (connection, names):
-            return Search(self.facets, names, query).page(connection, cursor, limit)
+            return Search(self.facets, names, query).page(connection, cursor, limit, tags)
 
     def count(self, query: Query) -> Tally:
         """How many visits a query finds."""
@@ -117,12 +119,10 @@ class PastStore(SqlStore):
 
     def pictures(self, until: int, limit: int = 500) -> list[tuple[int, str]]:
         """The oldest visits that began before a time and have a picture."""
-        query = select(visit.c.id, visit.c.picture).where(
-            visit.c.id < first_of(until), visit.c.picture.is_not(None)
-        )
-        with self.reading() as connection:
+        query = select(visit).where(visit.c.id < first_of(until), visit.c.picture.is_not(None))
+        with self._known() as (connection, names):
             found = connection.execute(query.order_by(visit.c.id).limit(limit))
-            return [(row.id, row.picture) for row in found]
+            return [(row.id, picture_of(row, names) or "") for row in found]
 
     def without_pictures(self, ids: Sequence[int]) -> None:
         """Note that pictures are gone."""

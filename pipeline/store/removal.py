@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, update
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.facets import Facets
-from pipeline.store.loading import chunks, load
+from pipeline.store.loading import chunks, load, picture_of
 from pipeline.store.schema import event, stream, tag, visit
 from pipeline.store.visits import DIMENSIONS, counted
 
@@ -42,12 +42,12 @@ def remove(
             for one in load(connection, names, part):
                 counts.add_all(one.began, one.camera, counted(one), -1)
             _uncount(connection, names, part, counts)
-        query = select(visit.c.id, visit.c.name, visit.c.terms, visit.c.picture).where(
-            visit.c.id.in_(part)
-        )
+        query = select(visit).where(visit.c.id.in_(part))
         rows = list(connection.execute(query))
         facets.change(connection, [(row.id, row.terms) for row in rows], ())
-        gone += [Gone(str(uuid.UUID(bytes=bytes(row.name))), row.picture) for row in rows]
+        gone += [
+            Gone(str(uuid.UUID(bytes=bytes(row.name))), picture_of(row, names)) for row in rows
+        ]
         connection.execute(delete(tag).where(tag.c.visit.in_(part)))
         connection.execute(delete(event).where(event.c.visit.in_(part)))
         connection.execute(delete(visit).where(visit.c.id.in_(part)))

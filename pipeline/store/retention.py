@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.pictures import FOLDER
 from pipeline.store.events_file import drop_lines
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
@@ -15,8 +16,7 @@ from pipeline.store.visits import milliseconds
 #: Visits deleted in one transaction: no write waits longer than that takes.
 CHUNK = 250
 _HOUR_MS = 3_600_000
-#: The folder of pictures in that of the results, and how theirs end.
-PICTURES = "snapshots"
+#: How pictures end.
 _ENDING = ".jpg"
 
 
@@ -95,7 +95,7 @@ class Retention:
 
 def delete_pictures(folder: Path, names: list[str]) -> None:
     """Delete pictures by their names within a folder; nothing outside of it."""
-    inside = (folder / PICTURES).resolve()
+    inside = (folder / FOLDER).resolve()
     for name in names:
         path = (folder / name).resolve()
         if inside in path.parents:
@@ -103,7 +103,7 @@ def delete_pictures(folder: Path, names: list[str]) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    pictures = folder / PICTURES
+    pictures = folder / FOLDER
     if pictures.is_dir():
         yield from pictures.rglob(f"*{_ENDING}")
 

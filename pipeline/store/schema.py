@@ -69,6 +69,9 @@ def unpacked(content: bytes) -> list[int]:
 
 metadata = MetaData()
 
+#: SQLite has a table's rows in the order of a key only if it is called INTEGER there.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
 #: What is known of the store itself: its time zone, its own name.
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text))
 
@@ -101,7 +104,7 @@ stream = Table(
 visit = Table(
     "visit",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("name", LargeBinary(16), nullable=False, unique=True),  # its UUID
     Column("stream", Integer, nullable=False),
     Column("camera", Integer, nullable=False),
@@ -111,7 +114,7 @@ visit = Table(
     Column("first_pts", BigInteger, nullable=False),
     Column("open", SmallInteger, nullable=False),
     Column("last", BigInteger, nullable=False),  # number of the last event counted
-    Column("picture", Text),
+    Column("picture", Text),  # empty: as pictures of visits are called
     Column("terms", Terms, nullable=False),  # as they stand in the index
     Index("visit_stream", "stream"),
 )
@@ -139,7 +142,7 @@ tag = Table(
 event = Table(
     "event",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),  # made of its UUID
+    Column("id", Key, primary_key=True, autoincrement=False),  # made of its UUID
     Column("at", BigInteger, nullable=False),
     Column("camera", Integer, nullable=False),
     Column("stream", Integer, nullable=False),

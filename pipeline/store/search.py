@@ -42,11 +42,11 @@ class Search:
         self._names = names
         self._query = query
 
-    def page(self, connection: Connection, cursor: str | None, limit: int) -> Page:
+    def page(self, connection: Connection, cursor: str | None, limit: int, tags: bool) -> Page:
         """Up to ``limit`` visits, newest first, behind a cursor."""
         found = self._ids(connection, limit + 1, _cursor(cursor))
         more = len(found) > limit
-        visits = load(connection, self._names, found[:limit])
+        visits = load(connection, self._names, found[:limit], tags)
         return Page(visits, str(found[limit - 1]) if more else None)
 
     def count(self, connection: Connection) -> Tally:

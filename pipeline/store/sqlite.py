@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, event, select, text
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from pipeline.errors import StoreError
 from pipeline.files import explained as file_explained
@@ -56,7 +56,7 @@ class SqliteStore(PastStore):
             made.execute("PRAGMA query_only = ON")
             return made
 
-        reader = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+        reader = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=2)
         _transactions(reader, "BEGIN")
         super().__init__(str(path), reader, counts_only)
 

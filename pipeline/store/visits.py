@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import MappingProxyType
@@ -53,7 +52,7 @@ class StoredTag:
 @dataclass(slots=True)
 class Visit:
     """A person at a camera from ``began`` to ``ended``, in milliseconds; as far as is known while
-    it is ``open``."""
+    it is ``open``. ``summary`` is what the index knows of the tags of one that was searched."""
 
     name: bytes
     run: str
@@ -70,12 +69,15 @@ class Visit:
     zones: set[str] = field(default_factory=set)
     id: int = 0
     stream: int = 0
+    summary: tuple[str, ...] = ()
 
 
 def text(value: object) -> str:
     """A name as every database takes it: no null characters, no half characters."""
     if not isinstance(value, str):
         raise ValueError(f"{str(value)[:40]!r} is no text")
+    if value.isascii() and value.isprintable() and len(value) <= _NAME:
+        return value
     return value[:_NAME].replace("\0", "").encode("utf-8", "replace").decode()
 
 
@@ -99,8 +101,10 @@ def number(value: object) -> int:
 
 def sequence(event_id: str) -> int:
     """A number by which events of one run rise: time and counter of the UUID (version 7)."""
-    whole = uuid.UUID(event_id).int
-    return (whole >> 80) << 12 | (whole >> 64) & 0xFFF
+    found = event_id.replace("-", "")
+    if len(found) != 32:
+        raise ValueError(f"{event_id[:40]!r} is no UUID")
+    return int(found[:12] + found[13:16], 16)
 
 
 def camera_of(record: Mapping[str, Any]) -> str:
@@ -122,7 +126,12 @@ def recording_began(record: Mapping[str, Any]) -> int | None:
 def visit_name(record: Mapping[str, Any]) -> bytes | None:
     """The visit an event is about; ``None`` for what is on nobody."""
     found = record.get("visit")
-    return uuid.UUID(text(found)).bytes if found else None
+    if not found:
+        return None
+    name = bytes.fromhex(text(found).replace("-", ""))
+    if len(name) != 16:
+        raise ValueError(f"{found!r} is no UUID")
+    return name
 
 
 def begin(record: Mapping[str, Any], name: bytes) -> Visit:
@@ -206,6 +215,8 @@ def garment_terms(tag: StoredTag) -> Iterator[Term]:
     attributes = dict(tag.attributes)
     if on := attributes.pop("on", None):
         yield pair(tag.named, ("category", on))
+    if tag.level != "fine" and tag.kind != "logo":
+        yield "only", "\t".join((tag.label, *tag.colours))
     for one in names:
         yield one
         for colour in tag.colours:
@@ -223,6 +234,18 @@ def terms(visit: Visit) -> set[Term]:
     for tag in visit.tags.values():
         found.update(garment_terms(tag))
     return found
+
+
+def summary(found: Iterable[Term]) -> tuple[str, ...]:
+    """What somebody wears, in words, by the terms of a visit: ``blue/white jeans``."""
+    colours: dict[str, list[str]] = {}
+    for kind, name in sorted(found):
+        if kind in ("label", "brand"):
+            colours.setdefault(name, [])
+        elif kind in ("label,colour", "only"):
+            label, *more = name.split("\t")
+            colours.setdefault(label, []).extend(more)
+    return tuple(f"{'/'.join(of)} {name}".strip() for name, of in colours.items())
 
 
 #: What is counted by hour and day -> number.

@@ -146,7 +146,7 @@ def test_a_visit_is_told_as_it_was(store):
     records.append(run.record("changed", "entrance", T0 + 1, **who, tag=loose))
     records.append(run.record("vanished", "entrance", T0 + 2, **who, tag=HAT))
     store.write(records)
-    [one] = store.search(Query()).visits
+    [one] = store.search(Query(), tags=True).visits
     assert (one.open, one.began, one.ended) == (True, MS, MS + 2000)
     assert str(uuid.UUID(bytes=one.name)) == records[0]["visit"]
     assert one.picture.startswith("snapshots/entrance/1-")
@@ -157,7 +157,7 @@ def test_a_visit_is_told_as_it_was(store):
         ("acme", (), False),
     }
     store.write([run.record("left", "entrance", T0 + 9, **who, tags=[jacket])])
-    [one] = store.search(Query()).visits
+    [one] = store.search(Query(), tags=True).visits
     [kept] = [t for t in one.tags.values() if t.label == "jacket"]
     assert (one.open, one.ended) == (False, MS + 9000)
     assert (kept.colours, kept.attributes) == (("red", "white"), (("sleeve", "long"),))
@@ -172,7 +172,7 @@ def test_whatever_comes_twice_changes_nothing(place, seed):
     with writing(place, "test", "Europe/Berlin") as store:
         for at in range(0, len(records), 37):
             store.write(records[at : at + 37])
-        once, visits = rolls(store), store.search(Query(), limit=500).visits
+        once, visits = rolls(store), store.search(Query(), limit=500, tags=True).visits
         assert once == recounted(store)
         for _ in range(5):
             at = chance.randrange(len(records))
@@ -181,7 +181,7 @@ def test_whatever_comes_twice_changes_nothing(place, seed):
     with writing(place, "test") as store:
         assert store.write(records).news == 0
         assert rolls(store) == once
-        assert store.search(Query(), limit=500).visits == visits
+        assert store.search(Query(), limit=500, tags=True).visits == visits
         assert store.check() == []
 
 

@@ -32,7 +32,7 @@ def _number(name: str, kind: type[sa.types.TypeEngine[int]], null: bool = False)
     return sa.Column(name, kind, nullable=null)
 
 
-def _key(name: str, kind: type[sa.types.TypeEngine[int]]) -> sa.Column[int]:
+def _key(name: str, kind: Any) -> sa.Column[int]:
     return sa.Column(name, kind, primary_key=True, autoincrement=False)
 
 
@@ -63,7 +63,7 @@ def _names() -> None:
 def _visits(terms: Any) -> None:
     op.create_table(
         "visit",
-        _key("id", sa.BigInteger),
+        _key("id", sa.BigInteger().with_variant(sa.Integer, "sqlite")),
         sa.Column("name", sa.LargeBinary(16), nullable=False, unique=True),
         _number("stream", sa.Integer),
         _number("camera", sa.Integer),
@@ -102,7 +102,7 @@ def _tags() -> None:
 def _events() -> None:
     op.create_table(
         "event",
-        _key("id", sa.BigInteger),
+        _key("id", sa.BigInteger().with_variant(sa.Integer, "sqlite")),
         _number("at", sa.BigInteger),
         _number("camera", sa.Integer),
         _number("stream", sa.Integer),
