@@ -68,7 +68,8 @@ LIFTED = {
 #: arrays and consoles, nobody does.
 CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
-    *("Typer", "Console", "Fraction", "array", "ones", "eye", "datetime", "parent", "with_name", "TaggerEntry"),
+    *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
+    "datetime",
     "Turn",
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.
@@ -192,6 +193,13 @@ ALLOWED_IN_PURE: dict[str, set[str]] = {}
 def test_heavy_libraries_are_imported_late(module):
     if not within(module, "engines.nets"):
         assert not {name.split(".")[0] for name in reached(module)} & HEAVY
+
+
+@rule
+def test_databases_are_imported_late(module):
+    """Whoever runs without a store, or asks for help, does not wait for SQLAlchemy."""
+    if not within(module, "pipeline.store"):
+        assert not {name.split(".")[0] for name in reached(module)} & {"sqlalchemy", "alembic"}
 
 
 @rule

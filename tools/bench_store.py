@@ -26,7 +26,7 @@ from pipeline.store.dictionary import Dictionary
 from pipeline.store.opening import reading, writing
 from pipeline.store.query import Garment, Query
 from pipeline.store.schema import packed, unpacked
-from pipeline.store.visits import Term, garment_terms, pair, stored
+from pipeline.store.visits import garment_terms, pair, stored
 
 ZONE = ZoneInfo("Europe/Berlin")
 CAMERAS = [f"cam{i:02}" for i in range(1, 17)]
@@ -59,20 +59,31 @@ def a_tag(chance: random.Random, used: set[str]) -> dict[str, object]:
     }  # fmt: skip
 
 
-def people(count: int, seed: int = 1) -> Iterator[tuple[int, str, list[dict[str, object]]]]:
-    """When (ms), where and what, in the order of time: 08 to 21 o'clock, cameras skewed."""
+def outfits(seed: int, count: int = 20_000) -> list[list[dict[str, object]]]:
+    """What people wear, to choose from."""
+    chance, found = random.Random(seed), []
+    for _ in range(count):
+        used: set[str] = set()
+        tags = [a_tag(chance, used) for _ in range(4)]
+        if chance.random() < 0.12:
+            tags[3] |= {"kind": "logo", "label": chance.choice(BRANDS), "category": None,
+                        "colours": [], "attributes": {}}  # fmt: skip
+        found.append(tags)
+    return found
+
+
+def people(count: int, seed: int = 1) -> Iterator[tuple[int, int, int]]:
+    """When (ms), at which camera and in which outfit, in the order of time: 08 to 21 o'clock,
+    cameras skewed."""
     chance = random.Random(seed)
     weights = [1 / (i + 2) for i in range(len(CAMERAS))]
     for day in range(DAYS):
         begin = instant(BEGIN + timedelta(days=day, hours=8))
         of_day = count * (day + 1) // DAYS - count * day // DAYS
-        for at in sorted(chance.randrange(13 * 3_600_000) for _ in range(of_day)):
-            used: set[str] = set()
-            tags = [a_tag(chance, used) for _ in range(4)]
-            if chance.random() < 0.12:
-                tags[3] = {**tags[3], "kind": "logo", "label": chance.choice(BRANDS),
-                           "category": None, "colours": [], "attributes": {}}  # fmt: skip
-            yield begin + at, chance.choices(CAMERAS, weights)[0], tags
+        times = sorted(chance.choices(range(13 * 3_600_000), k=of_day))
+        cameras = chance.choices(range(len(CAMERAS)), weights, k=of_day)
+        for at, camera, outfit in zip(times, cameras, chance.choices(range(20_000), k=of_day)):  # noqa: B905
+            yield begin + at, camera, outfit
 
 
 class Maker:
@@ -86,67 +97,67 @@ class Maker:
         self.names = Dictionary()
         self.buckets = Buckets(ZONE)
         self.counts: Counter[tuple[int, ...]] = Counter()
-        self.cache: dict[tuple[object, ...], tuple[list[Term], list[tuple[int, Term]]]] = {}
         self.run = new_id(BEGIN.timestamp())
 
     def make(self, count: int) -> None:
         self.db.execute("PRAGMA synchronous = OFF")
         self.db.execute("PRAGMA cache_size = -200000")
+        chance = random.Random(3)
+        cameras = [self.names.id(("camera", camera)) for camera in CAMERAS]
+        known = [self._known(worn) for worn in outfits(1)]
         visits, tags, words, last = [], [], [], 0
-        for i, (at, camera, worn) in enumerate(people(count)):
+        for i, (at, place, outfit) in enumerate(people(count)):
             id_ = last = max(at // 100 * 64, last + 1)
-            numbers = sorted(self._numbers(at, camera, worn))
-            name = new_id(at / 1000).replace("-", "")
-            camera_id = self.names.id(("camera", camera))
-            visits.append((id_, bytes.fromhex(name), camera_id, camera_id, i, at, at + 20_000,
-                           at % 10**7, 0, (at << 12), "", packed(numbers)))  # fmt: skip
+            camera, (terms, counts, rows) = cameras[place], known[outfit]
+            numbers = sorted((camera, *terms))
+            name = at.to_bytes(6, "big") + chance.randbytes(10)
+            visits.append((id_, name, camera, camera, i, at, at + 20_000, at % 10**7, 0, at << 12,
+                           "", packed(numbers)))  # fmt: skip
             words.append((id_, " ".join(map(str, numbers))))
-            tags += [(id_, n, *self._tag(one)) for n, one in enumerate(worn)]
+            tags += [(id_, *row) for row in rows]
+            self._count(at, camera, counts)
             if len(visits) == 20_000:
                 self._put(visits, tags, words)
-                print(f"\r{i + 1} visits", end="", flush=True)
+                print(f"{i + 1} visits", flush=True)
                 visits, tags, words = [], [], []
         self._put(visits, tags, words)
+        self._finish(cameras)
+
+    def _finish(self, cameras: list[int]) -> None:
         rows = [(*key, n) for key, n in sorted(self.counts.items())]
-        streams = [(self.names.id(("camera", c)), self.run, self.names.id(("camera", c)))
-                   for c in CAMERAS]  # fmt: skip
+        streams = [(camera, self.run, camera) for camera in cameras]
+        new = [(row["id"], row["kind"], row["name"]) for row in self.names._new]
         self.db.execute("BEGIN")
         self.db.executemany("INSERT INTO roll VALUES (?,?,?,?,?,?)", rows)
         self.db.executemany("INSERT INTO stream VALUES (?,?,?,NULL,NULL,-1)", streams)
-        new = [(row["id"], row["kind"], row["name"]) for row in self.names._new]
         self.db.executemany("INSERT INTO term VALUES (?,?,?)", new)
         self.db.execute("COMMIT")
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        print()
 
-    def _numbers(self, at: int, camera: str, worn: list[dict[str, object]]) -> set[int]:
-        names, found = self.names, {self.names.id(("camera", camera))}
+    def _count(self, at: int, camera: int, counts: list[tuple[int, int]]) -> None:
         hour, day = self.buckets.of(at)
-        where = names.id(("camera", camera))
-        counted: set[tuple[int, int]] = {(0, 0)}
-        for one in worn:
-            terms, counts = self._known(one)
-            found |= {names.id(term) for term in terms}
-            counted |= {(dim, names.id(term)) for dim, term in counts}
-        for dim, value in counted:
-            self.counts[1, dim, where, day, value] += 1
+        for dim, value in counts:
+            self.counts[1, dim, camera, day, value] += 1
             self.counts[1, dim, 0, day, value] += 1
             if dim != 4:
-                self.counts[0, dim, where, hour, value] += 1
+                self.counts[0, dim, camera, hour, value] += 1
             if dim == 0:
                 self.counts[0, dim, 0, hour, value] += 1
-        return found
 
-    def _known(self, one: dict[str, object]) -> tuple[list[Term], list[tuple[int, Term]]]:
-        key = (one["label"], *one["colours"], *one["attributes"].items())  # type: ignore[misc, attr-defined]
-        if key not in self.cache:
+    def _known(
+        self, worn: list[dict[str, object]]
+    ) -> tuple[set[int], list[tuple[int, int]], list[tuple[object, ...]]]:
+        """An outfit's terms, what it adds one to, and its rows."""
+        terms: set[int] = set()
+        counts: set[tuple[int, int]] = {(0, 0)}
+        for one in worn:
             tag = stored(one)
-            named = tag.named
-            counts: list[tuple[int, Term]] = [(3 if named[0] == "brand" else 1, named)]
+            named, id_ = tag.named, self.names.id
+            terms |= {id_(term) for term in garment_terms(tag)}
+            counts.add((3 if named[0] == "brand" else 1, id_(named)))
             for colour in tag.colours:
-                counts += [(2, ("colour", colour)), (4, pair(named, ("colour", colour)))]
-            self.cache[key] = list(garment_terms(tag)), counts
-        return self.cache[key]
+                counts |= {(2, id_(("colour", colour))), (4, id_(pair(named, ("colour", colour))))}
+        return terms, sorted(counts), [(n, *self._tag(one)) for n, one in enumerate(worn)]
 
     def _tag(self, one: dict[str, object]) -> tuple[object, ...]:
         names, logo = self.names, one["kind"] == "logo"
@@ -271,14 +282,15 @@ def to_postgres(folder: Path, url: str) -> None:
 
 def records(count: int) -> list[dict[str, object]]:
     """Whole visits as events, one after the other."""
-    ids, run, found = Ids(), new_id(1.8e9), []
-    for i, (at, camera, tags) in enumerate(people(count * 30, seed=2)):
+    ids, run, found, worn = Ids(), new_id(1.8e9), [], outfits(2)
+    for i, (at, camera, outfit) in enumerate(people(count * 30, seed=2)):
         if i == count:
             break
+        tags = worn[outfit]
         who = {
             "version": 2,
             "run": run,
-            "camera": camera,
+            "camera": CAMERAS[camera],
             "pts": i / 10,
             "frame": i,
             "track_id": i,

@@ -97,7 +97,10 @@ def delete_pictures(folder: Path, names: list[str]) -> None:
     """Delete pictures by their names within a folder; nothing outside of it."""
     inside = (folder / FOLDER).resolve()
     for name in names:
-        path = (folder / name).resolve()
+        try:
+            path = (folder / name).resolve()
+        except ValueError:  # no path at all
+            continue
         if inside in path.parents:
             path.unlink(missing_ok=True)
 

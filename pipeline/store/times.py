@@ -75,7 +75,7 @@ def since(text: str, now: Now) -> int:
     if found is not None:
         return found
     day, clock = _split(text, now)
-    return _at(day or now.day, clock, now.zone, fold=0) if clock else _begin(day, now)
+    return _at(day or now.day, clock, now.zone, fold=0) if clock is not None else _begin(day, now)
 
 
 def until(text: str, now: Now, begin: int | None = None) -> int:
