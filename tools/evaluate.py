@@ -3,7 +3,7 @@
     python tools/evaluate.py garments --data ../shared/data
     python tools/evaluate.py clothing
     python tools/evaluate.py colour
-    python tools/evaluate.py cctv
+    python tools/evaluate.py cctv | cctv-bound
     python tools/evaluate.py people --clips vtest.avi one_by_one_person.mp4
     python tools/evaluate.py tracks --clips vtest.avi tests/data/street.mp4
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
@@ -29,6 +29,7 @@ from pathlib import Path
 
 from evaluation import (
     cctv,
+    cctv_bound,
     clothing,
     colour,
     cost,
@@ -50,6 +51,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "clothing": clothing.measure,
     "colour": colour.measure,
     "cctv": cctv.measure,
+    "cctv-bound": cctv_bound.measure,
     "people": people.measure,
     "tracks": tracks.measure,
     "fusion": fusion.measure,

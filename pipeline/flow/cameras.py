@@ -195,16 +195,22 @@ class Cameras:
         slot = shared.inbox.add(name, replace=is_live(camera.url))
         stop = threading.Event()
         lost_s = shared.settings.section("track").of(name).lost_s
+        privacy = shared.settings.section("privacy").of(name)
+        stats = shared.stats.camera(name)
+        stats.heads, stats.masked = privacy.heads, len(privacy.mask)
+        if privacy.heads == "keep":
+            log.warning("camera %s: heads are kept in pictures, as privacy.heads says", name)
         capture = Capture(
             camera,
             slot,
-            shared.stats.camera(name),
+            stats,
             shared.pace,
             self._turns,
             self._announce,
             stop,
             Outage(lost_s, partial(self._quiet, name)),
             shared.room,
+            privacy.mask,
         )
         worker = Worker(f"capture {name}", capture.run, self._left)
         self._running[name] = _Running(camera, worker, stop)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.inbox import Slot
@@ -20,6 +20,8 @@ from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
 from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
+from pipeline.picture.area import Polygon
+from pipeline.picture.privacy import masked
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
 from pipeline.sources.camera import CameraSettings
@@ -109,6 +111,7 @@ class Capture:
         stop: set when the camera is removed, or the run ends.
         outage: told of frames, and of tries that brought none.
         room: has a recording wait for slow outlets.
+        mask: areas that are painted out of its pictures before anybody has them.
     """
 
     camera: CameraSettings
@@ -120,6 +123,7 @@ class Capture:
     stop: threading.Event
     outage: Outage
     room: Callable[[threading.Event], None]
+    mask: tuple[Polygon, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
 
     def run(self) -> None:
@@ -217,7 +221,8 @@ class Capture:
             else:
                 if not frame.live:
                     self.room(self.stop)
-                stats.dropped += self.slot.put(frame)
+                hidden = replace(frame, planes=masked(frame.planes, self.mask))
+                stats.dropped += self.slot.put(hidden)
                 offered = frame.pts
             if self.stop.is_set():
                 return False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.people.bystanders import Bystanders, head_after
 from pipeline.people.figures import Figures
 from pipeline.people.track import Trackers
 from pipeline.picture.crop import clip_box
-from pipeline.types import TaggedFrame, Track
+from pipeline.types import Box, TaggedFrame, Track
 
 
 class TrackStage:
@@ -18,6 +20,7 @@ class TrackStage:
     def __init__(self, trackers: Trackers) -> None:
         self._trackers = trackers
         self._figures: dict[str, Figures] = {}
+        self._bystanders: dict[str, Bystanders] = {}
         self._last: dict[str, tuple[float, int, int]] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
@@ -26,6 +29,7 @@ class TrackStage:
     def forget(self, source: str) -> None:
         self._trackers.forget(source)
         self._figures.pop(source, None)
+        self._bystanders.pop(source, None)
         self._last.pop(source, None)
 
     def _follow(self, tagged: TaggedFrame) -> TaggedFrame:
@@ -36,6 +40,7 @@ class TrackStage:
         pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
         if frame.pts < pts or (width, height) != (frame.width, frame.height):
             ended += tracker.clear()
+            self._bystanders.pop(frame.source, None)
         if (width, height) != (frame.width, frame.height):
             figures = self._figures[frame.source] = self._new(frame.source)
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
@@ -61,7 +66,19 @@ class TrackStage:
             tracker.drop(motionless)
             ended += motionless
             tracks = tuple(track for track in tracks if track.id not in motionless)
-        return replace(tagged, tracks=tracks, ended=tuple(ended))
+        others = self._others(tagged, tracks)
+        return replace(tagged, tracks=tracks, ended=tuple(ended), others=others)
+
+    def _others(self, tagged: TaggedFrame, tracks: Sequence[Track]) -> tuple[Box, ...]:
+        """Where heads of people may be who are no tracks."""
+        source, pts = tagged.frame.source, tagged.frame.pts
+        bystanders = self._bystanders.setdefault(source, Bystanders())
+        found = [*tagged.bystanders, *(d.box for d in tagged.detections)]
+        people = [track.box for track in tracks]
+        bystanders.follow(tagged.decision, pts, found, people, tagged.windows)
+        unshown = self._trackers.of(source).unshown(pts)
+        lost = [head_after(box, seconds) for box, seconds in unshown]
+        return tuple(bystanders.heads(pts) + lost)
 
     def _figures_of(self, source: str) -> Figures:
         if source not in self._figures:
