@@ -93,7 +93,9 @@ class Passages:
 
 
 def _cell(x: object, y: object, n: object) -> tuple[int, int]:
-    column, line, count = number(x), number(y), number(n)
+    """A cell's number, and tenths of a second somebody stood there."""
+    column, line = number(x), number(y)
+    count = number(10 * n) if isinstance(n, int | float) else -1
     if not (0 <= column < WIDE and 0 <= line < HIGH and count >= 0):
         raise ValueError(f"no cell of {WIDE} x {HIGH}: {column}, {line}")
     return line * WIDE + column, count

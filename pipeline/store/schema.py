@@ -155,7 +155,7 @@ event = Table(
     Index("event_visit", "visit"),
 )
 
-#: Where people stood, a cell of 48 x 27, an hour.
+#: Where people stood, tenths of a second a cell of 48 x 27 and hour.
 presence = Table(
     "presence",
     metadata,

@@ -234,7 +234,7 @@ def test_zones_lines_and_presence_are_kept(store):
         run.record("zone_left", "entrance", T0 + 5.5, **who, zone="till", dwell_s=4.5),
         run.record("crossed", "entrance", T0 + 6, **who, line="door", direction="out"),
         {"event": "presence", "source": "entrance", "hour": stamp(T0),
-         "grid": [[0, 0, 3], [47, 26, 1]]},
+         "grid": [[0, 0, 3.2], [47, 26, 1]]},
         run.record("left", "entrance", T0 + 9, **who, tags=[HAT]),
         run.record("appeared", "entrance", T0 + 9, tag=brand("acme")),
     ]  # fmt: skip
@@ -249,7 +249,7 @@ def test_zones_lines_and_presence_are_kept(store):
     with store.reading() as connection:
         cells = {row.cell: row.n for row in connection.execute(select(presence))}
         events = connection.execute(select(event)).all()
-    assert cells == {0: 3, 27 * 48 - 1: 1}
+    assert cells == {0: 32, 27 * 48 - 1: 10}
     assert len(events) == 5
     store.forget(Query(zones=("till",)), counts=True)
     assert not any(store.top(what, *span) for what in ("dwell", "zones", "out", "garments"))
