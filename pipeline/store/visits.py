@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -72,21 +73,22 @@ class Visit:
     summary: tuple[str, ...] = ()
 
 
+@lru_cache(8192)  # names are few, and come again and again
 def text(value: object) -> str:
     """A name as every database takes it: no null characters, no half characters."""
     if not isinstance(value, str):
         raise ValueError(f"{str(value)[:40]!r} is no text")
-    if value.isascii() and value.isprintable() and len(value) <= _NAME:
-        return value
     return value[:_NAME].replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def milliseconds(value: object) -> int:
     """A time of a record, milliseconds since the epoch."""
-    found = datetime.fromisoformat(text(value).replace("Z", "+00:00"))
+    if not isinstance(value, str):
+        raise ValueError(f"{str(value)[:40]!r} is no time")
+    found = datetime.fromisoformat(value.replace("Z", "+00:00"))
     if found.tzinfo is None:
         raise ValueError(f"{value!r} names no time zone")
-    ms = round((found - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds() * 1000)
+    ms = round(found.timestamp() * 1000)
     if not 0 <= ms < _LAST_MS:
         raise ValueError(f"{value!r} is no time of a camera")
     return ms
@@ -94,6 +96,8 @@ def milliseconds(value: object) -> int:
 
 def number(value: object) -> int:
     """A whole number that databases hold."""
+    if type(value) is float and -_MOST < value < _MOST:
+        return round(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise ValueError(f"{str(value)[:40]!r} is no number")
     return round(min(max(value, -_MOST), _MOST))
@@ -128,7 +132,7 @@ def visit_name(record: Mapping[str, Any]) -> bytes | None:
     found = record.get("visit")
     if not found:
         return None
-    name = bytes.fromhex(text(found).replace("-", ""))
+    name = bytes.fromhex(found.replace("-", ""))
     if len(name) != 16:
         raise ValueError(f"{found!r} is no UUID")
     return name

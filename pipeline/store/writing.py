@@ -164,7 +164,8 @@ class Writer:
         return fold(found, record)
 
     def _touch(self, one: Visit, changed: dict[bytes, Visit]) -> None:
-        self._before.setdefault(one.name, counted(one))
+        if one.name not in self._before:
+            self._before[one.name] = counted(one)
         changed[one.name] = one
         self._visits.move_to_end(one.name)
 
