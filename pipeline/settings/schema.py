@@ -21,6 +21,7 @@ from pipeline.picture.privacy import PrivacySettings
 from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
 from pipeline.sources.camera import CameraSettings
+from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
 
@@ -51,6 +52,7 @@ class Config(Section):
     looks: LookSettings = LookSettings()
     privacy: PrivacySettings = PrivacySettings()
     pace: PaceSettings = PaceSettings()
+    store: StoreSettings = StoreSettings()
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Config:
