@@ -62,6 +62,9 @@ class SqlStore:
     def settle(self) -> None:
         """Have what was deleted be gone from every file of the database."""
 
+    def tidy(self) -> None:
+        """Do a little of what ``settle`` does at once; quickly."""
+
     # What does not.
 
     def prepare(self, zone: str) -> None:

@@ -93,6 +93,7 @@ class Writer:
     def __exit__(self, *error):
         assert self.process.stdin
         self.process.stdin.close()
+        self.process.kill()
         self.process.wait(10)
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe
