@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreAwayError
 from pipeline.store.opening import made, place_of
 from pipeline.store.retention import Retention
 from pipeline.store.settings import StoreSettings
@@ -51,7 +51,6 @@ class StoreSink:
         self._asked: set[str] = set()
         self._store = made(place_of(settings, folder), settings.counts_only)
         self._opened = False
-        self._remote = bool(settings.url)
         self._swept = float("-inf")
         self._sweep: Retention | None = None
         self._sweeps = 0
@@ -60,9 +59,7 @@ class StoreSink:
     def __enter__(self) -> StoreSink:
         try:
             self._open()
-        except StoreError:
-            if not self._remote:
-                raise
+        except StoreAwayError:
             # A database that is away now may come; what happens until then is in the journal.
             log.warning("%s: not there yet; events wait in the journal", self._store.where)
         return self

@@ -252,6 +252,9 @@ def test_a_database_server_that_is_away_is_waited_for(tmp_path, monkeypatch, cap
             wait_until(lambda: run.counters.written == 110, 30, "the rest")
             with pytest.raises(StoreError, match="in use by `threadline run`"), writing(place, "b"):
                 pass
+            second = StoreSink(StoreSettings(url=place), tmp_path, lambda camera: None)
+            with pytest.raises(StoreError, match="in use by `threadline run`"), second:
+                pass
         assert kept(place) == 55
         server.stop()
         with Running(tmp_path, StoreSettings(url=place)) as run:  # away from the beginning on
