@@ -7,6 +7,7 @@ PipelineError
 │   └── SourceRefusedError   and trying again will not help
 ├── SinkError        a result cannot be written
 │   └── StoreError           nor found: the store cannot be used
+│       └── StoreAwayError       its server does not answer now
 └── GalleryError     a gallery of brands cannot be used (``pipeline.tagging.logos.gallery``)
 
 Engines have errors of their own: ``engines.base``.
@@ -53,6 +54,10 @@ class SinkError(PipelineError, OSError):
 
 class StoreError(SinkError):
     """The store cannot be opened, read or written."""
+
+
+class StoreAwayError(StoreError):
+    """A database does not answer now; it may later."""
 
 
 _SECRET_QUERY = re.compile(

@@ -329,7 +329,8 @@ def write(folder: Path, count: int) -> None:
             n = len(part) / per_visit
             print(
                 f"{visits} visits a commit: {n / took:.0f} visits/s, {n / busy:.0f} a second of "
-                f"processor time, load {os.getloadavg()[0]:.1f}; commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms"
+                f"processor time, load {os.getloadavg()[0]:.1f}; "
+                f"commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms"
             )
 
 

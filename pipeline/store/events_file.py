@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 from pipeline.files import explained, locked_file, private
 
 NAME = "events.jsonl"
+#: A longer line is none of ours (bytes).
+_MOST_LINE = 1 << 20
 
 
 def drop_lines(folder: Path, unwanted: Callable[[Mapping[str, Any]], bool]) -> int:
@@ -37,6 +39,16 @@ def drop_lines(folder: Path, unwanted: Callable[[Mapping[str, Any]], bool]) -> i
         beside.replace(path)
         _overwrite(old)
     return dropped
+
+
+def first_line(folder: Path) -> Mapping[str, Any] | None:
+    """The oldest event in a folder, if it can be read."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            record = json.loads(file.readline(_MOST_LINE))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("utc") else None
 
 
 def _lines(path: Path) -> Iterator[bytes]:

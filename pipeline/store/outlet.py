@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreAwayError
 from pipeline.store.opening import made, place_of
 from pipeline.store.retention import Retention
 from pipeline.store.settings import StoreSettings
@@ -21,6 +21,8 @@ log = logging.getLogger("threadline.store")
 _KNOWN_BY = 1 << 20
 #: Seconds between two looks for what is too old.
 SWEEP_S = 60.0
+#: Of so many looks, the first is thorough.
+_THOROUGH = 60
 #: Seconds a look may take before events are written again.
 _SLICE_S = 0.2
 
@@ -49,17 +51,15 @@ class StoreSink:
         self._asked: set[str] = set()
         self._store = made(place_of(settings, folder), settings.counts_only)
         self._opened = False
-        self._remote = bool(settings.url)
         self._swept = float("-inf")
         self._sweep: Retention | None = None
+        self._sweeps = 0
         self.last: str | None = None
 
     def __enter__(self) -> StoreSink:
         try:
             self._open()
-        except StoreError:
-            if not self._remote:
-                raise
+        except StoreAwayError:
             # A database that is away now may come; what happens until then is in the journal.
             log.warning("%s: not there yet; events wait in the journal", self._store.where)
         return self
@@ -86,7 +86,10 @@ class StoreSink:
         if self._sweep is None:
             if time.monotonic() - self._swept < SWEEP_S:
                 return
-            self._sweep = Retention(self._store, self._settings.keep, self._folder)
+            first = self._sweeps % _THOROUGH == 0
+            keep = self._settings.keep
+            self._sweep = Retention(self._store, keep, self._folder, first=first)
+            self._sweeps += 1
         if self._sweep.some(_SLICE_S):
             self._sweep, self._swept = None, time.monotonic()
 

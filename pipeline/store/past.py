@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
@@ -15,7 +15,7 @@ from pipeline.store.loading import chunks, load_named, picture_of
 from pipeline.store.numbering import first_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
-from pipeline.store.schema import event, visit
+from pipeline.store.schema import event, meta, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
 from pipeline.store.statistics import series, top
@@ -117,12 +117,28 @@ class PastStore(SqlStore):
             some = select(event.c.id).where(*where).order_by(event.c.at).limit(limit)
             return connection.execute(delete(event).where(event.c.id.in_(some))).rowcount
 
-    def pictures(self, until: int, limit: int = 500) -> list[tuple[int, str]]:
-        """The oldest visits that began before a time and have a picture."""
-        query = select(visit).where(visit.c.id < first_of(until), visit.c.picture.is_not(None))
+    def pictures(self, since: int, until: int, limit: int = 500) -> list[tuple[int, str]]:
+        """The oldest visits that began in a time and have a picture."""
+        query = select(visit).where(
+            visit.c.id >= first_of(since),
+            visit.c.id < first_of(until),
+            visit.c.picture.is_not(None),
+        )
         with self._known() as (connection, names):
             found = connection.execute(query.order_by(visit.c.id).limit(limit))
             return [(row.id, picture_of(row, names) or "") for row in found]
+
+    def noted(self, key: str) -> int:
+        """A number noted under a name; 0 before."""
+        with self.reading() as connection:
+            query = select(meta.c.value).where(meta.c.key == key)
+            return int(connection.execute(query).scalar() or 0)
+
+    def note(self, key: str, value: int) -> None:
+        """Note a number under a name."""
+        with self.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == key))
+            connection.execute(insert(meta), [{"key": key, "value": str(value)}])
 
     def without_pictures(self, ids: Sequence[int]) -> None:
         """Note that pictures are gone."""

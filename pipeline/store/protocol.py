@@ -66,9 +66,15 @@ class Store(Protocol):
         how many."""
         ...
 
-    def pictures(self, until: int, limit: int = 500) -> list[tuple[int, str]]:
-        """The oldest visits that began before a time and have a picture."""
+    def pictures(self, since: int, until: int, limit: int = 500) -> list[tuple[int, str]]:
+        """The oldest visits that began in a time and have a picture."""
         ...
+
+    def noted(self, key: str) -> int:
+        """A number noted under a name; 0 before."""
+        ...
+
+    def note(self, key: str, value: int) -> None: ...
 
     def without_pictures(self, ids: Sequence[int]) -> None:
         """Note that pictures are gone."""
@@ -76,6 +82,10 @@ class Store(Protocol):
 
     def settle(self) -> None:
         """Have what was deleted be gone from every file of the database."""
+        ...
+
+    def tidy(self) -> None:
+        """Do a little of what ``settle`` does at once; quickly."""
         ...
 
     def check(self) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.pictures import FOLDER
-from pipeline.store.events_file import drop_lines
+from pipeline.store.events_file import drop_lines, first_line
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
 from pipeline.store.settings import KeepSettings
@@ -16,6 +17,8 @@ from pipeline.store.visits import milliseconds
 #: Visits deleted in one transaction: no write waits longer than that takes.
 CHUNK = 250
 _HOUR_MS = 3_600_000
+#: Under which is noted up to when pictures are gone.
+_NOTE = "pictures gone"
 #: How pictures end.
 _ENDING = ".jpg"
 
@@ -26,17 +29,24 @@ class Retention:
     Args:
         folder: of the results; names of pictures are within it.
         now: milliseconds since the epoch.
+        first: also do what reads every picture or the whole of ``events.jsonl``, if due at all;
+            else that is done once it is a day late.
     """
 
     def __init__(
-        self, store: Store, keep: KeepSettings, folder: Path, now: int | None = None
+        self,
+        store: Store,
+        keep: KeepSettings,
+        folder: Path,
+        now: int | None = None,
+        first: bool = True,
     ) -> None:
         self._store = store
         self._keep = keep
         self._folder = folder
         self._now = round(time.time() * 1000) if now is None else now
+        self._first = first
         self._steps = self._all()
-        self.deleted = 0
 
     def some(self, seconds: float) -> bool:
         """Delete for about so long; whether everything too old is gone."""
@@ -47,22 +57,24 @@ class Retention:
         keep = self._keep
         if keep.pictures_h is not None:
             yield from self._old_pictures(self._now - round(keep.pictures_h * _HOUR_MS))
-        if keep.pictures_gb is not None:
+        if keep.pictures_gb is not None and self._first:
             yield from self._too_many(keep.pictures_gb * 1e9)
         if keep.rows_d is not None:
             yield from self._rows(self._now - round(keep.rows_d * 24 * _HOUR_MS))
 
     def _old_pictures(self, before: int) -> Iterator[None]:
-        while found := self._store.pictures(before, CHUNK):
+        since = self._store.noted(_NOTE)
+        while found := self._store.pictures(since, before, CHUNK):
             delete_pictures(self._folder, [name for _, name in found])
             self._store.without_pictures([id_ for id_, _ in found])
-            self.deleted += len(found)
             yield
+        if before - since > _HOUR_MS:
+            self._store.note(_NOTE, before)
         # Of visits that are in no store: written before there was one, or while it was away.
-        for path in _files(self._folder):
+        last_day = time.strftime("%Y-%m-%d", time.gmtime(before / 1000))
+        for path in _files(self._folder, last_day):
             if _written(path) * 1000 < before:
                 path.unlink(missing_ok=True)
-                self.deleted += 1
             yield
 
     def _too_many(self, most: float) -> Iterator[None]:
@@ -74,23 +86,30 @@ class Retention:
                 return
             path.unlink(missing_ok=True)
             over -= size
-            self.deleted += 1
             yield
 
     def _rows(self, before: int) -> Iterator[None]:
-        query, gone = Query(until=before), 0
+        query, gone = Query(until=before), False
         while (found := self._store.forget(query, limit=CHUNK)) is not None:
             delete_pictures(self._folder, [one.picture for one in found if one.picture])
-            gone += CHUNK
+            gone = True
             yield
         while self._store.forget_events(query):
-            gone += 1
+            gone = True
             yield
         if gone:
-            self._store.settle()
+            self._store.tidy()
             yield
-        drop_lines(self._folder, lambda record: milliseconds(record["utc"]) < before)
+        oldest = first_line(self._folder)
+        late = 0 if self._first else 24 * _HOUR_MS
+        if oldest is not None and _seen(oldest) < before - late:
+            drop_lines(self._folder, lambda record: _seen(record) < before)
         yield
+
+
+def _seen(record: Mapping[str, Any]) -> int:
+    """When a recording's picture was taken, or a camera's."""
+    return milliseconds(record.get("recorded_at") or record["utc"])
 
 
 def delete_pictures(folder: Path, names: list[str]) -> None:
@@ -105,10 +124,13 @@ def delete_pictures(folder: Path, names: list[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    pictures = folder / FOLDER
-    if pictures.is_dir():
-        yield from pictures.rglob(f"*{_ENDING}")
+def _files(folder: Path, last_day: str = "") -> Iterator[Path]:
+    """All pictures; with ``last_day`` but those in folders of later days."""
+    for day in (folder / FOLDER).glob("*/*"):
+        if day.is_dir() and not (last_day and day.name > last_day):
+            yield from day.glob(f"*{_ENDING}")
+        elif day.suffix == _ENDING:
+            yield day
 
 
 def _written(path: Path) -> float:

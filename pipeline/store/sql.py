@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from tzlocal import get_localzone_name
 
-from pipeline.errors import StoreError, redact
+from pipeline.errors import StoreAwayError, StoreError, redact
 from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
@@ -61,6 +61,9 @@ class SqlStore:
 
     def settle(self) -> None:
         """Have what was deleted be gone from every file of the database."""
+
+    def tidy(self) -> None:
+        """Do a little of what ``settle`` does at once; quickly."""
 
     # What does not.
 
@@ -179,7 +182,9 @@ def explained(where: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()
         said = redact(reason[0] if reason else type(error).__name__)
-        raise StoreError(f"{where}: cannot be used: {said}; {_remedy(said)}") from None
+        away = "://" in where and isinstance(error, OperationalError | InterfaceError)
+        kind = StoreAwayError if away else StoreError
+        raise kind(f"{where}: cannot be used: {said}; {_remedy(said)}") from None
 
 
 def _remedy(said: str) -> str:

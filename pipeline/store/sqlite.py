@@ -37,6 +37,8 @@ _WRITER = (
 )
 #: Terms whose entries in the index ``check`` counts.
 _SAMPLE = 50
+#: Pages of the index merged at a time, so that nobody waits long.
+_MERGED = 100
 #: Visits put into the index at a time when it is made anew.
 _CHUNK = 5_000
 
@@ -163,6 +165,12 @@ class SqliteStore(PastStore):
         until its parts are merged; they are numbers, but whose they were is nobody's business."""
         with self.writing() as connection:
             connection.execute(text("INSERT INTO facet(facet) VALUES ('optimize')"))
+        self.checkpoint()
+
+    def tidy(self) -> None:
+        with self.writing() as connection:
+            merge = f"INSERT INTO facet(facet, rank) VALUES ('merge', {_MERGED})"
+            connection.execute(text(merge))
         self.checkpoint()
 
     def checkpoint(self) -> None:

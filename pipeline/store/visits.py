@@ -172,7 +172,8 @@ def fold(visit: Visit, record: Mapping[str, Any]) -> bool:
         for one in record.get("tags") or ():
             tag = stored(one)
             tags[tag.slot] = tag
-    at = when(record)
+    # By the stream's time: a recording's pictures are decoded sooner than they were taken.
+    at = visit.began + max(number(1000 * record["pts"]) - visit.first_pts, 0)
     visit.open = name != "left"
     visit.ended = at if name == "left" else max(visit.ended, at)
     visit.tags, visit.last = tags, order

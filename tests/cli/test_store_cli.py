@@ -194,3 +194,45 @@ def test_an_index_that_lost_something_is_mended(shop):
     assert "made anew" in done.stderr
     assert len(found("red jacket", shop=shop)) == 2
     assert command("db", "check", "--out", shop).returncode == 0
+
+
+def test_a_run_makes_a_store_and_another_of_the_same_recording_changes_nothing(
+    short_clip, tmp_path
+):
+    people = []
+    for _ in range(2):
+        done = command("run", short_clip, "--out", tmp_path, "--no-video", "-q")
+        assert done.returncode == 0, done.stderr
+        rows = found("--last", "1d", shop=tmp_path)
+        people.append([(row["seconds"], row["wears"]) for row in rows])
+    assert people[0] == people[1] != []
+    assert any(row["picture"] for row in rows)
+
+
+def test_a_run_for_statistics_leaves_counts_and_nothing_else(short_clip, tmp_path):
+    config, out = tmp_path / "my.yaml", tmp_path / "out"
+    config.write_text("store: {mode: statistics, zone: Europe/Berlin}")
+    done = command("run", short_clip, "--config", config, "--out", out, "-q")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == {
+        "threadline.db",
+        "threadline.db.lock",
+        "journal.db",
+        ".threadline.lock",
+    }
+    assert b'"visit"' not in (out / "journal.db").read_bytes()
+    data = json.loads(command("stats", "--last", "1d", "--json", "--out", out).stdout)
+    assert sum(n for _, n in data["people"]) > 0
+    assert data["zone"] == "Europe/Berlin"
+    assert data["tables"]["garments"]
+    assert found(shop=out) == []
+
+
+def test_without_a_store_nothing_is_made(short_clip, tmp_path):
+    config = tmp_path / "my.yaml"
+    config.write_text("store: false\noutputs: {video: false}")
+    out = tmp_path / "out"
+    assert command("run", short_clip, "--config", config, "--out", out, "-q").returncode == 0
+    assert not (out / "threadline.db").exists()
+    done = command("search", "--out", out)
+    assert (done.returncode, "no store" in done.stderr) == (1, True)

@@ -93,6 +93,7 @@ class Writer:
     def __exit__(self, *error):
         assert self.process.stdin
         self.process.stdin.close()
+        self.process.kill()
         self.process.wait(10)
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe
@@ -250,6 +251,9 @@ def test_a_database_server_that_is_away_is_waited_for(tmp_path, monkeypatch, cap
             server.start()
             wait_until(lambda: run.counters.written == 110, 30, "the rest")
             with pytest.raises(StoreError, match="in use by `threadline run`"), writing(place, "b"):
+                pass
+            second = StoreSink(StoreSettings(url=place), tmp_path, lambda camera: None)
+            with pytest.raises(StoreError, match="in use by `threadline run`"), second:
                 pass
         assert kept(place) == 55
         server.stop()
