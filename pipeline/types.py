@@ -68,6 +68,7 @@ class Frame:
     ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
     than ``captured_at`` by the network's delay; ``None`` where that is not known. ``recorded_at``
     is when a recording's picture was taken, seconds since the epoch, where the recording tells.
+    ``sub`` frames are a camera's smaller pictures, whose larger ones are received beside them.
     """
 
     source: str
@@ -80,6 +81,7 @@ class Frame:
     camera_utc: float | None = None
     arrived_at: float | None = None
     recorded_at: float | None = None
+    sub: bool = False
 
     @property
     def waiting_since(self) -> float:
@@ -159,13 +161,22 @@ class Tag:
         return self.kind, self.category or self.label
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A person on another picture than the frame's: on the main stream's, larger and of a moment
+    ago. The box is in that picture's pixels."""
+
+    frame: Frame
+    box: Box
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """A person followed over time, with the tags agreed on so far.
 
     Attributes:
         quality: how well this frame shows the person; see ``pipeline.picture.crop.quality``.
-        best: this frame shows the person better than all before, and was tagged.
+        best: this frame, or ``view``, shows the person better than all before, and was tagged.
         predicted: the box is the tracker's prediction, not a detection.
         visit: id of this track of this run at this camera, which no other has, from the time it was
             first reported.
@@ -179,6 +190,7 @@ class Track:
     best: bool = False
     tags: tuple[Tag, ...] = ()
     visit: str = ""
+    view: View | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +258,7 @@ class TaggedFrame:
         ended: ids of the tracks that ended with this frame.
         tags: tags attached to no person: a logo on a sign, what a whole picture shows.
         looks: how many crops each tagger was given of this frame.
+        views: how many looks were at the main stream's pictures, and how many at the sub-stream's.
     """
 
     frame: Frame
@@ -257,4 +270,5 @@ class TaggedFrame:
     ended: tuple[int, ...] = ()
     tags: tuple[Tag, ...] = ()
     looks: tuple[tuple[str, int], ...] = ()
+    views: tuple[int, int] = (0, 0)
     events: tuple[Event, ...] = ()

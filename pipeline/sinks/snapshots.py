@@ -15,7 +15,7 @@ from pipeline.picture.crop import clip_box, person_window
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import Bgr, snapshot, tag_text
 from pipeline.sinks.settings import Place, SinkSettings
-from pipeline.types import Frame, TaggedFrame, Track
+from pipeline.types import Box, Frame, TaggedFrame, Track, View
 
 #: Their folder in that of the results.
 FOLDER = "snapshots"
@@ -60,7 +60,8 @@ class SnapshotSink:
         for track in tagged.tracks:
             key = (frame.source, track.visit)
             if track.best:
-                self._shots[key] = _Shot(_cut(frame, track))
+                view = track.view or View(frame, track.box)
+                self._shots[key] = _Shot(_cut(view.frame, view.box))
             shot = self._shots.get(key)
             if shot is None:
                 continue
@@ -91,10 +92,10 @@ class SnapshotSink:
         self._shots.clear()
 
 
-def _cut(frame: Frame, track: Track) -> Bgr:
+def _cut(frame: Frame, box: Box) -> Bgr:
     """The person with a margin, inside of the frame, BGR."""
-    height = track.box[3] - track.box[1]
-    width = max(track.box[2] - track.box[0], 0.4 * height)
-    window = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
+    height = box[3] - box[1]
+    width = max(box[2] - box[0], 0.4 * height)
+    window = person_window(box, (max(round(width), 1), max(round(height), 1)))
     x0, y0, x1, y1 = (int(v) for v in clip_box(window, frame))
     return np.ascontiguousarray(frame.crop((x0, y0, x1, y1))[:, :, ::-1])

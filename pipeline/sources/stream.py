@@ -20,6 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
+from pipeline.sources.packets import Encoded, GroupDecoder
 from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
@@ -161,14 +162,38 @@ class StreamSource(BaseSource):
         for index, (picture, waited) in enumerate(self._decoded):
             yield self._frame(picture, index, time.monotonic(), waited)
 
+    def encoded(self) -> Iterator[Encoded]:
+        """A camera's packets, undecoded, with when they were taken; instead of iterating."""
+        for packet, waited in self._packets():
+            now = time.monotonic()
+            stamp = _stamp(packet)
+            at = now if stamp is None else stamp
+            taken = self._clock.captured_at(at, now, waited)
+            utc = time.time() - (now - taken)
+            told = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
+            yield Encoded(packet, bool(packet.is_keyframe), packet.size, at, taken, told)
+        raise SourceError(f"{self.where}: the stream ended")
+
+    def decoded(self, packet: Any) -> list[Any]:
+        """The pictures a packet completes, as iterating would give them."""
+        pictures = self._decoder.decode(packet, self.decoding, self.turn)
+        self.corrupt = self._decoder.corrupt
+        self.lost = self._missing + self._decoder.lost
+        return pictures
+
+    def group_decoder(self) -> GroupDecoder:
+        """What decodes parts of this stream by itself."""
+        return GroupDecoder(self._stream.codec_context)
+
+    def shown(self, picture: Any) -> Picture:
+        """A decoded picture's planes, upright."""
+        return self._planes(picture)
+
     def _decode(self) -> Iterator[tuple[Any, bool]]:
         """Decoded pictures, and whether each had to be waited for."""
         none = True
         for packet, waited in self._packets():
-            pictures = self._decoder.decode(packet, self.decoding, self.turn)
-            self.corrupt = self._decoder.corrupt
-            self.lost = self._missing + self._decoder.lost
-            for picture in pictures:
+            for picture in self.decoded(packet):
                 none = False
                 yield picture, waited
         if self.live:

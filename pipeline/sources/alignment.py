@@ -1,0 +1,143 @@
+"""One time for both streams of a camera: by its own clock or by when pictures arrive, and corrected
+by what they show."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.picture.registration import Seen, Thumbnail, differences
+
+#: What tells when two pictures were taken, before they are compared.
+Clock = Literal["reports", "arrival"]
+#: Seconds of the sub-stream that are remembered, and by which streams may be apart.
+KEPT_S = 8.0
+SEARCH_S = 3.5
+#: Differences up to which a moment is as good as the best: a factor and steps of luma.
+AS_GOOD = 1.25
+NOISE = 0.75
+#: Share of the usual difference that the right moment has at most.
+DISTINCT = 0.6
+#: Share of an error, within a picture's time, that is corrected with every picture.
+GENTLY = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """One picture of the sub-stream: its times as of ``Frame``, and its thumbnail."""
+
+    pts: float
+    taken: float
+    utc: float | None
+    thumb: Thumbnail
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """When a picture of the main stream was taken, in the sub-stream's seconds, as clocks alone
+    tell."""
+
+    pts: float
+    clock: Clock
+
+
+class Alignment:
+    """Places pictures of the main stream in the sub-stream's time.
+
+    Clocks tell first: the camera's own where both streams report it, else when pictures arrive.
+    Neither is relied on: encoders delay pictures, and reports can be wrong. So each picture is
+    compared with those of the sub-stream at its moment. Where another moment fits clearly better,
+    twice in a row by the same difference, that is the streams' shift from then on; until then, no
+    moment is given. Where nothing moves, any moment is right.
+
+    Attributes:
+        doubtful: pictures that fitted no moment.
+    """
+
+    def __init__(self) -> None:
+        self.doubtful = 0
+        self._sights: deque[Sight] = deque()
+        self._shifts: dict[Clock, float] = {}
+        self._proposed: dict[Clock, float] = {}
+
+    def saw(self, sight: Sight) -> None:
+        """Take in a picture of the sub-stream."""
+        if self._sights and sight.pts <= self._sights[-1].pts:
+            self.restart()
+        self._sights.append(sight)
+        while self._sights[0].pts < sight.pts - KEPT_S:
+            self._sights.popleft()
+
+    def restart(self) -> None:
+        """The sub-stream's time will begin anew; what its clocks are off by stays."""
+        self._sights.clear()
+
+    def shift(self, clock: Clock) -> float:
+        """Seconds to add to what a clock tells."""
+        return self._shifts.get(clock, 0.0)
+
+    def placed(self, taken: float, utc: float | None, clock: Clock | None = None) -> Placed | None:
+        """What clocks tell of a picture taken then; ``None`` where there is nothing to compare.
+
+        Args:
+            taken: monotonic seconds, as far as its arrival tells.
+            utc: by the camera's clock, if known.
+            clock: which one to go by; the camera's, if it can be, by default.
+        """
+        if not self._sights:
+            return None
+        last = self._sights[-1]
+        if clock != "arrival" and utc is not None and last.utc is not None:
+            return Placed(last.pts + utc - last.utc, "reports")
+        return Placed(last.pts + taken - last.taken, "arrival")
+
+    def moment(self, placed: Placed, main: Seen) -> float | None | Literal["later"]:
+        """When a picture of the main stream was taken, in the sub-stream's seconds; ``later`` while
+        pictures of that time are yet to come, ``None`` where it fits none."""
+        if len(self._sights) < 3:
+            return "later"
+        times = np.array([sight.pts for sight in self._sights])
+        period = float(np.median(np.diff(times)))
+        here = placed.pts + self.shift(placed.clock)
+        if times[-1] < here + period / 2:
+            return "later"
+        apart = differences([sight.thumb for sight in self._sights], main)
+        if apart is None:
+            return here if times[0] <= here else None
+        near = np.abs(times - here) <= 0.75 * period
+        best = int(apart.argmin())
+        distinct = bool(apart[best] < DISTINCT * np.median(apart))
+        if near.any() and apart[near].min() <= AS_GOOD * apart[best] + NOISE:
+            self._proposed.pop(placed.clock, None)
+            error = _finer(times, apart, best) - here
+            if distinct and abs(error) < 1.5 * period:
+                self._shifts[placed.clock] = self.shift(placed.clock) + GENTLY * error
+            return here
+        if times[-1] < placed.pts + SEARCH_S:
+            return "later"
+        self.doubtful += 1
+        if distinct:
+            self._propose(placed.clock, _finer(times, apart, best) - placed.pts, period)
+        return None
+
+    def _propose(self, clock: Clock, shift: float, period: float) -> None:
+        """Another shift fits better; believed when the next picture says the same."""
+        before = self._proposed.pop(clock, None)
+        if before is not None and abs(before - shift) <= 1.5 * period:
+            self._shifts[clock] = (before + shift) / 2
+        else:
+            self._proposed[clock] = shift
+
+
+def _finer(times: np.ndarray, apart: np.ndarray, best: int) -> float:
+    """The time of the least difference, between pictures: the lowest point of a parabola."""
+    if not 0 < best < len(times) - 1:
+        return float(times[best])
+    before, least, after = apart[best - 1 : best + 2]
+    bend = before - 2 * least + after
+    offset = 0.5 * (before - after) / bend if bend > 0 else 0.0
+    step = times[best + 1] - times[best] if offset > 0 else times[best] - times[best - 1]
+    return float(times[best] + offset * step)
