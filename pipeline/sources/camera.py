@@ -92,7 +92,7 @@ class CameraSettings(Section):
             )
         if self.sub and self.reader != "ffmpeg":
             raise ValueError(
-                f"sub needs reader: ffmpeg; reader {self.reader} decodes at little cost: leave it out"
+                f"sub needs reader: ffmpeg; reader {self.reader} decodes cheaply: leave it out"
             )
         return self
 

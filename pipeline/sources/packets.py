@@ -108,7 +108,7 @@ class GroupDecoder:
                 with turn:
                     found = self._last(self._context.decode(packet), by_stamp) or found
             if found is None and first and self._next == count == 1:
-                # It holds pictures back to put them in order; a key frame is to be had all the same.
+                # It holds pictures back to put them in order; a key frame can be had at once.
                 with turn:
                     found = self._last(self._context.decode(None), by_stamp)
                 self._key = None
