@@ -123,7 +123,7 @@ class Pairing:
         utc = time.time() - (time.monotonic() - encoded.taken)
         return Frame(self._name, index, moment, encoded.taken, utc, one.picture, True, encoded.utc)
 
-    def _moment(self, one: _Pending, registration: Registration) -> float | None | Literal["later"]:
+    def _moment(self, one: _Pending, registration: Registration) -> float | Literal["later"] | None:
         shown, encoded = seen(one.thumb, registration), one.encoded
         with self._lock:
             placed = self._alignment.placed(encoded.taken, encoded.utc)

@@ -184,16 +184,22 @@ def _refined(sub: Thumbnail, main: Thumbnail, near: Registration) -> Registratio
     return Registration(x, y, float(move[0, 2]) / width, float(move[1, 2]) / height)
 
 
-def differences(history: Sequence[Thumbnail], main: Seen) -> npt.NDArray[np.float64] | None:
+def differences(
+    history: Sequence[Thumbnail], main: Seen
+) -> tuple[npt.NDArray[np.float64], float] | None:
     """How much every one of the sub-stream's thumbnails differs from what the main stream shows, in
-    steps of luma, where anything moves; ``None`` where nothing does: then all are alike."""
+    steps of luma, where anything moves, and how much what is there changes; ``None`` where nothing
+    moves: then all are alike."""
     stack = np.stack(history)
     both = np.isfinite(main)
-    moving = both & (np.ptp(stack, axis=0) > MOVING)
+    change = np.ptp(stack, axis=0)
+    moving = both & (change > MOVING)
     if np.count_nonzero(moving) < LEAST_CELLS:
         return None
-    usual = np.median(stack, axis=0)[both]
-    own = main[both]
+    # Both have their own exposure, which shows where nothing moves.
+    fixed = both & ~moving if np.count_nonzero(both & ~moving) >= LEAST_CELLS else both
+    usual, own = np.median(stack, axis=0)[fixed], main[fixed]
     gain = float(np.clip(usual.std() / max(float(own.std()), 1e-3), *GAINS))
-    level = (main[moving] - own.mean()) * gain + usual.mean()
-    return np.asarray(np.abs(stack[:, moving] - level).mean(axis=1), np.float64)
+    level = (main[moving] - np.median(own)) * gain + np.median(usual)
+    apart = np.asarray(np.abs(stack[:, moving] - level).mean(axis=1), np.float64)
+    return apart, float(change[moving].mean())

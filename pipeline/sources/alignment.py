@@ -19,7 +19,9 @@ SEARCH_S = 3.5
 #: Differences up to which a moment is as good as the best: a factor and steps of luma.
 AS_GOOD = 1.25
 NOISE = 0.75
-#: Share of the usual difference that the right moment has at most.
+#: Share of what changes by which the right moment may differ; and of the usual difference, where
+#: it is told by that.
+FITS = 0.3
 DISTINCT = 0.6
 #: Share of an error, within a picture's time, that is corrected with every picture.
 GENTLY = 0.25
@@ -51,7 +53,8 @@ class Alignment:
     Neither is relied on: encoders delay pictures, and reports can be wrong. So each picture is
     compared with those of the sub-stream at its moment. Where another moment fits clearly better,
     twice in a row by the same difference, that is the streams' shift from then on; until then, no
-    moment is given. Where nothing moves, any moment is right.
+    moment is given. Where nothing moves, any moment is right. Until a clock was found right once,
+    pictures are compared with all that they may belong to.
 
     Attributes:
         doubtful: pictures that fitted no moment.
@@ -62,6 +65,7 @@ class Alignment:
         self._sights: deque[Sight] = deque()
         self._shifts: dict[Clock, float] = {}
         self._proposed: dict[Clock, float] = {}
+        self._proven: set[Clock] = set()
 
     def saw(self, sight: Sight) -> None:
         """Take in a picture of the sub-stream."""
@@ -94,7 +98,7 @@ class Alignment:
             return Placed(last.pts + utc - last.utc, "reports")
         return Placed(last.pts + taken - last.taken, "arrival")
 
-    def moment(self, placed: Placed, main: Seen) -> float | None | Literal["later"]:
+    def moment(self, placed: Placed, main: Seen) -> float | Literal["later"] | None:
         """When a picture of the main stream was taken, in the sub-stream's seconds; ``later`` while
         pictures of that time are yet to come, ``None`` where it fits none."""
         if len(self._sights) < 3:
@@ -104,22 +108,28 @@ class Alignment:
         here = placed.pts + self.shift(placed.clock)
         if times[-1] < here + period / 2:
             return "later"
-        apart = differences([sight.thumb for sight in self._sights], main)
-        if apart is None:
+        if placed.clock not in self._proven and times[0] > placed.pts - SEARCH_S:
+            return None
+        found = differences([sight.thumb for sight in self._sights], main)
+        if found is None:
             return here if times[0] <= here else None
+        apart, change = found
         near = np.abs(times - here) <= 0.75 * period
         best = int(apart.argmin())
-        distinct = bool(apart[best] < DISTINCT * np.median(apart))
-        if near.any() and apart[near].min() <= AS_GOOD * apart[best] + NOISE:
+        fits = apart[best] <= FITS * change
+        distinct = fits and bool(apart[best] < DISTINCT * np.median(apart))
+        if fits and near.any() and apart[near].min() <= AS_GOOD * apart[best] + NOISE:
             self._proposed.pop(placed.clock, None)
             error = _finer(times, apart, best) - here
             if distinct and abs(error) < 1.5 * period:
+                self._proven.add(placed.clock)
                 self._shifts[placed.clock] = self.shift(placed.clock) + GENTLY * error
             return here
-        if times[-1] < placed.pts + SEARCH_S:
+        clear = distinct and best < len(times) - 2
+        if not clear and times[-1] < placed.pts + SEARCH_S:
             return "later"
         self.doubtful += 1
-        if distinct:
+        if clear:
             self._propose(placed.clock, _finer(times, apart, best) - placed.pts, period)
         return None
 
@@ -128,6 +138,7 @@ class Alignment:
         before = self._proposed.pop(clock, None)
         if before is not None and abs(before - shift) <= 1.5 * period:
             self._shifts[clock] = (before + shift) / 2
+            self._proven.add(clock)
         else:
             self._proposed[clock] = shift
 

@@ -49,6 +49,7 @@ class Faults:
         jitter_s: seconds by which pictures are late, at most.
         frozen: nothing is sent, connections stay.
         delay_s: seconds that its encoder takes.
+        silent: no reports of its clock.
     """
 
     refuse: int = 0
@@ -59,6 +60,7 @@ class Faults:
     jitter_s: float = 0.0
     frozen: bool = False
     delay_s: float = 0.0
+    silent: bool = False
 
 
 class Film:
@@ -278,7 +280,7 @@ class _Session(socketserver.StreamRequestHandler):
                 time.sleep(0.02)
             stamp += round(90000 * faults.speed / camera.rate)
             at = stamp + round(90000 * faults.stamp_s) & 0xFFFFFFFF
-            if time.monotonic() - reported >= _REPORT_S:
+            if not faults.silent and time.monotonic() - reported >= _REPORT_S:
                 reported = time.monotonic()
                 # The picture was taken when it was due.
                 taken = (
