@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import config, doctor, gallery, models
+from pipeline.cli import camera, config, doctor, gallery, models
 from pipeline.cli.errors import standard_output
 from pipeline.cli.run import run
 from pipeline.cli.tag import tag
@@ -23,6 +23,7 @@ app.command()(tag)
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
+app.add_typer(camera.app, name="camera")
 
 
 @app.command("doctor")

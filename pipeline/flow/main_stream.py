@@ -24,7 +24,7 @@ from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.packets import Encoded, GroupDecoder, PacketStore
 from pipeline.sources.stream import StreamSource
-from pipeline.tagging.closeups import Closeup
+from pipeline.tagging.beside import Closeup
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.capture")
@@ -47,7 +47,7 @@ class _Wish:
 
 
 class MainStream:
-    """One camera's main stream; ``pipeline.tagging.closeups.Main``.
+    """One camera's main stream; ``pipeline.tagging.beside.Main``.
 
     Its own thread receives and decodes; the capture thread tells it what the sub-stream shows, and
     the inference thread asks and takes.
@@ -152,7 +152,7 @@ class MainStream:
             raise SourceRefusedError(f"{source.id}: a stream of this kind cannot be a main stream")
         source.turn = self._turn
         self.size = source.size or self.size
-        decoder, standing = source.group_decoder(), StandIn(source)
+        decoder, standing = GroupDecoder(source.context), StandIn(source)
         for encoded in source.encoded():
             if self._stop.is_set():
                 return
@@ -202,9 +202,11 @@ class MainStream:
     def _wanted(self) -> int:
         """How many packets of the group to decode: one for its key frame, 0 for none."""
         group = self._store.group
+        if not group or self._pairing.full:
+            return 0
         with self._lock:
             wish = self._wish
-            if wish is None or not group or time.monotonic() - wish.at > _ASKED_S:
+            if wish is None or time.monotonic() - wish.at > _ASKED_S:
                 return 0
             first, last = self._pairing.when(group[0]), self._pairing.when(group[-1])
             if first is None or last is None:

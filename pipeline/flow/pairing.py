@@ -24,7 +24,7 @@ from pipeline.picture.registration import (
 )
 from pipeline.sources.alignment import Alignment, Placed, Sight
 from pipeline.sources.packets import Encoded
-from pipeline.tagging.closeups import Closeup
+from pipeline.tagging.beside import Closeup
 from pipeline.types import Frame, Picture
 
 log = logging.getLogger("threadline.capture")
@@ -100,7 +100,11 @@ class Pairing:
         self._register(planes)
         thumb = thumbnail(planes, MOMENT)
         self._pending.append(_Pending(encoded, planes, thumb, time.monotonic()))
-        del self._pending[:-MOST_PENDING]
+
+    @property
+    def full(self) -> bool:
+        """Whether as many pictures wait for their moments as may."""
+        return len(self._pending) >= MOST_PENDING
 
     def settled(self) -> list[Closeup]:
         """The pictures whose moments are known by now; those that fit none are let go of."""

@@ -17,7 +17,7 @@ from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
 from pipeline.sinks.snapshots import snapshot_file
 from pipeline.tagging import known_taggers
-from pipeline.tagging.closeups import Main
+from pipeline.tagging.beside import Main
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Tagger
 

@@ -20,7 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.packets import Encoded, GroupDecoder
+from pipeline.sources.packets import Encoded
 from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
@@ -181,13 +181,10 @@ class StreamSource(BaseSource):
         self.lost = self._missing + self._decoder.lost
         return pictures
 
-    def group_decoder(self) -> GroupDecoder:
-        """What decodes parts of this stream by itself."""
-        return GroupDecoder(self._stream.codec_context)
-
-    def shown(self, picture: Any) -> Picture:
-        """A decoded picture's planes, upright."""
-        return self._planes(picture)
+    @property
+    def context(self) -> Any:
+        """PyAV's context of the stream: its codec and what opens another decoder for it."""
+        return self._stream.codec_context
 
     def _decode(self) -> Iterator[tuple[Any, bool]]:
         """Decoded pictures, and whether each had to be waited for."""
@@ -236,7 +233,7 @@ class StreamSource(BaseSource):
             self._missing += self.cadence.missing(missing)
 
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
-        planes = self._planes(picture)
+        planes = self.shown(picture)
         if not self.live:
             pts, began = self._seconds(picture), self._recorded_at
             frame = Frame(self.id, index, pts, now, time.time(), planes)
@@ -254,7 +251,8 @@ class StreamSource(BaseSource):
         camera_utc = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
         return Frame(self.id, index, pts, taken, utc, planes, True, camera_utc, arrived)
 
-    def _planes(self, picture: Any) -> Picture:
+    def shown(self, picture: Any) -> Picture:
+        """A decoded picture's planes, upright."""
         try:
             return to_planes(picture, self._nvdec, self._shown, self._told.by(picture))
         except ValueError as error:

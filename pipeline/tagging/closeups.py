@@ -7,128 +7,29 @@ them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf
-from typing import Protocol
 
 from pipeline.picture.crop import quality, visible_share
 from pipeline.picture.registration import WHOLE, Registration
 from pipeline.settings.section import PerSource
+from pipeline.tagging.beside import Beside, Closeup, Main
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
 from pipeline.tagging.tagger import Evidence, Priority, Subject, Tagger, Urgency
-from pipeline.types import Box, Frame, TaggedFrame, Track
+from pipeline.types import Frame, TaggedFrame, Track
 
-#: Seconds for which boxes are remembered, and that may lie between two of which one is made.
-KEPT_S = 8.0
-BETWEEN_S = 1.2
 #: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
 AT_HAND_S = 1.0
 #: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
 PATIENCE_S = 3.0
-#: Seconds ahead, and the share of somebody still visible then below which they are about to leave.
-AHEAD_S = 0.6
-LEAVING = 0.7
 #: Pictures of the main stream kept for a camera.
 MOST_PICTURES = 3
 
 #: How much a look is needed, at what, and by whom.
 Wanted = tuple[Priority, Subject, tuple[Tagger, ...]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Closeup:
-    """A picture of the main stream, dated in the sub-stream's seconds."""
-
-    frame: Frame
-    registration: Registration
-
-
-class Main(Protocol):
-    """One camera's main stream, received and not decoded."""
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Width and height of its pictures, once known."""
-        ...
-
-    @property
-    def registration(self) -> Registration | None:
-        """Where the sub-stream's picture lies in its own, once known."""
-        ...
-
-    def ask(self, after: float, urgent: bool) -> None:
-        """Want a picture of after a moment, in the sub-stream's seconds: the next key frame, or, if
-        it is urgent, the newest there is."""
-        ...
-
-    def take(self) -> list[Closeup]:
-        """The pictures decoded since this was last asked, their moments known."""
-        ...
-
-
-@dataclass(slots=True)
-class _Beside:
-    """What is known of one camera.
-
-    Attributes:
-        boxes: of each detection round, when it was and where people were.
-        first: when each person was first seen.
-        since: since when each waits for a look.
-        last: the moment of the newest picture of the main stream.
-        began: when its sub-stream began.
-    """
-
-    boxes: deque[tuple[float, dict[int, Box]]] = field(default_factory=deque)
-    first: dict[int, float] = field(default_factory=dict)
-    since: dict[int, float] = field(default_factory=dict)
-    pictures: list[tuple[Closeup, float]] = field(default_factory=list)
-    last: float = -inf
-    began: float = inf
-    scale: tuple[Registration, tuple[int, int]] | None = None
-
-    def note(self, tagged: TaggedFrame) -> None:
-        """Remember where people were found."""
-        pts = tagged.frame.pts
-        self.began = min(self.began, pts)
-        if tagged.decision == "predict":
-            return
-        found = {track.id: track.box for track in tagged.tracks if not track.predicted}
-        self.boxes.append((pts, found))
-        while self.boxes[0][0] < pts - KEPT_S:
-            self.boxes.popleft()
-        there = {track.id for track in tagged.tracks}
-        self.first = {i: self.first.get(i, pts) for i in there}
-        self.since = {i: at for i, at in self.since.items() if i in there}
-
-    @property
-    def latest(self) -> float:
-        return self.boxes[-1][0] if self.boxes else -inf
-
-    def box(self, track_id: int, at: float) -> Box | None:
-        """Where somebody was: between where they were found before and after that moment."""
-        known = [(pts, boxes[track_id]) for pts, boxes in self.boxes if track_id in boxes]
-        before = next(((pts, box) for pts, box in reversed(known) if pts <= at), None)
-        after = next(((pts, box) for pts, box in known if pts >= at), None)
-        if before is None or after is None or after[0] - before[0] > BETWEEN_S:
-            return None
-        span = after[0] - before[0]
-        share = (at - before[0]) / span if span else 0.0
-        x0, y0, x1, y1 = (a + share * (b - a) for a, b in zip(before[1], after[1], strict=True))
-        return x0, y0, x1, y1
-
-    def leaves(self, track_id: int, frame: Frame) -> bool:
-        """Whether somebody is about to leave the picture."""
-        known = [(pts, boxes[track_id]) for pts, boxes in self.boxes if track_id in boxes][-2:]
-        if len(known) < 2:
-            return False
-        (then, old), (now, new) = known
-        ahead = AHEAD_S / max(now - then, 1e-3)
-        x0, y0, x1, y1 = (b + ahead * (b - a) for a, b in zip(old, new, strict=True))
-        return visible_share((x0, y0, x1, y1), frame.width, frame.height) < LEAVING
 
 
 class Closeups:
@@ -145,7 +46,7 @@ class Closeups:
         self._persons = persons
         self._surroundings = surroundings
         self._settings = settings
-        self._beside: dict[str, _Beside] = {}
+        self._beside: dict[str, Beside] = {}
         #: Picture of the main stream -> frame it is looked at with, in this round.
         self._with: dict[int, int] = {}
         self._registrations: dict[int, Registration] = {}
@@ -167,9 +68,9 @@ class Closeups:
         """Who of a sub-stream's frame wants a look: at pictures of the main stream that are there;
         what is not is asked for. Where the main stream is down, at the frame."""
         frame = tagged.frame
-        beside = self._beside.setdefault(frame.source, _Beside())
+        beside = self._beside.setdefault(frame.source, Beside())
         if frame.pts < beside.latest:  # the stream began anew
-            beside = self._beside[frame.source] = _Beside(scale=beside.scale)
+            beside = self._beside[frame.source] = Beside(scale=beside.scale)
         beside.note(tagged)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
@@ -190,7 +91,7 @@ class Closeups:
         ]
         return found + self._waiting(now, tagged, beside, main)
 
-    def _collect(self, beside: _Beside, main: Main | None, frame: Frame) -> None:
+    def _collect(self, beside: Beside, main: Main | None, frame: Frame) -> None:
         """Take the pictures that have come, and let go of those that were at hand for long."""
         if main is None:
             beside.pictures.clear()
@@ -208,7 +109,7 @@ class Closeups:
             self._registrations[id(closeup.frame)] = closeup.registration
 
     def _at(
-        self, closeup: Closeup, tagged: TaggedFrame, beside: _Beside, slowdown: float
+        self, closeup: Closeup, tagged: TaggedFrame, beside: Beside, slowdown: float
     ) -> Iterator[Wanted]:
         """Who wants a look at a picture of the main stream."""
         shown = closeup.frame
@@ -223,7 +124,7 @@ class Closeups:
                 yield wanted
 
     def _there(
-        self, closeup: Closeup, tracks: Sequence[Track], beside: _Beside, frame: Frame
+        self, closeup: Closeup, tracks: Sequence[Track], beside: Beside, frame: Frame
     ) -> tuple[Track, ...]:
         """People where they were at the moment of a picture, in its pixels."""
         sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
@@ -234,7 +135,7 @@ class Closeups:
         )
 
     def _waiting(
-        self, now: list[Wanted], tagged: TaggedFrame, beside: _Beside, main: Main
+        self, now: list[Wanted], tagged: TaggedFrame, beside: Beside, main: Main
     ) -> list[Wanted]:
         """Ask for pictures of those who want a look; those who have waited for too long get one at
         the frame."""
@@ -267,7 +168,7 @@ class Closeups:
         every_s = self._surroundings.every_s(frame.source) * slowdown
         if not every_s:
             return
-        beside = self._beside.setdefault(frame.source, _Beside())
+        beside = self._beside.setdefault(frame.source, Beside())
         main = self._mains(frame.source)
         shown = beside.pictures[-1][0] if beside.pictures else None
         silent = frame.pts - max(beside.last, beside.began) > PATIENCE_S + every_s
@@ -311,7 +212,7 @@ class Closeups:
         )
         return replace(evidence, tags=tags)
 
-    def _large(self, track: Track, beside: _Beside, frame: Frame) -> Track:
+    def _large(self, track: Track, beside: Beside, frame: Frame) -> Track:
         """A person in the main stream's pixels, as well as the main stream would show them."""
         if beside.scale is None:
             return track

@@ -16,7 +16,8 @@ from dataclasses import replace
 from pipeline.picture.crop import quality
 from pipeline.protocols import Budget
 from pipeline.settings.section import PerSource
-from pipeline.tagging.closeups import Closeups, Main, Wanted
+from pipeline.tagging.beside import Main
+from pipeline.tagging.closeups import Closeups, Wanted
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.failures import Failures, Timed
 from pipeline.tagging.persons import Persons

@@ -298,3 +298,29 @@ def test_a_still_scene_decodes_no_main_picture(streams, tmp_path, looks):
         wait_until(lambda: stats.main.packets > 60, 30, "the main stream is received")
     assert stats.main.decoded == 0
     assert looks.shown == []
+
+
+@pytest.mark.rtsp
+def test_both_streams_of_gstreamers_server(rtsp, streams, tmp_path, looks):
+    epoch = time.time() - 1
+    main, sub = (rtsp(file=streams(name), epoch=epoch) for name in ("main", "sub"))
+    settings = {"url": main.url(), "sub": sub.url(), "id": "door"}
+    with running(tmp_path, settings, looks) as stats:
+        wait_until(lambda: len(looks.large()) > 8, 40, "looks at the main stream")
+        assert stats.main.clock == "reports"
+    assert np.abs(looks.wrong()).max() <= 1
+
+
+def test_a_camera_with_a_sub_stream_is_removed_and_leaves_no_thread(streams, tmp_path, looks):
+    with pair(streams) as two:
+        config = make_config(cameras=[two.settings], outputs={"video": False})
+        with Runner(config, tmp_path, (looks,), stay=True) as runner:
+            runner.start()
+            stats = runner.stats.camera("door")
+            wait_until(lambda: stats.analysed > 3, 30, "the camera is watched")
+            assert len(runner.cameras.workers()) == 2
+            runner.cameras.remove("door")
+            wait_until(lambda: not runner.cameras.workers(), 5, "both threads end")
+            assert runner.cameras.main("door") is None
+            runner.stop()
+            runner.wait()
