@@ -66,6 +66,7 @@ CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
     "Turn",
+    "Registration",
     "by_reader",  # makes a function
     "Lock",  # nothing is kept in it
 }
