@@ -188,18 +188,24 @@ class Cameras:
         slot = shared.inbox.add(name, replace=is_live(camera.url))
         stop = threading.Event()
         lost_s = shared.settings.section("track").of(name).lost_s
+        privacy = shared.settings.section("privacy").of(name)
+        stats = shared.stats.camera(name)
+        stats.heads, stats.masked = privacy.heads, len(privacy.mask)
+        if privacy.heads == "keep":
+            log.warning("camera %s: heads are kept in pictures, as privacy.heads says", name)
         outage = Outage(lost_s, partial(self._quiet, name))
         main = self._main(camera, slot, outage, stop) if camera.sub else None
         capture = Capture(
             camera,
             slot,
-            shared.stats.camera(name),
+            stats,
             shared.pace,
             self._turns,
             self._announce,
             stop,
             outage,
             shared.room,
+            privacy.mask,
             main=main,
         )
         workers = [Worker(f"capture {name}", capture.run, self._left)]
@@ -221,7 +227,8 @@ class Cameras:
             outage.came(time.monotonic())
             slot.put(frame)
 
-        return MainStream(camera, stats.main, self._turns.decode, offer, stop)
+        mask = self._shared.settings.section("privacy").of(camera.name).mask
+        return MainStream(camera, stats.main, self._turns.decode, offer, stop, mask)
 
     def main(self, name: str) -> MainStream | None:
         """A camera's main stream, if it has a sub-stream and that main stream is up."""

@@ -20,6 +20,8 @@ from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
 from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
+from pipeline.picture.area import Polygon
+from pipeline.picture.privacy import masked
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
 from pipeline.sources.camera import CameraSettings
@@ -78,6 +80,7 @@ class Capture:
         stop: set when the camera is removed, or the run ends.
         outage: told of frames, and of tries that brought none.
         room: has a recording wait for slow outlets.
+        mask: areas that are painted out of its pictures before anybody has them.
         main: the main stream beside, where the camera's frames are its sub-stream's.
     """
 
@@ -90,6 +93,7 @@ class Capture:
     stop: threading.Event
     outage: Outage
     room: Callable[[threading.Event], None]
+    mask: tuple[Polygon, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
     main: MainStream | None = None
 
@@ -189,7 +193,7 @@ class Capture:
             self._up()
             stats.decoded += 1
             if self.main is not None:
-                frame = replace(frame, sub=True)
+                frame = replace(frame, sub=True, planes=masked(frame.planes, self.mask))
                 self.main.saw(frame)
             now = time.monotonic()
             self.troubles.count(source, stats)
@@ -202,6 +206,8 @@ class Capture:
             else:
                 if not frame.live:
                     self.room(self.stop)
+                if not frame.sub:
+                    frame = replace(frame, planes=masked(frame.planes, self.mask))
                 stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():

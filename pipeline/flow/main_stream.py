@@ -10,14 +10,15 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.backoff import backoff_s, denied_backoff_s, give_way
 from pipeline.flow.pairing import Pairing
 from pipeline.flow.stand_in import StandIn
 from pipeline.flow.stats import MainStats
+from pipeline.picture.area import Polygon
 from pipeline.picture.registration import Registration
 from pipeline.protocols import Source
 from pipeline.sources import open_source
@@ -56,6 +57,7 @@ class MainStream:
         turn: held while decoding.
         offer: takes the pictures that stand in for the sub-stream's.
         stop: set when the camera is removed, or the run ends.
+        mask: areas that are painted out of its pictures before anybody has them.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class MainStream:
         turn: threading.BoundedSemaphore,
         offer: Callable[[Frame], None],
         stop: threading.Event,
+        mask: Sequence[Polygon] = (),
     ) -> None:
         self.size: tuple[int, int] | None = None
         self._stats = stats
@@ -73,7 +76,7 @@ class MainStream:
         self._offer = offer
         self._stop = stop
         self._lock = threading.Lock()
-        self._pairing = Pairing(camera.name, stats)
+        self._pairing = Pairing(camera.name, stats, mask)
         self._wish: _Wish | None = None
         self._ready: list[Closeup] = []
         self._store = PacketStore()
@@ -181,7 +184,7 @@ class MainStream:
         for frame in standing.frames([encoded] if standing.began else self._store.group):
             self._stats.decoded += 1
             self.size = frame.width, frame.height
-            self._offer(frame)
+            self._offer(replace(frame, planes=self._pairing.masked(frame.planes)))
 
     def _serve(self, source: StreamSource, decoder: GroupDecoder) -> None:
         """Decode what is asked for."""

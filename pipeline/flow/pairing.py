@@ -6,10 +6,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.flow.stats import MainStats
+from pipeline.picture.area import Polygon
+from pipeline.picture.privacy import masked
 from pipeline.picture.registration import (
     MOMENT,
     PLACE,
@@ -58,9 +61,11 @@ class Pairing:
         registration: where the sub-stream's picture lies in the main stream's, once known.
     """
 
-    def __init__(self, name: str, stats: MainStats) -> None:
+    def __init__(self, name: str, stats: MainStats, mask: Sequence[Polygon] = ()) -> None:
+        """``mask`` are areas of the sub-stream's picture that nobody may see."""
         self.registration: Registration | None = None
         self._name = name
+        self._mask = mask
         self._stats = stats
         self._lock = threading.Lock()
         self._alignment = Alignment()
@@ -95,9 +100,25 @@ class Pairing:
             placed = self._alignment.placed(encoded.taken, encoded.utc)
             return None if placed is None else placed.pts + self._alignment.shift(placed.clock)
 
+    def masked(self, planes: Picture) -> Picture:
+        """A picture of the main stream with the same areas painted out as of the sub-stream's."""
+        place = self.registration or WHOLE
+        areas = [
+            tuple(
+                (
+                    min(max(place.x * x + place.left, 0.0), 1.0),
+                    min(max(place.y * y + place.top, 0.0), 1.0),
+                )
+                for x, y in area
+            )
+            for area in self._mask
+        ]
+        return masked(planes, areas)
+
     def add(self, encoded: Encoded, planes: Picture) -> None:
         """A picture of the main stream was decoded."""
-        self._register(planes)
+        self._register(self.masked(planes))
+        planes = self.masked(planes)
         thumb = thumbnail(planes, MOMENT)
         self._pending.append(_Pending(encoded, planes, thumb, time.monotonic()))
 

@@ -10,6 +10,7 @@ from pipeline.events import EventStage, Pictured
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import Models
 from pipeline.people.detect import DetectStage
+from pipeline.people.places import PlaceStage
 from pipeline.people.schedule import ScheduleStage
 from pipeline.people.track import Trackers
 from pipeline.people.tracking import TrackStage
@@ -94,7 +95,12 @@ def open_stages(
         (pace.budget, pace.decoding),
         parts=bool(detector.canvases),
     )
-    stages: list[Stage] = [schedule, detector, TrackStage(trackers)]
+    stages: list[Stage] = [
+        schedule,
+        detector,
+        TrackStage(trackers),
+        PlaceStage(settings.zones),
+    ]
     if taggers:
         looks = section("looks")
         stages.append(LookStage(taggers, looks, pace.budget, stats.timed, mains))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.flow.pace import Pace
-from pipeline.types import TaggedFrame
+from pipeline.types import Heads, TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
@@ -71,6 +71,8 @@ class CameraStats:
         looks: crops shown to each tagger.
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
+        zones: how many people are in each zone now.
+        heads, masked: what is done to heads in its pictures, and how many areas are painted out.
         main: of the main stream, where the camera's frames are its sub-stream's.
     """
 
@@ -90,6 +92,9 @@ class CameraStats:
     lost: int = 0
     jumps: int = 0
     people: int = 0
+    heads: Heads = "pixelate"
+    masked: int = 0
+    zones: dict[str, int] = field(default_factory=dict)
     length_s: float | None = None
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -104,6 +109,7 @@ class CameraStats:
         self.latencies.append(age_s)
         self.people += sum(event.name == "entered" for event in tagged.events)
         self.looks.update(dict(tagged.looks))
+        self.zones = {place.name: place.count for place in tagged.places if place.is_zone}
         if self.main is not None:
             self.main.looks += tagged.views[0]
             self.main.sub_looks += tagged.views[1]
@@ -138,6 +144,8 @@ class CameraStats:
             "failed": self.failed,
             "reconnects": self.reconnects,
             "people": self.people,
+            "zones": dict(self.zones),
+            "privacy": {"heads": self.heads, "masked": self.masked},
             "latency": latency,
             **({} if self.main is None else {"main": self.main.as_json()}),
         }

@@ -17,6 +17,7 @@ from pipeline.people.detect import PersonSettings
 from pipeline.people.schedule import MotionSettings
 from pipeline.people.track import TrackSettings
 from pipeline.people.zones import Zones
+from pipeline.picture.privacy import PrivacySettings
 from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
 from pipeline.sources import is_live
@@ -29,8 +30,9 @@ class Camera(Zones, CameraSettings):
     """One camera or recording: how it is read, its areas, and sections of its own."""
 
     @property
-    def zones(self) -> Zones:
-        return Zones(include=self.include, exclude=self.exclude, far=self.far)
+    def areas(self) -> Zones:
+        """Its areas alone."""
+        return Zones.model_construct(**{name: getattr(self, name) for name in Zones.model_fields})
 
     def override(self, section: str) -> Mapping[str, Any]:
         """What this camera sets of a section."""
@@ -48,6 +50,7 @@ class Config(Section):
     person: PersonSettings = PersonSettings()
     track: TrackSettings = TrackSettings()
     looks: LookSettings = LookSettings()
+    privacy: PrivacySettings = PrivacySettings()
     pace: PaceSettings = PaceSettings()
 
     @model_validator(mode="after")
@@ -192,7 +195,7 @@ def schema() -> type[Config]:
     more = {name: entry.settings for name, entry in known_taggers().items()}
     sections: dict[str, Any] = {
         name: Config.model_fields[name].annotation
-        for name in ("motion", "person", "track", "looks")
+        for name in ("motion", "person", "track", "looks", "privacy")
     }
     sections |= {**more, "outputs": output_settings()}
     under: dict[str, Any] = {

@@ -7,15 +7,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from pipeline.files import make_folder, make_pictures, replace_file
 from pipeline.ids import began
 from pipeline.picture.crop import clip_box, person_window
 from pipeline.settings.section import PerSource
-from pipeline.sinks.annotate import Bgr, snapshot, tag_text
+from pipeline.sinks.annotate import snapshot, tag_text
+from pipeline.sinks.privacy import Bgr, shown
 from pipeline.sinks.settings import Place, SinkSettings
-from pipeline.types import Box, Frame, TaggedFrame, Track, View
+from pipeline.types import TaggedFrame, Track
 
 #: Their folder in that of the results.
 FOLDER = "snapshots"
@@ -60,8 +60,7 @@ class SnapshotSink:
         for track in tagged.tracks:
             key = (frame.source, track.visit)
             if track.best:
-                view = track.view or View(frame, track.box)
-                self._shots[key] = _Shot(_cut(view.frame, view.box))
+                self._shots[key] = _Shot(_cut(tagged, track))
             shot = self._shots.get(key)
             if shot is None:
                 continue
@@ -92,10 +91,11 @@ class SnapshotSink:
         self._shots.clear()
 
 
-def _cut(frame: Frame, box: Box) -> Bgr:
-    """The person with a margin, inside of the frame, BGR."""
-    height = box[3] - box[1]
-    width = max(box[2] - box[0], 0.4 * height)
-    window = person_window(box, (max(round(width), 1), max(round(height), 1)))
-    x0, y0, x1, y1 = (int(v) for v in clip_box(window, frame))
-    return np.ascontiguousarray(frame.crop((x0, y0, x1, y1))[:, :, ::-1])
+def _cut(tagged: TaggedFrame, track: Track) -> Bgr:
+    """The person with a margin, inside of the frame, BGR; heads of whoever is beside them hidden as
+    well."""
+    height = track.box[3] - track.box[1]
+    width = max(track.box[2] - track.box[0], 0.4 * height)
+    window = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
+    x0, y0, x1, y1 = (int(v) for v in clip_box(window, tagged.frame))
+    return shown(tagged, (x0, y0, x1, y1))

@@ -19,6 +19,7 @@ from pipeline.address import login_span, tidy
 from pipeline.errors import redact, source_name
 from pipeline.picture.turn import Turn, quarter_turn
 from pipeline.settings.section import Seconds, Section
+from pipeline.sources.begins import FROM_METADATA, FROM_NAME, began, tz_of
 
 
 class CameraSettings(Section):
@@ -54,6 +55,17 @@ class CameraSettings(Section):
         "none", description="then left and right, or above and below, change places"
     )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
+    begins: str = Field(
+        FROM_METADATA,
+        max_length=64,
+        description="when a recording began: from-metadata, from-name, or a time in ISO 8601",
+    )
+    time_zone: str = Field(
+        "", max_length=64, description="of such times: Europe/Berlin; empty: this machine's"
+    )
+    then: tuple[str, ...] = Field(
+        (), max_length=20_000, description="further files of the same camera, in their order"
+    )
     poll_s: Seconds = Field(1.0, description="time between two pictures of a snapshot's URL")
 
     @field_validator("url", "sub")
@@ -95,6 +107,23 @@ class CameraSettings(Section):
                 f"sub needs reader: ffmpeg; reader {self.reader} decodes cheaply: leave it out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _began(self) -> CameraSettings:
+        tz_of(self.time_zone)
+        if self.then and "://" in self.url:
+            raise ValueError("then: only files are followed by others; give each URL an id")
+        if "://" not in self.url or self.begins != FROM_NAME:
+            for place in (self.url, *self.then):
+                began(self.begins, place, self.time_zone)
+        return self
+
+    @property
+    def files(self) -> tuple[CameraSettings, ...]:
+        """A recording's files, each as a recording of its own."""
+        return tuple(
+            self.model_copy(update={"url": place, "then": ()}) for place in (self.url, *self.then)
+        )
 
     @field_serializer("url", "sub", when_used="json")
     def _shown(self, url: str) -> str:

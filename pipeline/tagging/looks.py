@@ -23,7 +23,7 @@ from pipeline.tagging.failures import Failures, Timed
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
 from pipeline.tagging.tagger import Evidence, Subject, Tagger
-from pipeline.types import Frame, TaggedFrame, View
+from pipeline.types import Frame, TaggedFrame
 
 #: A subject, and the taggers that take part in the look at it.
 Look = tuple[Subject, tuple[Tagger, ...]]
@@ -93,7 +93,7 @@ class LookStage:
             }
             if subject.kind != "person":
                 self._surroundings.record(subject, part[0], there[part[0].name], hurried)
-            elif self._persons.record(subject, there, hurried):
+            elif self._persons.record(subject, there, hurried, shown.box):
                 best[subject.frame.source, subject.id] = shown
         self._switch_off()
         return [self._attached(tagged, best, looks) for tagged in batch]
@@ -145,13 +145,7 @@ class LookStage:
         for track in tagged.tracks:
             shown = best.get((frame.source, track.id))
             better = shown is not None and self._closeups.belongs(shown, frame)
-            view = View(shown.frame, shown.box) if shown and shown.frame is not frame else None
-            tracks.append(
-                replace(
-                    self._persons.tagged(frame.source, track, better),
-                    view=view if better else None,
-                )
-            )
+            tracks.append(self._persons.tagged(frame.source, track, better))
         counts = Counter(tagger.name for _, part in own for tagger in part)
         close = sum(subject.frame is not frame for subject, _ in own)
         self._persons.ended(frame.source, tagged.ended)

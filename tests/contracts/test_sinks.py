@@ -242,7 +242,7 @@ def test_events_follow_the_documented_shape(tmp_path):
     record = json.loads((tmp_path / "events.jsonl").read_text())
     assert set(record) == {
         "version", "event_id", "event", "run", "camera", "utc", "camera_utc", "recorded_at", "pts",
-        "frame", "track_id", "visit", "snapshot", "tag",
+        "frame", "track_id", "visit", "snapshot", "heads", "tag",
     }  # fmt: skip
     assert record["version"] == 2
     assert set(record["tag"]) == {

@@ -111,7 +111,6 @@ def test_a_look_at_the_main_stream_is_where_the_person_was_at_its_moment(scene):
     assert tagged.looks == (("sees", 1),)
     [track] = tagged.tracks
     assert track.best
-    assert track.view.frame is shown
     assert track.box == scene.box(0.2), "the track itself stays in the sub-stream's pixels"
 
 
