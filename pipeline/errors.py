@@ -6,6 +6,7 @@ PipelineError
 │   ├── SourceDeniedError    a camera refuses for now: it is tried again, slowly
 │   └── SourceRefusedError   and trying again will not help
 ├── SinkError        a result cannot be written
+│   └── StoreError           nor found: the store cannot be used
 └── GalleryError     a gallery of brands cannot be used (``pipeline.tagging.logos.gallery``)
 
 Engines have errors of their own: ``engines.base``.
@@ -48,6 +49,10 @@ class SinkError(PipelineError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class StoreError(SinkError):
+    """The store cannot be opened, read or written."""
 
 
 _SECRET_QUERY = re.compile(

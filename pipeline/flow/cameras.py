@@ -8,11 +8,13 @@ it can follow. The other cameras notice nothing.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -92,6 +94,14 @@ class Cameras:
         """The names of all cameras, in the order in which they were added."""
         with self._lock:
             return list(self._running)
+
+    def file(self, name: str) -> Path | None:
+        """The file that a camera is a recording of."""
+        with self._lock:
+            running = self._running.get(name)
+        if running is None or is_live(running.camera.url):
+            return None
+        return Path(re.sub("(?i)^file://", "", running.camera.url))
 
     def add(self, camera: Camera | Mapping[str, Any]) -> str:
         """Start one more camera; its name.

@@ -14,9 +14,9 @@ from pipeline.people.places import PlaceStage
 from pipeline.people.schedule import ScheduleStage
 from pipeline.people.track import Trackers
 from pipeline.people.tracking import TrackStage
+from pipeline.pictures import snapshot_file
 from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
-from pipeline.sinks.snapshots import snapshot_file
 from pipeline.tagging import known_taggers
 from pipeline.tagging.beside import Main
 from pipeline.tagging.looks import LookStage
@@ -52,6 +52,8 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
 def pictured(settings: LiveSettings, live: bool) -> Pictured:
     """Which file the snapshots' sink writes for a visit."""
     outputs = settings.section("outputs")
+    if settings.section("store").of("").counts_only:
+        return lambda source, track_id, visit: ""
 
     def name(source: str, track_id: int, visit: str) -> str:
         wanted = outputs.of(source).snapshots.wanted(live)

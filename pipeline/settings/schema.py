@@ -22,6 +22,7 @@ from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
 from pipeline.sources import is_live
 from pipeline.sources.camera import CameraSettings
+from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
 
@@ -52,6 +53,7 @@ class Config(Section):
     looks: LookSettings = LookSettings()
     privacy: PrivacySettings = PrivacySettings()
     pace: PaceSettings = PaceSettings()
+    store: StoreSettings = StoreSettings()
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Config:

@@ -20,6 +20,7 @@ from support import make_frame
 from pipeline.errors import SinkError
 from pipeline.ids import Ids, new_id
 from pipeline.picture.yuv import Planes
+from pipeline.pictures import snapshot_file
 from pipeline.settings.section import Fixed
 from pipeline.sinks import (
     SINKS,
@@ -31,7 +32,6 @@ from pipeline.sinks import (
     output_settings,
 )
 from pipeline.sinks.records import event_record
-from pipeline.sinks.snapshots import snapshot_file
 from pipeline.sinks.table import sink_entries
 from pipeline.types import Event, Moment, Tag, TaggedFrame, Track
 
