@@ -146,6 +146,9 @@ class Capture:
         """What gives the camera's frames."""
         return open_source(self.camera if self.main is None else self.camera.sub_stream)
 
+    def _stood_in_for(self) -> bool:
+        return self.main is not None and self.main.standing_in and self.main.up
+
     def _without(self) -> None:
         """No frames come: the main stream stands in for the sub-stream, if it is up."""
         if self.main is not None and self.main.lost():
@@ -154,12 +157,15 @@ class Capture:
 
     def _read_once(self, source: Source) -> bool:
         """Read until it ends or fails; whether trying again makes sense."""
-        self.stats.state = "connecting"
+        if not self._stood_in_for():
+            self.stats.state = "connecting"
         try:
             with source:
                 self.stats.state = "done" if self._pump(source) else "stopped"
             return False
         except SourceRefusedError as error:
+            if self.main is not None:  # the camera goes on with its main stream
+                raise SourceDeniedError(str(error)) from None
             self._fail(error)
             return False
         except SourceDeniedError:
@@ -216,7 +222,7 @@ class Capture:
 
     def _up(self) -> None:
         """A frame came: the camera is there, maybe again."""
-        if self.stats.state != "up":
+        if self.stats.state != "up" or self._stood_in_for():
             log.info("%s: pictures come", self.camera.name)
             if self.stats.decoded > 0:
                 self.stats.reconnects += 1

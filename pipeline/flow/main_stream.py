@@ -53,6 +53,9 @@ class MainStream:
     Its own thread receives and decodes; the capture thread tells it what the sub-stream shows, and
     the inference thread asks and takes.
 
+    Attributes:
+        standing_in: the sub-stream is down, and every picture is offered in its place.
+
     Args:
         turn: held while decoding.
         offer: takes the pictures that stand in for the sub-stream's.
@@ -82,7 +85,7 @@ class MainStream:
         self._store = PacketStore()
         #: How many packets of which group were decoded for somebody.
         self._given: tuple[Encoded | None, int] = (None, 0)
-        self._standing_in = False
+        self.standing_in = False
 
     @property
     def registration(self) -> Registration | None:
@@ -95,12 +98,12 @@ class MainStream:
 
     def saw(self, frame: Frame) -> None:
         """The sub-stream's next picture."""
-        self._standing_in = False
+        self.standing_in = False
         self._pairing.saw(frame)
 
     def lost(self) -> bool:
         """The sub-stream is down: from now on, this one stands in for it; whether it is up."""
-        self._standing_in = True
+        self.standing_in = True
         self._pairing.sub_lost()
         with self._lock:
             self._ready.clear()
@@ -160,7 +163,7 @@ class MainStream:
             if self._stop.is_set():
                 return
             self._came(encoded)
-            if self._standing_in:
+            if self.standing_in:
                 self._stand_in(standing, encoded)
                 continue
             standing.end()

@@ -15,6 +15,7 @@ import pytest
 from servers.camera import Camera
 from support import CLIP, Silent, wait_until
 
+from pipeline.flow import capture
 from pipeline.flow.runner import Runner
 from pipeline.picture.registration import Registration
 from pipeline.settings.schema import make_config
@@ -152,6 +153,7 @@ class Looks(Silent):
         self.frames: list[Shot] = []
         self.results = []
         self.closeups: list[Registration] = []
+        self.pictures = []
         self.numbered = numbered
         kept, collected = Failures.look, Closeups._collect
 
@@ -168,6 +170,7 @@ class Looks(Silent):
         patch.setattr(Failures, "look", look)
 
     def shot(self, frame) -> Shot:
+        self.pictures = [*self.pictures[-30:], frame.planes]
         return Shot((frame.width, frame.height), frame.pts, self.numbered(frame.planes))
 
     def write(self, tagged):
@@ -272,6 +275,36 @@ def test_the_main_stream_stands_in_for_a_sub_stream_that_dies(streams, tmp_path,
         before = stats.main.looks
         wait_until(lambda: stats.main.looks > before + 3, 30, "looks at the main stream")
     assert stats.reconnects == 1
+
+
+def test_a_sub_stream_that_refuses_from_the_start_does_not_end_the_camera(
+    streams, tmp_path, looks, monkeypatch
+):
+    monkeypatch.setattr(capture, "denied_backoff_s", lambda refusals, jitter: 0.3)
+    with pair(streams) as two:
+        two.sub.faults.refuse = 404
+        with running(tmp_path, two.settings, looks) as stats:
+            wait_until(lambda: looks.frames and looks.frames[-1].size == MAIN, 30, "frames")
+            assert stats.state == "up"
+            assert "404" in stats.note
+            two.sub.faults.refuse = 0
+            wait_until(lambda: looks.frames[-1].size == SUB, 20, "frames of the sub-stream")
+            assert stats.note == ""
+
+
+def test_areas_are_painted_out_of_both_streams(streams, tmp_path, looks):
+    left = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+    with pair(streams) as two:
+        settings = two.settings | {"privacy": {"mask": [left]}}
+        with running(tmp_path, settings, looks) as stats:
+            wait_until(lambda: stats.main.looks > 3, 40, "looks at the main stream")
+            end(two.sub)
+            wait_until(lambda: looks.frames[-1].size == MAIN, 15, "frames of the main stream")
+    sizes = {picture.y.shape for picture in looks.pictures}
+    assert sizes == {SUB[::-1], MAIN[::-1]}
+    for picture in looks.pictures:
+        width = picture.y.shape[1]
+        assert np.ptp(picture.y[:, : width // 2]) == 0
 
 
 @pytest.mark.parametrize(
