@@ -74,8 +74,13 @@ class Closeups:
         beside.note(tagged)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
+        found = [
+            wanted
+            for closeup, _ in beside.pictures
+            for wanted in self._at(closeup, tagged, beside, slowdown)
+        ]
         if tagged.decision != "detect":
-            return []
+            return found
         large = replace(tagged, tracks=tuple(self._large(t, beside, frame) for t in tagged.tracks))
         now = [
             wanted
@@ -84,11 +89,6 @@ class Closeups:
         ]
         if main is None:
             return now
-        found = [
-            wanted
-            for closeup, _ in beside.pictures
-            for wanted in self._at(closeup, tagged, beside, slowdown)
-        ]
         return found + self._waiting(now, tagged, beside, main)
 
     def _collect(self, beside: Beside, main: Main | None, frame: Frame) -> None:

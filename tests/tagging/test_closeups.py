@@ -217,3 +217,11 @@ def test_a_stream_that_begins_anew_forgets_where_people_were(scene):
     scene.at(0.2)
     assert all(subject.frame.pts < 1 for subject in scene.sees.shown)
     assert np.all([after <= 1 for after, _ in scene.main.asked[1:]])
+
+
+def test_a_picture_that_comes_when_nothing_moves_any_more_is_looked_at(scene):
+    box = scene.box(0.0)
+    scene.at(0.0, box=box)
+    scene.main.show(0.1)
+    scene.at(0.2, "still", box=box)
+    assert len(scene.sees.shown) == 1
