@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.people.detect import DetectStage, Found
 from pipeline.picture.area import cells_in
-from pipeline.picture.crop import clip_box
+from pipeline.picture.crop import clip_box, middle_in
 from pipeline.picture.heads import head_region, pixelate
 from pipeline.picture.privacy import MASKED
 from pipeline.picture.still import load_image
@@ -26,7 +26,7 @@ from pipeline.tagging.garments.tagger import GarmentTagger
 from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import Evidence, Kind, Subject, Tagger
-from pipeline.tagging.tiles import Rota, same_thing, tiles
+from pipeline.tagging.tiles import Rota, same_thing, settled, tiles
 from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Detection, Frame, Tag
 
@@ -109,6 +109,19 @@ def _loose(tag: Tag) -> bool:
     return tag.outlined and tag.track_id is None
 
 
+def _wearer(tag: Tag, people: Sequence[Box]) -> int | None:
+    """The number of the person whose middle is nearest of those on whom something is."""
+    on = [i for i, box in enumerate(people) if middle_in(tag.box, box)]
+    x = tag.box[0] + tag.box[2]
+    return min(on, key=lambda i: abs(x - people[i][0] - people[i][2])) + 1 if on else None
+
+
+def _told(tag: Tag, other: Tag) -> bool:
+    """Whether another tag says the same: of the same person, or at the same place."""
+    same = tag.label == other.label and tag.track_id == other.track_id is not None
+    return same or same_thing(tag, other)
+
+
 class PhotoTagger:
     """Finds people in pictures and shows them to all taggers; a picture without people is shown
     whole, as if it were one."""
@@ -158,7 +171,7 @@ class PhotoTagger:
             for one in evidence.values()
             if "parsing" in one.given
         }
-        clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in tags)
+        clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in settled(tags))
         heads = None
         if self._privacy.heads == "pixelate":
             heads = tuple(_heads(everybody, parsed))
@@ -179,14 +192,18 @@ class PhotoTagger:
     def _around(
         self, tagger: Tagger, frame: Frame, people: Sequence[Box], known: Sequence[Tag]
     ) -> list[Tag]:
-        """Tags attached to no person that are not ``known``, each once."""
+        """Tags seen on tiles and on the whole picture that are not ``known``, each once: attached
+        to no person, but for things on somebody, which are theirs."""
         found: list[Tag] = []
         if "tile" in tagger.wants and tagger.every_s("tile", ""):
             places = Rota(0.0, 1)
             for tile in tiles(frame.width, frame.height, tagger.tile_shape):
                 [evidence] = tagger.look([Subject("tile", frame, tile, others=tuple(people))])
-                places.saw(tile, evidence.tags, people)
-            found += [tag for tag in places.tags if not any(same_thing(tag, k) for k in known)]
+                places.saw(tile, evidence.tags, ())
+            for tag in places.tags:
+                mine = replace(tag, track_id=_wearer(tag, people))
+                if not any(_told(mine, other) for other in (*known, *found)):
+                    found.append(mine)
         if "frame" in tagger.wants and tagger.every_s("frame", ""):
             whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
             [evidence] = tagger.look([Subject("frame", frame, whole, others=tuple(people))])

@@ -73,7 +73,7 @@ class Frame:
     ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
     than ``captured_at`` by the network's delay; ``None`` where that is not known. ``recorded_at``
     is when a recording's picture was taken, seconds since the epoch, where the recording tells.
-    """
+    ``sub``: of a sub-stream, whose main stream is received beside it."""
 
     source: str
     index: int
@@ -85,6 +85,7 @@ class Frame:
     camera_utc: float | None = None
     arrived_at: float | None = None
     recorded_at: float | None = None
+    sub: bool = False
 
     @property
     def waiting_since(self) -> float:
@@ -270,16 +271,14 @@ class TaggedFrame:
     """A frame with all that is known about it: the only thing that moves between stages.
 
     Attributes:
-        decision: whether the detector looks at it; ``skipped`` names the policy by which it does
-            not.
+        decision: whether the detector looks at it; ``skipped`` names the policy if it does not.
         windows: what the detector looks at; ``None`` for the whole picture.
         ended: ids of the tracks that ended with this frame.
         tags: tags attached to no person: a logo on a sign, what a whole picture shows.
         looks: how many crops each tagger was given of this frame.
-        bystanders: boxes of people found besides ``detections``, less certain or outside of the
-            areas that count.
-        others: where heads of people may be who are no ``tracks``: nothing is said of them, but
-            their heads are hidden too.
+        views: how many looks were at the main stream's pictures, and how many at the sub-stream's.
+        bystanders: people found besides ``detections``: less certain, or where none count.
+        others: where heads may be of people who are no ``tracks``: they are hidden too.
         heads: what is done to heads in pictures made of this frame.
         places: the camera's zones and lines.
     """
@@ -293,6 +292,7 @@ class TaggedFrame:
     ended: tuple[int, ...] = ()
     tags: tuple[Tag, ...] = ()
     looks: tuple[tuple[str, int], ...] = ()
+    views: tuple[int, int] = (0, 0)
     events: tuple[Event, ...] = ()
     bystanders: tuple[Box, ...] = ()
     others: tuple[Box, ...] = ()

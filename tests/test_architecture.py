@@ -71,6 +71,7 @@ CONSTANT_MAKERS = {
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
     "datetime",
     "Turn",
+    "Registration",
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.
     *("MetaData", "Table", "with_variant"),

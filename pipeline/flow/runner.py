@@ -106,9 +106,9 @@ class Runner:
                 self.settings,
                 self._models,
                 self.stats,
-                self.pace,
                 self._sizes,
                 EventStage(self.id, pictured(self.settings, staying)),
+                self.cameras.main,
             )
             inference = Inference(
                 self.stages,

@@ -11,6 +11,10 @@ from pipeline.people.track import Trackers
 from pipeline.picture.crop import clip_box
 from pipeline.types import Box, TaggedFrame, Track
 
+#: Seconds without a picture after which nobody is followed on, as between two recordings. Recorders
+#: that wait for motion leave gaps of a minute, after which who stood still stands there.
+GAP_S = 120.0
+
 
 class TrackStage:
     """Turns detections into tracks, camera by camera."""
@@ -37,11 +41,13 @@ class TrackStage:
         tracker = self._trackers.of(frame.source)
         figures = self._figures_of(frame.source)
         ended: list[int] = []
-        pts, width, height = self._last.get(frame.source, (0.0, frame.width, frame.height))
-        if frame.pts < pts or (width, height) != (frame.width, frame.height):
+        begun = (frame.pts, frame.width, frame.height)
+        pts, width, height = self._last.get(frame.source, begun)
+        resized = (width, height) != (frame.width, frame.height)
+        if resized or not pts <= frame.pts <= pts + GAP_S:
             ended += tracker.clear()
             self._bystanders.pop(frame.source, None)
-        if (width, height) != (frame.width, frame.height):
+        if resized:
             figures = self._figures[frame.source] = self._new(frame.source)
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
         if tagged.decision == "detect":

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Annotated
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from pipeline.picture.area import Area, Polygon, cells_in, listed
 from pipeline.picture.nv12 import Nv12Planes
@@ -31,14 +31,9 @@ class PrivacySettings(Section):
     heads: Heads = Field(
         "pixelate", description="heads in every picture that is written; keep: as they are"
     )
-    mask: tuple[Area, ...] = Field(
+    mask: Annotated[tuple[Area, ...], BeforeValidator(listed)] = Field(
         (), max_length=32, description="areas painted out before anything is analysed or kept"
     )
-
-    @field_validator("mask", mode="before")
-    @classmethod
-    def _listed(cls, areas: Any) -> Any:
-        return listed(areas)
 
 
 def masked(picture: Picture, areas: Sequence[Polygon]) -> Picture:

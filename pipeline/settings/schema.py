@@ -20,6 +20,7 @@ from pipeline.people.zones import Zones
 from pipeline.picture.privacy import PrivacySettings
 from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
+from pipeline.sources import is_live
 from pipeline.sources.camera import CameraSettings
 from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
@@ -76,6 +77,10 @@ class Config(Section):
 
     def check(self, camera: Camera, packs: Packs) -> None:
         """Raise ValueError, which begins with the key, unless a camera fits the other settings."""
+        if camera.sub and not (is_live(camera.url) and is_live(camera.sub)):
+            raise ValueError(
+                "sub: only a live camera has a sub-stream; leave it out of a recording"
+            )
         if camera.far and not packs.find(self.person.model).multiple:
             raise ValueError(f"far: '{self.person.model}' sees pictures of one size only")
         for name in type(self).model_fields:

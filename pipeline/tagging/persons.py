@@ -75,8 +75,11 @@ class Persons:
         most = max(needs.values(), default=Priority(Urgency.ALONG))
         return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
 
-    def record(self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool) -> bool:
-        """Count one look at a person; whether it shows them better than all before."""
+    def record(
+        self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool, shown: Box
+    ) -> bool:
+        """Count one look at a person, who was at ``shown`` in the picture that taggers had; whether
+        it shows them better than all before."""
         source, track_id = subject.frame.source, subject.id
         assert track_id is not None
         person = self._known.setdefault((source, track_id), _Person())
@@ -94,8 +97,8 @@ class Persons:
         for one in evidence.values():
             parsing = one.given.get("parsing")
             if isinstance(parsing, Parsing):
-                head = parsing.head(subject.box)
-                person.head = (head, subject.box) if head else None
+                head = parsing.head(shown)
+                person.head = (head, shown) if head else None
         better = subject.quality > person.best
         person.best = max(person.best, subject.quality)
         return better

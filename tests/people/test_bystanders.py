@@ -59,10 +59,22 @@ def test_who_is_uncertain_or_does_not_count_is_hidden_also_between_looks():
     walked = (FAR[0] + 20, FAR[1], FAR[2] + 20, FAR[3])
     [done] = stages([seen(0.2, decision="predict")])
     assert covered(walked, done.others), "a step in the meantime"
-    [done] = stages([seen(60.0, decision="still")])
-    assert covered(FAR, done.others), "nothing moved"
-    [done] = stages([seen(62.0)])
+    for pts in (25.0, 50.0):
+        [done] = stages([seen(pts, decision="still")])
+        assert covered(FAR, done.others), "nothing moved"
+    [done] = stages([seen(52.0)])
     assert not done.others
+
+
+def test_nobody_is_followed_over_a_gap_between_two_recordings():
+    stages = stage()
+    for i in range(5):
+        [done] = stages([seen(0.2 * i, BOX)])
+    known = [track.id for track in done.tracks]
+    [done] = stages([seen(3600.0, BOX)])
+    assert known
+    assert list(done.ended) == known
+    assert not done.tracks
 
 
 def test_what_was_not_searched_again_stays_hidden():

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.picture.privacy import PrivacySettings, masked
 from pipeline.picture.yuv import Planes, from_bgr
+from pipeline.settings.schema import make_config
 
 RNG = np.random.default_rng(5)
 BGR = RNG.integers(0, 256, (48, 64, 3), np.uint8)
@@ -63,3 +64,6 @@ def test_areas_that_enclose_nothing_are_refused(area):
 def test_a_single_area_needs_no_list_around_it():
     area = [[0.0, 0.0], [1.0, 0.0], [1.0, 0.2], [0.0, 0.2]]
     assert PrivacySettings(mask=area) == PrivacySettings(mask=[area])
+    for mask in (area, [area]):
+        config = make_config(cameras=[{"url": "a.mp4", "privacy": {"mask": mask}}])
+        assert config.section_of(config.cameras[0], "privacy") == PrivacySettings(mask=area)

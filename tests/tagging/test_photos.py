@@ -123,6 +123,16 @@ def test_a_mark_on_somebody_is_not_reported_again_as_one_that_lies_around(path):
     assert labels(photo(path, [Detection(wearer, 0.9)], Signs())) == [("disc", 1)]
 
 
+def test_a_mark_on_somebody_that_only_a_tile_shows_is_theirs(path):
+    class Tiled(Signs):
+        def _sign(self, subject):
+            return [] if subject.kind == "person" else super()._sign(subject)
+
+    wearer, beside = (450.0, 0.0, 600.0, 400.0), (340.0, 0.0, 530.0, 400.0)
+    people = [Detection(beside, 0.9), Detection(wearer, 0.8)]
+    assert labels(photo(path, people, Tiled())) == [("disc", 2)]
+
+
 def test_boxes_stay_in_the_picture(path):
     beyond = sure("stripes", (-20.0, -5.0, 900.0, 700.0))
     [tag] = photo(path, [Detection(BOX, 0.9)], Scripted(tags=[beyond])).tags
