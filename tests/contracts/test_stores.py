@@ -118,6 +118,9 @@ def test_what_holds_of_one_garment_is_not_mixed_with_another(store):
     assert found(store, (asked,)) == [1]
     assert found(store, (Garment((("label", "shirt"),)),), without=(asked,)) == [3, 2]
     assert found(store, (Garment((("label", "shirt"),), ("red", "white")),)) == [3]
+    never = Garment((("label", "shirt"),), ("purple",), ("pattern=striped",))
+    assert found(store, without=(never,)) == [3, 2, 1]
+    assert found(store, (never,), (asked,)) == [1]
 
 
 def test_pages_follow_each_other_without_gaps(store):
