@@ -9,6 +9,7 @@
     python tools/evaluate.py fusion --clips one_by_one_person.mp4
     python tools/evaluate.py logos --icons package
     python tools/evaluate.py logo-photos --icons package
+    python tools/evaluate.py logo-places --icons package --packages vscode.json devicon.json
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
     python tools/evaluate.py measures --data autofish/ --plane belt.yaml
@@ -38,6 +39,7 @@ from evaluation import (
     fusion,
     garments,
     logo_photos,
+    logo_places,
     logo_tracks,
     logos,
     measures,
@@ -61,6 +63,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "fusion": fusion.measure,
     "logos": logos.measure,
     "logo-photos": logo_photos.measure,
+    "logo-places": logo_places.measure,
     "logo-tracks": logo_tracks.measure,
     "cost": cost.measure,
     "measures": measures.evaluate,
@@ -89,6 +92,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--icons", type=Path, help="the unpacked npm package simple-icons, for logos"
     )
+    parser.add_argument(
+        "--packages", type=Path, nargs="*", default=[],
+        help="logo-places: Iconify JSON files of marks no training saw",
+    )  # fmt: skip
     parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
     parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
     parser.add_argument("--plane", type=Path, help="measures: a calibration's settings file")

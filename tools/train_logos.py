@@ -28,7 +28,7 @@ from training.detection_figures import curve
 from training.garments import load_split
 from training.logo_background import composed, letters, mistaken
 from training.logo_decision import fit_rows, fitted, table
-from training.logo_fitting import collected, fitting_photos, strangers
+from training.logo_fitting import collected, fitting_photos, learning_photos, strangers
 from training.logo_marks import (
     DRAWN,
     Brand,
@@ -39,6 +39,7 @@ from training.logo_marks import (
 )
 from training.logo_prints import PLAIN, ROUGH
 from training.logo_scenes import Material, cloth_labels, load_fabrics
+from training.logo_worlds import Mixed, Scenes, World
 from training.pack_file import refresh
 
 from engines import open_engine
@@ -50,7 +51,7 @@ from pipeline.tagging.logos.reader import Embedder, LogoReader
 from pipeline.tagging.logos.tagger import LogoSettings
 
 #: Steps between two checkpoints, and between two looks at other brands.
-SAVED_EVERY, REPORTED_EVERY = 100, 500
+SAVED_EVERY, REPORTED_EVERY = 50, 250
 #: Marks of training brands in the background, and scenes the decision is fitted on.
 OTHERS, FITTED = 1500, 600
 #: Share of people among the detector's scenes: what is hard for it.
@@ -74,7 +75,13 @@ def arguments() -> argparse.Namespace:
         type=Path,
         help="more marks for the embedder: SVG files in a folder, or an Iconify JSON file",
     )
-    parser.add_argument("--start", type=Path, help="another checkpoint, for the weights both have")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="another checkpoint, for the weights both have; for the detector also its ONNX file",
+    )
+    parser.add_argument("--fonts", type=Path, help="TrueType files of lettering, for the detector")
+    parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
@@ -112,9 +119,12 @@ def detector(
     photos, held_photos, names = load_split(root, args.seed)
     cloth, other = load_fabrics(args.data, args.seed)
     labels = cloth_labels(root, names)
-    recipe = logo_detection.Recipe(seed=args.seed)
+    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
-    material = Material(photos, labels, cloth, brands, people=PEOPLE)
+    clothes = Material(photos, labels, cloth, brands, people=PEOPLE)
+    fonts = sorted(args.fonts.glob("*.ttf")) if args.fonts else []
+    places = [*(photo.rgb for photo in photos), *learning_photos(args.data)]
+    material = Mixed(World(places, brands, fonts, (PLAIN, ROUGH)), clothes)
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
     if args.start is not None:
         trainer.begin(args.start)
@@ -122,6 +132,8 @@ def detector(
     for name, rough in (("rough", ROUGH), ("plain", PLAIN)):
         unseen = Material(held_photos, labels, other, held, (rough, rough))
         scenes[name] = [unseen.scene(np.random.default_rng((7, i))) for i in range(200)]
+    unseen_places = World(fitting_photos(args.data), held, fonts, (PLAIN, ROUGH))
+    scenes["world"] = [unseen_places.scene(np.random.default_rng((7, i))) for i in range(300)]
 
     def report() -> str:
         parts = []
@@ -178,7 +190,7 @@ def export(model: torch.nn.Module, size: tuple[int, int], outputs: list[str], ou
     print(refresh(out))
 
 
-def quantised(material: Material, model: Path) -> None:
+def quantised(material: Scenes, model: Path) -> None:
     """Write the detector's INT8 twin beside it, ranges from scenes of the training."""
     small = model.with_name(f"{model.name}-int8")
     small.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from engines.boxes import iou_matrix
+from engines.boxes import iou_matrix, overlaps
 from pipeline.picture.crop import middle_in
 from pipeline.types import Box, Frame, Tag, Window
 
@@ -23,6 +23,8 @@ WIDER = 1.5
 OVERLAP = 1 / 6
 #: Overlap from which two sightings of a label are one thing.
 SAME_PLACE = 0.3
+#: Share of a thing inside of another from which it is a part of that.
+PART = 0.8
 #: Looks at its tile in a row without it after which something is gone.
 MISSED = 3
 
@@ -76,7 +78,7 @@ class Rota:
     @property
     def tags(self) -> tuple[Tag, ...]:
         """The tags that are reported."""
-        return tuple(place.tag for place in self._places if place.seen >= self._looks)
+        return settled([place.tag for place in self._places if place.seen >= self._looks])
 
     def due(self, frame: Frame, shape: tuple[int, int], slowdown: float = 1.0) -> Window | None:
         """The tile of a frame to look at now, if it is time; tiles have the proportions of
@@ -114,6 +116,25 @@ class Rota:
 
 def _covered(tag: Tag, people: Sequence[Box]) -> bool:
     return any(middle_in(tag.box, box) for box in people)
+
+
+def settled(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    """Tags without those that contradict a surer one of their kind: another label for a thing at
+    the same place, or for a part of it."""
+    return tuple(tag for tag in tags if not any(_refuted(tag, other) for other in tags))
+
+
+def _refuted(tag: Tag, other: Tag) -> bool:
+    if (
+        tag.kind != other.kind
+        or tag.label == other.label
+        or not (tag.outlined and other.outlined)
+        or tag.score >= other.score
+    ):
+        return False
+    (same,), (inside,) = (m[0] for m in overlaps([tag.box], [other.box]))
+    around = overlaps([other.box], [tag.box])[1][0, 0]
+    return bool(same >= SAME_PLACE or max(inside, around) >= PART)
 
 
 def same_thing(one: Tag, other: Tag) -> bool:

@@ -32,12 +32,19 @@ def test_readings_that_are_not(text, name):
 def test_letters_decide_among_brands_that_look_a_little_alike(gallery):
     gallery.decision = Decision(lettered=-1.0)
     vector = gallery.of(gallery.names.index("ring"))[0]
-    assert gallery.lettered(vector, "DISC").brand == "disc"
+    assert gallery.lettered(vector, "DISCS").brand == "disc"
     assert gallery.lettered(vector, "nothing of the kind") is None
     assert gallery.lettered(vector, "") is None
     gallery.decision = Decision(lettered=0.999)
-    assert gallery.lettered(vector, "DISC") is None, "it does not look like it at all"
-    assert gallery.lettered(vector, "ring").brand == "ring"
+    assert gallery.lettered(vector, "DISCS") is None, "it does not look like it at all"
+    assert gallery.lettered(vector, "rings").brand == "ring"
+
+
+def test_a_brands_whole_name_needs_no_likeness(gallery):
+    gallery.decision = Decision(lettered=0.999)
+    vector = gallery.of(gallery.names.index("ring"))[0]
+    assert gallery.lettered(vector, "Disc!").brand == "disc"
+    assert gallery.lettered(vector, "dis") is None, "part of a name"
 
 
 def test_letters_are_read():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gallery_support import MODEL, SHAPES, SIDE, pictures, pixels
 from look_support import Scripted, look_stage, person, seen, step
+from support import make_frame
 
 from pipeline.settings.schema import make_config
 from pipeline.settings.section import Fixed
@@ -165,6 +166,21 @@ class Pixels:
 
     def __call__(self, crops):
         return pixels(crops)
+
+
+def test_one_word_a_look_is_read_where_looks_leave_a_doubt(gallery):
+    asked = []
+
+    def read(picture):
+        asked.append(picture.shape[:2])
+        return "Ring"
+
+    reader = LogoReader(None, (192, 384), Pixels(), gallery, read)
+    frame = make_frame(0.0, (640, 480))
+    square, word, other = (10, 10, 60, 60), (100, 100, 200, 130), (300, 300, 400, 330)
+    found = reader.recognised(frame, [square, word, other], [0.9, 0.8, 0.7], "normal")
+    assert asked == [(30, 100)], "no square, and the surest word alone"
+    assert [match.brand for match in found] == [None, "ring", None]
 
 
 def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, caplog):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from look_support import BOX, Companion, Scenic, Scripted, sure
 
+from pipeline.people.detect import Found
 from pipeline.photos import PhotoTagger
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import make_config
@@ -38,14 +39,14 @@ class Signs(Scripted):
         return [Tag("logo", "disc", None, 0.8, self.place, outlined=True)] * there
 
 
-class Found:
+class Same:
     """A detector that finds the same people everywhere."""
 
     def __init__(self, *people):
         self.people = people
 
-    def detect(self, frames):
-        return [self.people for _ in frames]
+    def search(self, frames):
+        return [Found(self.people, ()) for _ in frames]
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def path(tmp_path):
 
 
 def photo(path, people, *taggers):
-    return PhotoTagger(Found(*people), taggers, LiveSettings(make_config())).tag(path)
+    return PhotoTagger(Same(*people), taggers, LiveSettings(make_config())).tag(path)
 
 
 def labels(found):
@@ -122,6 +123,16 @@ def test_a_mark_on_somebody_is_not_reported_again_as_one_that_lies_around(path):
     assert labels(photo(path, [Detection(wearer, 0.9)], Signs())) == [("disc", 1)]
 
 
+def test_a_mark_on_somebody_that_only_a_tile_shows_is_theirs(path):
+    class Tiled(Signs):
+        def _sign(self, subject):
+            return [] if subject.kind == "person" else super()._sign(subject)
+
+    wearer, beside = (450.0, 0.0, 600.0, 400.0), (340.0, 0.0, 530.0, 400.0)
+    people = [Detection(beside, 0.9), Detection(wearer, 0.8)]
+    assert labels(photo(path, people, Tiled())) == [("disc", 2)]
+
+
 def test_boxes_stay_in_the_picture(path):
     beyond = sure("stripes", (-20.0, -5.0, 900.0, 700.0))
     [tag] = photo(path, [Detection(BOX, 0.9)], Scripted(tags=[beyond])).tags
@@ -129,6 +140,6 @@ def test_boxes_stay_in_the_picture(path):
 
 
 def test_without_garments_there_is_no_mask(path):
-    tagger = PhotoTagger(Found(), [Scripted()], LiveSettings(make_config()))
+    tagger = PhotoTagger(Same(), [Scripted()], LiveSettings(make_config()))
     assert tagger.labels == ()
     assert not tagger.tag(path).mask().any()

@@ -14,7 +14,7 @@ from pipeline.settings.section import Fixed
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.reader import Mark
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger
-from pipeline.tagging.tiles import Rota, tiles
+from pipeline.tagging.tiles import Rota, settled, tiles
 from pipeline.types import Tag
 
 SHAPE = (192, 384)
@@ -153,3 +153,23 @@ def test_a_camera_whose_settings_ask_for_no_tiles_has_none():
     for source, looked in (("cam", True), ("quiet", False)):
         outs = [step(looks, i * 0.25, source=source) for i in range(5)]
         assert all(bool(out.looks) is looked for out in outs)
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        (SIGN, ["disc"]),
+        ((605.0, 105.0, 625.0, 135.0), ["disc"]),
+        ((560.0, 60.0, 720.0, 180.0), ["disc"]),
+        ((700.0, 100.0, 780.0, 140.0), ["disc", "ring"]),
+    ],
+    ids=["the same place", "a part of it", "all around it", "beside it"],
+)
+def test_of_two_brands_for_one_mark_the_surer_one_is_reported(box, kept):
+    sure, other = (Tag("logo", "disc", None, 0.9, SIGN, outlined=True),
+                   Tag("logo", "ring", None, 0.8, box, outlined=True))  # fmt: skip
+    assert [tag.label for tag in settled([other, sure])][::-1] == kept
+    rota = Rota(0.5, 1)
+    rota.saw((0, 0, 1280, 720), [other, sure], ())
+    assert {tag.label for tag in rota.tags} == set(kept)
+    assert settled([sure, sure]) == (sure, sure), "one brand twice is no contradiction"

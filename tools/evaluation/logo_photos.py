@@ -119,22 +119,22 @@ class Tally:
 
 
 @contextmanager
-def _program(
-    gallery: Path, packs: Packs, score: float | None = None
-) -> Iterator[tuple[PhotoTagger, Listening]]:
-    """What ``threadline tag`` runs, without garments."""
-    logos = {"gallery": str(gallery)} | ({} if score is None else {"score": score})
-    config = make_config(packs, logos=logos, garments={"enabled": False})
+def program(gallery: Path, packs: Packs, **more: object) -> Iterator[tuple[PhotoTagger, Listening]]:
+    """What ``threadline tag`` runs, without garments; ``more`` are settings of ``logos``."""
+    config = make_config(
+        packs, logos={"gallery": str(gallery), **more}, garments={"enabled": False}
+    )
     settings = LiveSettings(config)
     with Models(config.engine, packs) as models:
         detector = open_detector(settings, models, Pace().budget)
         tagger = open_tagger(settings.section("logos"), models)
         reader = tagger.reader
-        heard = Listening(reader.detector, reader.size, reader.embedder, reader.gallery)
+        parts = (reader.detector, reader.size, reader.embedder, reader.gallery)
+        heard = Listening(*parts, reader.lettering)
         yield PhotoTagger(detector, [LogoTagger(heard, tagger.settings)], settings), heard
 
 
-def _looked(tagger: PhotoTagger, reader: Listening, shot: Shot) -> tuple[set[str], list[Mark]]:
+def looked(tagger: PhotoTagger, reader: Listening, shot: Shot) -> tuple[set[str], list[Mark]]:
     """Brands reported on a photo, and all marks that were found."""
     reader.marks = []
     photo = tagger.tag(shot.path)
@@ -167,12 +167,12 @@ def rows(
 ) -> dict[str, float]:
     """What the program makes of photos with a gallery."""
     tally = Tally()
-    with _program(gallery, packs) as (tagger, reader):
+    with program(gallery, packs) as (tagger, reader):
         known = frozenset(reader.gallery.names)
         for shot in asked:
             if not shot.marks:
                 continue
-            said, marks = _looked(tagger, reader, shot)
+            said, marks = looked(tagger, reader, shot)
             tally.count(shot, known, said)
             if shot.brands & known:
                 _lost(tally, shot, reader, marks)
@@ -194,7 +194,7 @@ def _drawn(folder: Path, shot: Shot, said: set[str], marks: Sequence[Mark]) -> N
         cv2.rectangle(image, (x0, y0), (x1, y1), (0, 200, 0), 2)
     verdict = "right" if said & shot.brands else "wrong" if said else "missed"
     folder.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(folder / f"{verdict}-{min(shot.brands)}-{shot.path.stem}.jpg"), image)
+    cv2.imwrite(str(folder / f"{verdict}-{min(shot.brands)}-{shot.path.stem}.png"), image)
 
 
 def with_real_crops(gallery: Gallery, embed: Embedder, asked: Sequence[Shot]) -> list[Shot]:
@@ -232,13 +232,13 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     asked, brands = shots(args.data), load_brands(args.icons, DRAWN)
     figures: dict[str, float] = {}
     with gallery_folder(args.icons, chosen(brands, asked, args.seed), packs) as folder:
-        figures |= _named("real photos", rows(folder, packs, asked, args.pictures))
+        figures |= named("real photos", rows(folder, packs, asked, args.pictures))
         with Models(make_config(packs).engine, packs) as models:
             embed = Embedder(*models.open(LogoSettings().embedder))
             left = with_real_crops(open_gallery(folder, embed.pack), embed, asked)
-        figures |= _named(f"real photos, {REAL} real crops added", rows(folder, packs, left))
+        figures |= named(f"real photos, {REAL} real crops added", rows(folder, packs, left))
     return figures
 
 
-def _named(what: str, figures: Mapping[str, float]) -> dict[str, float]:
+def named(what: str, figures: Mapping[str, float]) -> dict[str, float]:
     return {f"{what}: {name}": value for name, value in figures.items()}

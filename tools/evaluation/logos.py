@@ -58,7 +58,11 @@ def shown(brands: Sequence[Brand], side: int) -> npt.NDArray[np.uint8]:
 
 def gallery_of(brands: Sequence[Brand], embed: Embed, side: int, spec: Pack) -> Gallery:
     """A gallery of one SVG a brand, with the decision and the background of a model."""
-    vectors = embedded(embed, shown(brands, side))
+    return gallery_from(brands, embedded(embed, shown(brands, side)), spec)
+
+
+def gallery_from(brands: Sequence[Brand], vectors: F32, spec: Pack) -> Gallery:
+    """A gallery of one picture a brand, whose views have these vectors."""
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     index = Index(
         model=spec.name, sha256=spec.sha256, vectors="",

@@ -73,11 +73,11 @@ def crop(
     pixels on the camera's picture, as a detector would cut it. The mark can be told from what it
     is printed on."""
     for _ in range(TRIES):
-        image, box = _printed_on(brand, fabrics, side, rng, rough)
+        image, box = printed_on(brand, fabrics, side, rng, rough)
         if box is not None:
             break
     else:
-        image, box = _printed_on(brand, [], side, rng, rough)
+        image, box = printed_on(brand, [], side, rng, rough)
     box = np.array([0, 0, *image.shape[1::-1]], np.float64) if box is None else box
     if rng.random() < 0.12 * rough:
         _hide(image, box, rng)
@@ -86,7 +86,7 @@ def crop(
     return cut(picture, box, out)
 
 
-def _printed_on(
+def printed_on(
     brand: Brand, fabrics: list[Image], side: float, rng: Rng, rough: float
 ) -> tuple[F32, F64 | None]:
     """A mark on a ground, float RGB, and the box around it; ``None`` if it can hardly be seen."""

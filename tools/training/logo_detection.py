@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
-from torch import Tensor
+from onnx import numpy_helper
+from torch import Tensor, nn
 
 from engines.boxes import nms
 from engines.nets.efficientnet_lite import normalise
@@ -18,13 +20,18 @@ from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetec
 from training import checkpoint
 from training.ahead import ahead
 from training.detection_figures import Looked, curve
-from training.logo_scenes import Material, Scene
+from training.logo_scenes import Scene
+from training.logo_worlds import Scenes
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 
 #: Share of a mark's size within which a cell is near its middle.
 NEAR = 0.18
+#: Scenes from which an exported net's batch normalisation is taken anew.
+STATISTICS = 48
+#: Nearness under which a cell says nothing of a mark.
+FAR = 0.05
 #: Overlap from which two found boxes are one mark.
 SAME = 0.5
 
@@ -52,8 +59,6 @@ def target(scene: Scene) -> tuple[F32, F32, F32]:
     sides = np.ones((4, height, width), np.float32)
     weight = np.zeros((height, width), np.float32)
     ys, xs = np.mgrid[:height, :width].astype(np.float32) * STRIDE + STRIDE / 2
-    for x0, y0, x1, y1 in scene.ignore.tolist():
-        heat[(xs >= x0) & (xs <= x1) & (ys >= y0) & (ys <= y1)] = -1.0
     for x0, y0, x1, y1 in scene.marks.tolist():
         cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
         spread_x, spread_y = (max(NEAR * v, 0.7 * STRIDE) for v in (x1 - x0, y1 - y0))
@@ -66,6 +71,9 @@ def target(scene: Scene) -> tuple[F32, F32, F32]:
         distances = np.stack([xs - x0, ys - y0, x1 - xs, y1 - ys])
         sides[:, mine] = np.maximum(distances[:, mine], 0.5)
         weight[mine] = 1.0 / mine.sum()
+    for x0, y0, x1, y1 in scene.ignore.tolist():
+        inside = (xs >= x0) & (xs <= x1) & (ys >= y0) & (ys <= y1)
+        heat[inside & (heat < FAR)] = -1.0
     return heat, sides, weight
 
 
@@ -90,10 +98,44 @@ def detection_loss(found: tuple[Tensor, Tensor], target: Sequence[Tensor]) -> Te
     return middles + 2.0 * ((1 - giou) * weight).sum() / marks
 
 
+@torch.no_grad()
+def begin(net: LogoDetector, path: Path, pictures: npt.NDArray[np.uint8]) -> None:
+    """Give a net the weights of an exported one, whose batch normalisation is part of its
+    convolutions: what it normalised by is taken from pictures (n, H, W, 3), so that the net puts
+    out what the file does and goes on learning from there."""
+    graph = onnx.load(str(path)).graph
+    known = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
+    nodes = iter([node.input for node in graph.node if node.op_type == "Conv"])
+    added: list[Tensor] = []
+
+    def give(conv: nn.Module, _: object) -> None:
+        _, weight, *bias = next(nodes)
+        conv.weight.copy_(known[weight])  # type: ignore[operator]
+        added[:] = [known[name] for name in bias]
+        if conv.bias is not None:
+            conv.bias.copy_(added[0])  # type: ignore[operator]
+
+    def settle(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        var, mean = torch.var_mean(inputs[0], dim=(0, 2, 3))
+        norm.running_mean.copy_(mean)  # type: ignore[operator]
+        norm.running_var.copy_(var)  # type: ignore[operator]
+        norm.weight.copy_((var + norm.eps).sqrt())  # type: ignore[operator]
+        norm.bias.copy_(mean + added[0])  # type: ignore[operator]
+
+    hooks = [
+        part.register_forward_pre_hook(settle if isinstance(part, nn.BatchNorm2d) else give)
+        for part in net.modules()
+        if isinstance(part, nn.BatchNorm2d | nn.Conv2d)
+    ]
+    net.eval()(normalise(torch.from_numpy(pictures)))
+    for hook in hooks:
+        hook.remove()
+
+
 class Trainer:
     """One training, resumable from a checkpoint."""
 
-    def __init__(self, material: Material, imagenet: Path, recipe: Recipe) -> None:
+    def __init__(self, material: Scenes, imagenet: Path, recipe: Recipe) -> None:
         torch.manual_seed(recipe.seed)
         torch.set_num_threads(recipe.threads)
         self.recipe = recipe
@@ -113,7 +155,13 @@ class Trainer:
         self.done = 0
 
     def begin(self, path: Path) -> None:
-        """Start with what another training has learnt, of either model."""
+        """Start with what another training has learnt, of either model, or with an ONNX file of
+        the detector."""
+        if path.suffix == ".onnx":
+            scenes = (self.material.scene(np.random.default_rng((5, i))) for i in range(STATISTICS))
+            begin(self.net, path, np.stack([scene.rgb for scene in scenes]))
+            self.average.load_state_dict(self.net.state_dict())
+            return
         checkpoint.begin(path, self)
 
     def save(self, path: Path) -> None:

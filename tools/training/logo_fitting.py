@@ -26,7 +26,7 @@ from training.logo_prints import PLAIN, ROUGH, lay, printed, warped
 F32 = npt.NDArray[np.float32]
 
 #: Folders of photos, the most of each, and how much they are enlarged.
-PHOTOS = (("coco_train128", 128, 1.0), ("luma", 250, 1.0), ("products", 350, 2.0))
+PHOTOS = (("coco_train128", 64, 1.0), ("luma", 250, 1.0), ("products", 350, 2.0))
 #: Most marks of another maker.
 MOST_STRANGERS = 2300
 
@@ -70,14 +70,27 @@ def _plain(name: str) -> str:
 
 def fitting_photos(data: Path) -> list[Image]:
     """Photos RGB that no logo training and no figure of logos uses; small ones enlarged."""
-    photos = []
-    for folder, most, scale in PHOTOS:
-        paths = sorted((data / folder).rglob("*.jpg"))
-        for i in np.random.default_rng(3).permutation(len(paths))[:most]:
-            if (rgb := read_rgb(paths[i])) is not None:
-                how = cv2.INTER_CUBIC
-                photos.append(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=how))
-    return [np.asarray(photo, np.uint8) for photo in photos]
+    return [
+        photo for folder, most, scale in PHOTOS for photo in _read(data, folder, 0, most, scale)
+    ]
+
+
+def learning_photos(data: Path) -> list[Image]:
+    """Photos RGB of the same kinds for trainings, none of them a fitting photo; without products,
+    of which every third shows a mark nobody has labelled."""
+    kinds = (kind for kind in PHOTOS if kind[0] != "products")
+    return [
+        photo for folder, most, scale in kinds for photo in _read(data, folder, most, most, scale)
+    ]
+
+
+def _read(data: Path, folder: str, skip: int, most: int, scale: float) -> Iterator[Image]:
+    """Photos of a folder in an order that is fixed, the first of them left out."""
+    paths = sorted((data / folder).rglob("*.jpg"))
+    for i in np.random.default_rng(3).permutation(len(paths))[skip : skip + most]:
+        if (rgb := read_rgb(paths[i])) is not None:
+            large = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+            yield np.asarray(large, np.uint8)
 
 
 def scene(

@@ -72,7 +72,7 @@ def brands_in(source: Path) -> list[Brand]:
     an Iconify package (``@iconify-json/logos``); unreadable ones are left out."""
     if source.is_file():
         with tempfile.TemporaryDirectory() as folder:
-            _unpack(source, Path(folder))
+            unpack(source, Path(folder))
             return brands_in(Path(folder))
     found = []
     for path in sorted(source.glob("*.svg")):
@@ -89,7 +89,7 @@ def brands_in(source: Path) -> list[Brand]:
     return found
 
 
-def _unpack(package: Path, folder: Path) -> None:
+def unpack(package: Path, folder: Path) -> None:
     """Write every icon of an Iconify JSON file as an SVG."""
     content = json.loads(package.read_text(encoding="utf-8"))
     names = "xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink'"

@@ -135,7 +135,7 @@ def _coloured(brand: Brand, cover: F32, colours: F32, ground: F32, rng: Rng) -> 
     return Print(cover, own, np.ones_like(cover), patch, colours)
 
 
-def _bend(size: tuple[int, int], rng: Rng, strength: float) -> tuple[F32, F32]:
+def bend(size: tuple[int, int], rng: Rng, strength: float) -> tuple[F32, F32]:
     """Displacements (h, w) in pixels along x and y of a piece of cloth: a few smooth waves."""
     width, height = size
     grid = rng.normal(0, strength * min(width, height), (2, 4, 4)).astype(np.float32)
@@ -143,27 +143,27 @@ def _bend(size: tuple[int, int], rng: Rng, strength: float) -> tuple[F32, F32]:
     return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
 
 
-def _corners(width: int, height: int, rng: Rng, rough: float) -> F32:
+def corners(width: int, height: int, rng: Rng, rough: float) -> F32:
     """Where the corners of a print come to lie after turning and tilting it."""
     upright = rng.random() < 1 - 0.15 * rough
     angle = np.deg2rad(rng.normal(0, 12 * rough) if upright else rng.uniform(-90, 90))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     half = np.array([width, height]) / 2
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
-    corners = corners * np.exp(rough * rng.normal(0, [0.12, 0.08]))
-    corners = corners + rough * rng.normal(0, 0.06, (4, 2)) * [width, height]
-    return (corners @ turn.T).astype(np.float32)
+    ends = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
+    ends = ends * np.exp(rough * rng.normal(0, [0.12, 0.08]))
+    ends = ends + rough * rng.normal(0, 0.06, (4, 2)) * [width, height]
+    return (ends @ turn.T).astype(np.float32)
 
 
 def warped(mark: Print, rng: Rng, rough: float = ROUGH) -> tuple[Print, F64]:
     """A print turned, tilted and bent, and the box xyxy around it."""
     height, width = mark.cover.shape
-    corners = _corners(width, height, rng, rough)
-    low = corners.min(axis=0)
-    size = np.ceil(corners.max(axis=0) - low).astype(int) + 2
+    ends = corners(width, height, rng, rough)
+    low = ends.min(axis=0)
+    size = np.ceil(ends.max(axis=0) - low).astype(int) + 2
     out = (int(max(size[0], 4)), int(max(size[1], 4)))
     source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    matrix = cv2.getPerspectiveTransform(source, corners - low)
+    matrix = cv2.getPerspectiveTransform(source, ends - low)
 
     def tilt(plane: F32) -> F32:
         # Colours go on beyond the edge, so that what is half covered has them too.
@@ -172,7 +172,7 @@ def warped(mark: Print, rng: Rng, rough: float = ROUGH) -> tuple[Print, F64]:
 
     mark = mark.moved(tilt)
     if rng.random() < 0.7:
-        dx, dy = _bend(out, rng, rough * rng.uniform(0.005, 0.035))
+        dx, dy = bend(out, rng, rough * rng.uniform(0.005, 0.035))
         xs, ys = np.meshgrid(
             np.arange(out[0], dtype=np.float32), np.arange(out[1], dtype=np.float32)
         )

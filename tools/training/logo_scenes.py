@@ -106,10 +106,10 @@ def board(fabrics: list[Image], rng: Rng) -> Backdrop:
     return Backdrop(image, np.ones(image.shape[:2], bool))
 
 
-def _text(rng: Rng, side: float) -> F32:
+def text(rng: Rng, side: float, least_lines: int = 1) -> F32:
     """Coverage of some lines of letters: a print that is no mark. One line has six letters or more:
     fewer alone are what many a mark is."""
-    lines = int(rng.choice([1, 2, 3, 4], p=[0.25, 0.25, 0.3, 0.2]))
+    lines = max(int(rng.choice([1, 2, 3, 4], p=[0.25, 0.25, 0.3, 0.2])), least_lines)
     letters = int(rng.integers(6 if lines == 1 else 3, 14))
     font = int(rng.choice(_FONTS))
     height = 40
@@ -165,7 +165,7 @@ def _print(image: F32, spot: tuple[int, int], brand: Brand | None, rng: Rng, rou
     level = near.mean(axis=(0, 1)).astype(np.float32)
     if brand is not None:
         return printed(brand, side, level, rng, rough)
-    plane = _text(rng, 1.6 * side) if rng.random() < 0.6 else _pattern(rng, side)
+    plane = text(rng, 1.6 * side) if rng.random() < 0.6 else _pattern(rng, side)
     light = float(level.mean()) < 128 if rng.random() < 0.8 else rng.random() < 0.5
     colour = rng.uniform(130, 255, 3) if light else rng.uniform(0, 110, 3)
     return Print(np.pad(plane, 2), colour.astype(np.float32))

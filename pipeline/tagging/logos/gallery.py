@@ -21,7 +21,7 @@ from pipeline.tagging.logos.gallery_file import (
     no_vectors,
     read_folder,
 )
-from pipeline.tagging.logos.lettering import agrees
+from pipeline.tagging.logos.lettering import NAME, agrees, folded
 
 #: Beside a model: what is no brand's mark.
 BACKGROUND = "background.npy"
@@ -74,6 +74,7 @@ class Gallery:
     letters: F32 = field(default_factory=no_vectors)
     _starts: npt.NDArray[np.intp] = field(init=False)
     _means: F32 = field(init=False)
+    _named: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         counts = [len(brand.files) * VIEWS for brand in self.index.brands]
@@ -83,6 +84,8 @@ class Gallery:
             self._means = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-6)
         else:
             self._means = self.vectors[:0]
+        names = [folded(brand.name) for brand in self.index.brands]
+        self._named = {name: i for i, name in enumerate(names) if len(name) >= NAME}
 
     @property
     def names(self) -> list[str]:
@@ -121,12 +124,12 @@ class Gallery:
         ``views`` say how well each was seen."""
         if not self.index.brands:
             return [Match(None, 0.0, 0.0, "") for _ in vectors]
-        names, least = self.names, self.decision.least(level)
+        least = self.decision.least(level)
         out = []
         for i, (nearest, likeness) in enumerate(self.judged(vectors)):
             view = views[i] if len(views) else View()
             probability = self.decision.probability(likeness, view)
-            name = names[nearest]
+            name = self.index.brands[nearest].name
             brand = name if probability >= least else None
             out.append(Match(brand, likeness.best, likeness.margin, name, probability))
         return out
@@ -176,9 +179,14 @@ class Gallery:
         return [self.index.brands[i].name for i in taken], len(found)
 
     def lettered(self, vector: F32, text: str) -> Match | None:
-        """The brand a vector (length,) looks a little like and whose name was read off it."""
+        """The brand whose name was read off what has a vector (length,): all of the name, or a part
+        of it where that looks a little like the brand."""
         if not text or not self.index.brands:
             return None
+        if (brand := self._named.get(folded(text))) is not None:
+            score = float((self.of(brand) @ vector).max())
+            name = self.index.brands[brand].name
+            return Match(name, score, 0.0, name, READ)
         (brands,), (scores,) = self.likeness(vector[None])
         for brand, score in zip(brands, scores, strict=True):
             if score < self.decision.lettered:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from difflib import SequenceMatcher
+from importlib.util import find_spec
 
 from pipeline.errors import ConfigError
 from pipeline.types import Rgb
@@ -15,6 +16,10 @@ from pipeline.types import Rgb
 SURE = 0.6
 #: Letters a reading must have.
 LETTERS = 3
+#: Letters from which a brand's whole name says enough, whatever its mark looks like.
+NAME = 4
+#: Width of a line of letters against its height.
+WIDE = 1.2
 #: Share of letters in common from which a reading is a brand's name.
 ALIKE = 0.8
 
@@ -32,6 +37,11 @@ def agrees(text: str, name: str) -> bool:
         return False
     words = [folded(name), *(w for w in map(folded, name.split()) if len(w) > LETTERS)]
     return any(SequenceMatcher(None, read, word).ratio() >= ALIKE for word in words if word)
+
+
+def installed() -> bool:
+    """Whether letters can be read here."""
+    return find_spec("rapidocr") is not None
 
 
 class Lettering:

@@ -18,6 +18,7 @@ from pipeline.tagging.logos.decision import Level, View
 from pipeline.tagging.logos.exemplars import ROOM
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
 from pipeline.tagging.logos.gallery_file import F32, GalleryError
+from pipeline.tagging.logos.lettering import WIDE as WIDE_LINE
 from pipeline.tagging.logos.lettering import Lettering
 from pipeline.types import Box, Frame, Rgb, Window
 
@@ -39,6 +40,8 @@ CLOSER = 0.6
 BREAST = 0.35
 #: Width of somebody against their height from which they are close: seen in part, or from nearby.
 WIDE = 0.5
+#: Words read at a look, the surest first: one takes as long as embedding several marks.
+MOST_READ = 1
 #: Height in pixels from which letters can be read.
 LEAST_LINE = 8
 #: Seconds between two looks at whether the gallery was changed.
@@ -79,7 +82,7 @@ class LogoReader:
         self.size = size
         self.embedder = embedder
         self.gallery = gallery
-        self._lettering = lettering
+        self.lettering = lettering
         self._state = gallery.state()
         self._asked = -inf
 
@@ -140,12 +143,9 @@ class LogoReader:
             better = self.gallery.match(vectors[again], [views[i] for i in again], level)
             for i, match in zip(again, better, strict=True):
                 matches[i] = match
-        if self._lettering is None:
-            return matches
-        return [
-            self._read(frame, box, vector, match)
-            for box, vector, match in zip(places, vectors, matches, strict=True)
-        ]
+        if self.lettering is not None:
+            self._spell(self.lettering, frame, places, vectors, matches)
+        return matches
 
     def seen(
         self, frame: Frame, places: Sequence[Box], scores: Sequence[float]
@@ -163,15 +163,15 @@ class LogoReader:
     def _cut(self, frame: Frame, squares: Sequence[Window]) -> Rgb:
         return crops([(frame, square) for square in squares], self.embedder.size)
 
-    def _read(self, frame: Frame, box: Box, vector: F32, match: Match) -> Match:
-        """A match by looks; by letters as well where looks leave a doubt."""
-        if match.brand is not None and match.margin >= CLEAR:
-            return match
-        assert self._lettering is not None
-        x0, y0, x1, y1 = (round(v) for v in clip_box(box, frame))
-        if y1 - y0 < LEAST_LINE:
-            return match
-        return self.gallery.lettered(vector, self._lettering(frame.crop((x0, y0, x1, y1)))) or match
+    def _spell(
+        self, read: Lettering, frame: Frame, places: Sequence[Box], vectors: F32,
+        matches: list[Match],
+    ) -> None:  # fmt: skip
+        """Read what may be a word where looks leave a doubt, the surest first; into ``matches``."""
+        boxes = [_whole(clip_box(box, frame)) for box in places]
+        for i in [i for i, box in enumerate(boxes) if _doubtful_word(box, matches[i])][:MOST_READ]:
+            found = self.gallery.lettered(vectors[i], read(frame.crop(boxes[i])))
+            matches[i] = found or matches[i]
 
     def on(self, frame: Frame, person: Box, ask: Ask, all_scales: bool = True) -> list[Mark]:
         """Marks on one person, the surest first; those beside the person are not theirs. Somebody
@@ -217,6 +217,19 @@ def fused(vectors: F32, more: F32) -> F32:
     return np.asarray(
         mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6), np.float32
     )
+
+
+def _doubtful_word(box: Window, match: Match) -> bool:
+    """Whether a box has a word's shape, and looks leave a doubt."""
+    x0, y0, x1, y1 = box
+    wide = y1 - y0 >= LEAST_LINE and x1 - x0 >= WIDE_LINE * (y1 - y0)
+    return wide and (match.brand is None or match.margin < CLEAR)
+
+
+def _whole(box: Box) -> Window:
+    """A box in whole pixels."""
+    x0, y0, x1, y1 = (round(v) for v in box)
+    return x0, y0, x1, y1
 
 
 class Embedder:

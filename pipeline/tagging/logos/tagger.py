@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from pipeline.picture.crop import middle_in
 from pipeline.settings.section import PerSource, Share, model_of, per_run
 from pipeline.tagging.logos.decision import Level
 from pipeline.tagging.logos.gallery import open_gallery
-from pipeline.tagging.logos.lettering import Lettering
+from pipeline.tagging.logos.lettering import Lettering, installed
 from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader, Mark
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import (
@@ -53,8 +54,9 @@ class LogoSettings(TaggerSettings):
     most_looks: int = Field(
         12, ge=1, le=1000, description="looks at a person; then only better crops are searched"
     )
-    lettering: bool = per_run(
-        False, description="OCR logos that appearance alone cannot decide (needs rapidocr)"
+    lettering: bool | Literal["auto"] = per_run(
+        "auto",
+        description="read letters where looks leave a doubt (needs rapidocr); auto: where that is",
     )
     tile_s: float = Field(
         0.5, ge=0, le=3600, description="seconds between two tiles searched for signs; 0: none"
@@ -119,7 +121,8 @@ def open_tagger(settings: PerSource[LogoSettings], models: Opener) -> LogoTagger
     detector, pack = models.open(base.detector)
     embedder = Embedder(*models.open(base.embedder))
     gallery = open_gallery(Path(base.gallery), embedder.pack)
-    lettering = Lettering() if base.lettering else None
+    read = installed() if base.lettering == "auto" else base.lettering
+    lettering = Lettering() if read else None
     return LogoTagger(LogoReader(detector, pack.size, embedder, gallery, lettering), settings)
 
 
