@@ -424,3 +424,20 @@ def test_the_tables_are_as_the_program_knows_them(store):
         ]
     differences = [d for d in differences if not (isinstance(d, tuple) and "visit_terms" in str(d))]
     assert not differences
+
+
+def test_a_database_that_is_closed_is_one_file(tmp_path):
+    path = tmp_path / "threadline.db"
+    with writing(str(path), "test") as store:
+        store.write(Run().visit(RED_JACKET))
+        assert found(store, (JACKET,)) == [1], "by a connection that reads"
+    assert not list(tmp_path.glob("threadline.db-*")), (
+        "SQLite's log would have to be copied with it"
+    )
+
+
+def test_a_label_that_is_called_like_its_category_is_counted_once(store):
+    run = Run()
+    store.write(run.visit(tag("pants", "pants", "black")))
+    store.write(run.visit(tag("pants", "pants", "black", level="category"), at=T0 + 60))
+    assert store.top("garments", MS, MS + HOUR) == [("pants", 2)]
