@@ -19,19 +19,21 @@ $(VENV)/.$(EXTRAS): $(VENV)/.base
 
 # Run the main job on a real clip.
 demo: $(VENV)/.base
-	@$(BIN)/threadline run tests/data/street.mp4 --out out/demo --stats out/demo/stats.json
+	@$(BIN)/threadline run tests/data/street.mp4 tests/data/aisle.mp4 --out out/demo --stats out/demo/stats.json
 	@rm -rf out/demo/gallery
 	@$(BIN)/threadline gallery import-svg tests/data/brands --gallery out/demo/gallery
 	@$(BIN)/threadline run tests/data/brands.mp4 --gallery out/demo/gallery --out out/demo/brands
 	@echo
-	@echo "annotated video    out/demo/street.mp4, brands on people: out/demo/brands/brands.mp4"
-	@echo "best pictures      out/demo/snapshots/street/"
+	@echo "annotated videos   out/demo/street.mp4, out/demo/aisle.mp4, brands on people: out/demo/brands/brands.mp4"
+	@echo "best pictures      out/demo/snapshots/"
 	@echo "events             out/demo/events.jsonl"
 	@echo "counters           out/demo/stats.json"
 
-# The whole suite. Needs no GPU; tests that lack something say what and are skipped.
+# The whole suite, on two processes; what measures time comes after, alone. Needs no GPU; tests that
+# lack something say what and are skipped.
 test: $(VENV)/.$(EXTRAS) system
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not alone"
+	@$(BIN)/pytest -m alone
 
 # The RTSP server the tests drive, and what builds plans: never required. Packages of the system are
 # installed only if somebody says yes, or with INSTALL=yes.

@@ -6,6 +6,8 @@ PipelineError
 │   ├── SourceDeniedError    a camera refuses for now: it is tried again, slowly
 │   └── SourceRefusedError   and trying again will not help
 ├── SinkError        a result cannot be written
+│   └── StoreError           nor found: the store cannot be used
+│       └── StoreAwayError       its server does not answer now
 └── GalleryError     a gallery of brands cannot be used (``pipeline.tagging.logos.gallery``)
 
 Engines have errors of their own: ``engines.base``.
@@ -48,6 +50,14 @@ class SinkError(PipelineError, OSError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class StoreError(SinkError):
+    """The store cannot be opened, read or written."""
+
+
+class StoreAwayError(StoreError):
+    """A database does not answer now; it may later."""
 
 
 _SECRET_QUERY = re.compile(

@@ -8,8 +8,9 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from engines import files
 from pipeline.errors import ConfigError, SinkError
@@ -98,7 +99,7 @@ def reserved(folder: Path) -> Iterator[None]:
     with explained(folder):
         handle = private(folder / LOCK, os.O_CREAT | os.O_RDWR)
     try:
-        if not _lock(handle):
+        if not locked(handle):
             raise SinkError(
                 f"{folder}: another run writes there; wait until it has ended, or choose another "
                 "--out"
@@ -121,7 +122,7 @@ def in_turn(folder: Path, seconds: float) -> Iterator[None]:
         handle = private(folder / LOCK, os.O_CREAT | os.O_RDWR)
     try:
         until = time.monotonic() + seconds
-        while not _lock(handle):
+        while not locked(handle):
             if time.monotonic() > until:
                 raise SinkError(f"{folder}: another process is changing it; try again later")
             time.sleep(0.02)
@@ -130,7 +131,57 @@ def in_turn(folder: Path, seconds: float) -> Iterator[None]:
         os.close(handle)
 
 
-def _lock(handle: int) -> bool:
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold a file that several processes append to or replace, while nobody else does. Where there
+    are no such locks, nobody waits."""
+    while True:
+        handle = os.open(path, os.O_RDWR)
+        try:
+            if sys.platform != "win32":
+                import fcntl
+
+                with suppress(OSError):
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+            if _same(path, handle):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def appending(path: Path, file: BinaryIO) -> Iterator[BinaryIO]:
+    """An open file, or the one that took its place since, while nobody replaces it."""
+    if sys.platform == "win32":  # there, nobody can
+        yield file
+        return
+    import fcntl
+
+    while True:
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        if _same(path, file.fileno()) or not is_there(path) or not path.is_file():
+            break
+        file.close()
+        file = open(path, "ab", buffering=0, opener=private)  # noqa: SIM115
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def _same(path: Path, handle: int) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        there, here = path.stat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def locked(handle: int) -> bool:
     """Lock an open file until it is closed; false if somebody else has locked it."""
     try:
         if sys.platform == "win32":

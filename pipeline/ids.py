@@ -29,6 +29,11 @@ def new_id(at: float) -> str:
     return _name(max(int(at * 1000), 0), secrets.randbits(_COUNTER))
 
 
+def lowest(at: float) -> str:
+    """What sorts before all names made at a time in seconds since the epoch, and later."""
+    return str(uuid.UUID(int=max(int(at * 1000), 0) << 80))
+
+
 def began(name: str) -> float:
     """The time in a name, seconds since the epoch to the millisecond."""
     return (uuid.UUID(name).int >> 80) / 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.people.detect import DetectStage
+from pipeline.people.detect import DetectStage, Found
+from pipeline.picture.area import cells_in
 from pipeline.picture.crop import clip_box, middle_in
+from pipeline.picture.heads import head_region, pixelate
+from pipeline.picture.privacy import MASKED
 from pipeline.picture.still import load_image
 from pipeline.picture.yuv import from_bgr
 from pipeline.settings.live import LiveSettings
-from pipeline.sinks.annotate import Bgr, colour_of, draw_box, draw_labels, tag_text
+from pipeline.sinks.annotate import colour_of, draw_box, draw_labels, tag_text
+from pipeline.sinks.privacy import Bgr
 from pipeline.sinks.records import VERSION, box_record, tag_record
 from pipeline.tagging.failures import Failures
 from pipeline.tagging.garments.tagger import GarmentTagger
@@ -29,13 +33,18 @@ from pipeline.types import Box, Detection, Frame, Tag
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaggedPhoto:
-    """One picture and what is on it. Without a person the whole picture was looked at as one."""
+    """One picture and what is on it. Without a person the whole picture was looked at as one.
+
+    Attributes:
+        heads: what ``drawing`` hides, in pixels.
+    """
 
     path: Path
     image: Bgr
     persons: tuple[Detection, ...]
     tags: tuple[Tag, ...]
     parsings: tuple[Parsing, ...]
+    heads: tuple[Box, ...] | None = None
 
     def mask(self) -> npt.NDArray[np.uint8]:
         """Label ids (H, W) uint8 at the picture's size; the surest person lies on top."""
@@ -55,13 +64,15 @@ class TaggedPhoto:
             "file": str(self.path),
             "width": self.image.shape[1],
             "height": self.image.shape[0],
+            "heads": "keep" if self.heads is None else "pixelate",
             "persons": persons,
             "tags": [tag_record(tag) for tag in self.tags],
         }
 
     def drawing(self) -> Bgr:
-        """The picture with people and tags drawn on it."""
+        """The picture, heads hidden, with people and tags drawn on it."""
         image: Bgr = self.image.copy()
+        pixelate(image, self.heads or ())
         for i, person in enumerate(self.persons):
             draw_box(image, person.box, colour_of(i + 1))
         boxes: list[Box] = [p.box for p in self.persons] or [(0.0, 0.0, 0.0, 0.0)]
@@ -77,6 +88,14 @@ class TaggedPhoto:
                 labels.append((tag.box, 0, [tag_text(tag)]))
         draw_labels(image, labels)
         return image
+
+
+def _heads(everybody: Found, parsed: Mapping[Box, Parsing]) -> Iterator[Box]:
+    """The heads of everybody on a picture: passers-by too, and whoever wears clothes where nobody
+    was found."""
+    boxes = {*(person.box for person in everybody.counted), *everybody.others}
+    for box in (*boxes, *(box for box, one in parsed.items() if one.dressed and box not in boxes)):
+        yield head_region(box, parsed[box].head(box) if box in parsed else None)
 
 
 def _worn(evidence: Evidence) -> bool:
@@ -114,6 +133,7 @@ class PhotoTagger:
         self._taggers = [tagger for tagger in taggers if tagger.settings.of("").wanted]
         self._failures = Failures(lenient=False)
         self._person = settings.section("person").of("")
+        self._privacy = settings.section("privacy").of("")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -128,8 +148,10 @@ class PhotoTagger:
             SourceRefusedError: missing or not a picture.
         """
         image = load_image(path)
+        image[cells_in(self._privacy.mask, image.shape)] = MASKED
         frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(image))
-        persons = self._subjects(self._detector.detect([frame])[0])
+        [everybody] = self._detector.search([frame])
+        persons = self._subjects(everybody.counted)
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
         boxes = tuple(p.box for p in persons)
         looks = [self._look("person", frame, box, boxes) for box in boxes or [whole]]
@@ -143,11 +165,17 @@ class PhotoTagger:
                     tags += [replace(tag, track_id=number) for tag in own]
         for tagger in self._taggers:
             tags += self._around(tagger, frame, boxes, [tag for tag in tags if tag.outlined])
-        parsings = [
-            one.given["parsing"] for e in found for one in e.values() if "parsing" in one.given
-        ]
+        parsed = {
+            box: one.given["parsing"]
+            for box, evidence in zip(boxes or [whole], found, strict=True)
+            for one in evidence.values()
+            if "parsing" in one.given
+        }
         clipped = (replace(tag, box=clip_box(tag.box, frame)) for tag in settled(tags))
-        return TaggedPhoto(path, image, persons, tuple(clipped), tuple(parsings))
+        heads = None
+        if self._privacy.heads == "pixelate":
+            heads = tuple(_heads(everybody, parsed))
+        return TaggedPhoto(path, image, persons, tuple(clipped), tuple(parsed.values()), heads)
 
     def _look(self, kind: Kind, frame: Frame, box: Box, people: Sequence[Box]) -> Look:
         others = tuple(other for other in people if other is not box)

@@ -84,6 +84,9 @@ class EventSink(Protocol):
     It gets them from the journal: all of them, in their order, whenever it can take them, also
     after a restart.
 
+    It may have, besides: ``gather_s``, seconds between two deliveries, ``most``, events in one, and
+    ``idle()``, called between deliveries.
+
     Attributes:
         last: id of the last event it holds already, where it can tell; known once entered.
     """

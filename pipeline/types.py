@@ -25,7 +25,12 @@ Band = tuple[float, float, float, float]
 Box = tuple[float, float, float, float]
 Decision = Literal["detect", "predict", "still"]
 Level = Literal["fine", "category", "part"]
-EventName = Literal["entered", "appeared", "changed", "vanished", "left"]
+Movement = Literal["zone_entered", "zone_left", "crossed", "presence"]
+EventName = Literal["entered", "appeared", "changed", "vanished", "left", Movement]
+#: Which way a line is crossed.
+Direction = Literal["in", "out"]
+#: What is done to people's heads in pictures that leave the program.
+Heads = Literal["pixelate", "keep"]
 #: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
 #: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
 Decoding = Literal["all", "quick", "key"]
@@ -68,7 +73,7 @@ class Frame:
     ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
     than ``captured_at`` by the network's delay; ``None`` where that is not known. ``recorded_at``
     is when a recording's picture was taken, seconds since the epoch, where the recording tells.
-    """
+    ``sub``: of a sub-stream, whose main stream is received beside it."""
 
     source: str
     index: int
@@ -80,6 +85,7 @@ class Frame:
     camera_utc: float | None = None
     arrived_at: float | None = None
     recorded_at: float | None = None
+    sub: bool = False
 
     @property
     def waiting_since(self) -> float:
@@ -169,6 +175,10 @@ class Track:
         predicted: the box is the tracker's prediction, not a detection.
         visit: id of this track of this run at this camera, which no other has, from the time it was
             first reported.
+        head: box around the hair and skin that a parsing showed in the upper part of the person,
+            moved along with them; ``None`` if none did.
+        zones: names of the zones the person is in.
+        crossed: lines the person crosses with this frame, and which way.
     """
 
     id: int
@@ -179,6 +189,22 @@ class Track:
     best: bool = False
     tags: tuple[Tag, ...] = ()
     visit: str = ""
+    head: Box | None = None
+    zones: tuple[str, ...] = ()
+    crossed: tuple[tuple[str, Direction], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A zone, or a line (two points), in frame pixels, and how many people are in it."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    count: int = 0
+
+    @property
+    def is_zone(self) -> bool:
+        return len(self.points) > 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +228,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something changed: a person entered or left, a tag appeared, changed or vanished.
+    """Something changed: a person or a tag came, changed or went; a zone was entered or left, or a
+    line crossed; or an hour ended, and this is where people were.
 
     Attributes:
         at: the moment it is dated with.
@@ -214,6 +241,8 @@ class Event:
         visit: id of the person's visit; empty where ``track_id`` is ``None``.
         snapshot: file with the person's best picture, within the folder of the results; empty where
             there is none.
+        heads: what is done to heads in this camera's pictures.
+        details: names and values that only this kind of event has, as its record has them.
     """
 
     name: EventName
@@ -225,6 +254,8 @@ class Event:
     run: str = ""
     visit: str = ""
     snapshot: str = ""
+    heads: Heads = "pixelate"
+    details: tuple[tuple[str, object], ...] = ()
 
     @property
     def source(self) -> str:
@@ -240,12 +271,16 @@ class TaggedFrame:
     """A frame with all that is known about it: the only thing that moves between stages.
 
     Attributes:
-        decision: whether the detector looks at it; ``skipped`` names the policy by which it does
-            not.
+        decision: whether the detector looks at it; ``skipped`` names the policy if it does not.
         windows: what the detector looks at; ``None`` for the whole picture.
         ended: ids of the tracks that ended with this frame.
         tags: tags attached to no person: a logo on a sign, what a whole picture shows.
         looks: how many crops each tagger was given of this frame.
+        views: how many looks were at the main stream's pictures, and how many at the sub-stream's.
+        bystanders: people found besides ``detections``: less certain, or where none count.
+        others: where heads may be of people who are no ``tracks``: they are hidden too.
+        heads: what is done to heads in pictures made of this frame.
+        places: the camera's zones and lines.
     """
 
     frame: Frame
@@ -257,4 +292,9 @@ class TaggedFrame:
     ended: tuple[int, ...] = ()
     tags: tuple[Tag, ...] = ()
     looks: tuple[tuple[str, int], ...] = ()
+    views: tuple[int, int] = (0, 0)
     events: tuple[Event, ...] = ()
+    bystanders: tuple[Box, ...] = ()
+    others: tuple[Box, ...] = ()
+    heads: Heads = "pixelate"
+    places: tuple[Place, ...] = ()

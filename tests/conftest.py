@@ -65,8 +65,13 @@ def rtsp(annexb: Path) -> Iterator[Callable[..., RtspServer]]:
         pytest.skip("no GStreamer RTSP server: run tools/install_test_system.sh as root")
     servers: list[RtspServer] = []
 
-    def start(mounts: int = 1, user: str | None = None) -> RtspServer:
-        servers.append(RtspServer(annexb, mounts, user).start())
+    def start(
+        mounts: int = 1,
+        user: str | None = None,
+        file: Path = annexb,
+        epoch: float | None = None,
+    ) -> RtspServer:
+        servers.append(RtspServer(file, mounts, user, epoch).start())
         return servers[-1]
 
     yield start

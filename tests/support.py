@@ -165,12 +165,15 @@ class Silent:
 class RtspServer:
     """GStreamer's RTSP server in a process of its own."""
 
-    def __init__(self, file: Path, mounts: int = 1, user: str | None = None) -> None:
+    def __init__(
+        self, file: Path, mounts: int = 1, user: str | None = None, epoch: float | None = None
+    ) -> None:
         self.port = free_port()
         script = HERE / "servers" / "rtsp.py"
         self._command = [
             SYSTEM_PYTHON, str(script), str(file), "--mounts", str(mounts), "--port",
             str(self.port), *(["--user", user] if user else []),
+            *([] if epoch is None else ["--epoch", str(epoch)]),
         ]  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
 

@@ -25,6 +25,7 @@ LEVELS = (
             "pipeline.protocols",
             "pipeline.files",
             "pipeline.ids",
+            "pipeline.pictures",
             "pipeline.plugins",
             "pipeline.settings.section",
         )
@@ -59,14 +60,22 @@ LIFTED = {
     ("pipeline/cli/run.py", "run"): "one parameter per command line option",
     ("pipeline/cli/tag.py", "tag"): "one parameter per command line option",
     ("pipeline/cli/models.py", "build_model"): "one parameter per command line option",
+    ("pipeline/cli/search.py", "search"): "one parameter per command line option",
+    ("pipeline/cli/statistics.py", "stats"): "one parameter per command line option",
+    ("pipeline/cli/forget.py", "forget"): "one parameter per command line option",
+    ("pipeline/cli/measure.py", "calibrate"): "one parameter per command line option",
 }
 #: What a module may call to make a constant: nothing of this can be changed afterwards, or, as with
 #: arrays and consoles, nobody does.
 CONSTANT_MAKERS = {
     *("MappingProxyType", "frozenset", "tuple", "compile", "Path", "TypeVar", "getLogger", "dtype"),
     *("Typer", "Console", "Fraction", "array", "ones", "eye", "parent", "with_name", "TaggerEntry"),
+    "datetime",
     "Turn",
+    "Registration",
     "by_reader",  # makes a function
+    # Tables are declared once; nobody changes them.
+    *("MetaData", "Table", "with_variant"),
     "Lock",  # nothing is kept in it
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "core", "helper", "helpers", "manager", "misc"}
@@ -186,6 +195,13 @@ ALLOWED_IN_PURE: dict[str, set[str]] = {}
 def test_heavy_libraries_are_imported_late(module):
     if not within(module, "engines.nets"):
         assert not {name.split(".")[0] for name in reached(module)} & HEAVY
+
+
+@rule
+def test_databases_are_imported_late(module):
+    """Whoever runs without a store, or asks for help, does not wait for SQLAlchemy."""
+    if not within(module, "pipeline.store"):
+        assert not {name.split(".")[0] for name in reached(module)} & {"sqlalchemy", "alembic"}
 
 
 @rule

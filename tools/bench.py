@@ -2,6 +2,7 @@
 
     python tools/bench.py file [--video VIDEO] [--runs 3]
     python tools/bench.py cameras --count 16 --seconds 60
+    python tools/bench.py cameras --sub --count 4 8 --seconds 30
     python tools/bench.py accuracy --count 16
     python tools/bench.py faults --count 8
     python tools/bench.py hls --seconds 60
@@ -11,7 +12,8 @@
 
 ``file`` takes a recording from end to end; ``cameras`` watches 1080p H.264 cameras of an RTSP
 server that it starts itself (GStreamer under the system's Python, see
-tools/install_test_system.sh); ``accuracy`` compares the tags of every policy, and of such cameras,
+tools/install_test_system.sh), with ``--sub`` of pictures as hard as a camera's, with and without
+their sub-streams by turns; ``accuracy`` compares the tags of every policy, and of such cameras,
 with those of looking at everybody on every frame; ``age`` tells how old results are under a model
 that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
 several, and sets its clock wrong; ``outlets`` slows, blocks and breaks an output and fills the
@@ -70,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, nargs="+", default=[1, 4, 8, 16], help="of cameras")
     parser.add_argument("--seconds", type=float, default=30.0, help="for which cameras are watched")
     parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")
+    parser.add_argument("--sub", action="store_true", help="cameras with and without sub-streams")
     parser.add_argument("--rounds", type=int, default=20, help="of kills and stops")
     parser.add_argument("--seed", type=int, help="of their moments")
     parser.add_argument("--engine", default="auto")

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import config, doctor, gallery, models
+from pipeline.cli import camera, config, db, doctor, gallery, measure, models
 from pipeline.cli.errors import standard_output
+from pipeline.cli.forget import forget
 from pipeline.cli.run import run
+from pipeline.cli.search import search
+from pipeline.cli.statistics import stats
 from pipeline.cli.tag import tag
 
 app = typer.Typer(
@@ -20,9 +23,15 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(tag)
+app.command()(search)
+app.command()(stats)
+app.command()(forget)
+app.add_typer(db.app, name="db")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
+app.add_typer(measure.app, name="measure")
 app.add_typer(config.app, name="config")
+app.add_typer(camera.app, name="camera")
 
 
 @app.command("doctor")

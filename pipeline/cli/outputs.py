@@ -31,7 +31,8 @@ def check_run(config: Config, out: Path, stats: Path | None, read: Sequence[Path
     outputs = LiveSettings(config).section("outputs")
     live = any(is_live(camera.url) for camera in config.cameras)
     written = files_written(out, outputs, live, [camera.name for camera in config.cameras])
-    urls = [re.sub("(?i)^file://", "", camera.url) for camera in config.cameras]
+    places = [place for camera in config.cameras for place in (camera.url, *camera.then)]
+    urls = [re.sub("(?i)^file://", "", place) for place in places]
     inputs = [*(Path(url) for url in urls if "://" not in url), *_files(config, read)]
     _refuse_name(out)
     refuse_overlap([out, out / LOCK, *written], inputs, "--out")

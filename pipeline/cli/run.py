@@ -54,6 +54,12 @@ def run(
     video: Annotated[
         bool | None, typer.Option("--video/--no-video", help="Annotated MP4 (default: files).")
     ] = None,
+    begins: Annotated[
+        str | None,
+        typer.Option(
+            help="When recordings began: from-name, from-metadata, or a time: 2026-11-20T09:00."
+        ),
+    ] = None,
     gallery: GalleryOption = None,
     packs: PacksOption = None,
     quiet: QuietOption = False,
@@ -73,9 +79,11 @@ def run(
             outputs["video"] = video
         if outputs:
             changes["outputs"] = outputs
+        if begins is not None and not sources:
+            raise ConfigError("--begins is for recordings named here; in a file, set begins:")
         if sources:
             left_out = Counter[str]()
-            changes["cameras"] = options.cameras(sources, left_out)
+            changes["cameras"] = options.cameras(sources, left_out, begins)
             if left_out and not quiet:
                 warn(told(left_out))
         settings = options.read_settings(config_file, registry, changes)

@@ -65,6 +65,9 @@ def _table(cameras: list[CameraStats], elapsed: float) -> Table:
     table.add_column("state", no_wrap=True)
     for name in ("frames", "fps", "detector", "dropped", "people", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
+    zoned = any(camera.zones for camera in cameras)
+    if zoned:
+        table.add_column("in zones now")
     for camera in cameras[:_MOST_ROWS]:
         style, word = _MARKS[camera.state]
         table.add_row(
@@ -76,6 +79,7 @@ def _table(cameras: list[CameraStats], elapsed: float) -> Table:
             str(camera.dropped),
             str(camera.people),
             _latency(camera),
+            *[plain(", ".join(f"{n} {k}" for n, k in camera.zones.items()))] * zoned,
         )
     if len(cameras) > _MOST_ROWS:
         table.add_row(f"… and {len(cameras) - _MOST_ROWS} more")

@@ -13,7 +13,8 @@ from pipeline.errors import ConfigError, SourceRefusedError, source_name
 from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
 from pipeline.settings.schema import Config
-from pipeline.sources import expand
+from pipeline.sources import expand, is_live
+from pipeline.sources.begins import FROM_NAME, began, without_time
 from pipeline.sources.location import holds_picture, is_picture
 
 #: Of a name that is made: room is left for a number behind it.
@@ -47,11 +48,15 @@ def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str,
     return found
 
 
-def cameras(sources: list[str], left_out: Counter[str]) -> list[dict[str, str]]:
+def cameras(
+    sources: list[str], left_out: Counter[str], begins: str | None = None
+) -> list[dict[str, Any]]:
     """Settings of the cameras named on the command line, each with a name of its own.
 
     Args:
         left_out: counts what is not read of folders, by kind.
+        begins: when recordings began. If their names tell, files that differ in nothing but the
+            time are one camera's, in that order.
 
     Raises:
         SourceRefusedError: a name is no text, or a folder holds nothing readable.
@@ -62,7 +67,34 @@ def cameras(sources: list[str], left_out: Counter[str]) -> list[dict[str, str]]:
         if not url or url.encode(errors="ignore").decode() != url:
             raise SourceRefusedError(f"{url!a}: empty, or not UTF-8; rename it")
     names: set[str] = set()
-    return [{"url": url, "id": unique(source_name(name)[:_NAME], names)} for url, name in found]
+    if begins == FROM_NAME:
+        return _by_camera(found, names)
+    more = {} if begins is None else {"begins": begins}
+    return [
+        {"url": url, "id": unique(source_name(name)[:_NAME], names), **more} for url, name in found
+    ]
+
+
+def _by_camera(found: list[tuple[str, str]], names: set[str]) -> list[dict[str, Any]]:
+    """One camera for all files in one folder that are called the same but for the time in their
+    names, from the first to the last."""
+    files: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    others: list[dict[str, Any]] = []
+    for url, name in found:
+        if is_live(url):
+            others.append({"url": url, "id": unique(source_name(name)[:_NAME], names)})
+            continue
+        try:
+            at = began(FROM_NAME, url) or 0.0
+        except ValueError as error:
+            raise ConfigError(f"{url}: {error}") from None
+        files.setdefault((str(Path(url).parent), without_time(url)), []).append((at, url))
+    for (folder, common), own in files.items():
+        urls = [url for _, url in sorted(own)]
+        name = source_name(common or Path(folder).resolve().name or "recording")[:_NAME]
+        camera = {"url": urls[0], "then": urls[1:], "begins": FROM_NAME}
+        others.append({**camera, "id": unique(name, names)})
+    return others
 
 
 def _recordings(source: str, left_out: Counter[str]) -> list[tuple[str, str]]:

@@ -8,10 +8,13 @@ it can follow. The other cameras notice nothing.
 from __future__ import annotations
 
 import logging
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,9 +22,10 @@ from pydantic import ValidationError
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
 from pipeline.flow.capture import Capture, Outage, Turns
-from pipeline.flow.inbox import Inbox
+from pipeline.flow.inbox import Inbox, Slot
+from pipeline.flow.main_stream import MainStream
 from pipeline.flow.pace import Pace
-from pipeline.flow.stats import Stats
+from pipeline.flow.stats import MainStats, Stats
 from pipeline.flow.worker import Worker
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Camera, Config, camera_class, first_mistake
@@ -34,8 +38,9 @@ log = logging.getLogger("threadline.cameras")
 @dataclass(slots=True)
 class _Running:
     camera: Camera
-    worker: Worker
+    workers: list[Worker]
     stop: threading.Event
+    main: MainStream | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,14 @@ class Cameras:
         with self._lock:
             return list(self._running)
 
+    def file(self, name: str) -> Path | None:
+        """The file that a camera is a recording of."""
+        with self._lock:
+            running = self._running.get(name)
+        if running is None or is_live(running.camera.url):
+            return None
+        return Path(re.sub("(?i)^file://", "", running.camera.url))
+
     def add(self, camera: Camera | Mapping[str, Any]) -> str:
         """Start one more camera; its name.
 
@@ -142,7 +155,7 @@ class Cameras:
     def workers(self) -> list[Worker]:
         """Threads that still read, those of removed cameras included."""
         with self._lock:
-            own = [running.worker for running in self._running.values()]
+            own = [worker for running in self._running.values() for worker in running.workers]
             return [worker for worker in (*own, *self._leaving) if worker.is_alive()]
 
     def gone(self) -> list[str]:
@@ -185,28 +198,60 @@ class Cameras:
         slot = shared.inbox.add(name, replace=is_live(camera.url))
         stop = threading.Event()
         lost_s = shared.settings.section("track").of(name).lost_s
+        privacy = shared.settings.section("privacy").of(name)
+        stats = shared.stats.camera(name)
+        stats.heads, stats.masked = privacy.heads, len(privacy.mask)
+        if privacy.heads == "keep":
+            log.warning("camera %s: heads are kept in pictures, as privacy.heads says", name)
+        outage = Outage(lost_s, partial(self._quiet, name))
+        main = self._main(camera, slot, outage, stop) if camera.sub else None
         capture = Capture(
             camera,
             slot,
-            shared.stats.camera(name),
+            stats,
             shared.pace,
             self._turns,
             self._announce,
             stop,
-            Outage(lost_s, partial(self._quiet, name)),
+            outage,
             shared.room,
+            privacy.mask,
+            main=main,
         )
-        worker = Worker(f"capture {name}", capture.run, self._left)
-        self._running[name] = _Running(camera, worker, stop)
+        workers = [Worker(f"capture {name}", capture.run, self._left)]
+        if main is not None:
+            workers.append(Worker(f"main stream {name}", main.run, self._left))
+        self._running[name] = _Running(camera, workers, stop, main)
         log.info("camera %s: added", name)
-        worker.start()
+        for worker in workers:
+            worker.start()
+
+    def _main(
+        self, camera: Camera, slot: Slot[Frame], outage: Outage, stop: threading.Event
+    ) -> MainStream:
+        """The main stream beside a camera's sub-stream."""
+        stats = self._shared.stats.camera(camera.name)
+        stats.main = MainStats()
+
+        def offer(frame: Frame) -> None:
+            outage.came(time.monotonic())
+            slot.put(frame)
+
+        mask = self._shared.settings.section("privacy").of(camera.name).mask
+        return MainStream(camera, stats.main, self._turns.decode, offer, stop, mask)
+
+    def main(self, name: str) -> MainStream | None:
+        """A camera's main stream, if it has a sub-stream and that main stream is up."""
+        with self._lock:
+            running = self._running.get(name)
+        main = running.main if running is not None else None
+        return main if main is not None and main.up else None
 
     def _stop(self, name: str) -> None:
         running = self._running.pop(name)
         log.info("camera %s: removed", name)
         running.stop.set()
-        if running.worker.is_alive():
-            self._leaving.add(running.worker)
+        self._leaving |= {worker for worker in running.workers if worker.is_alive()}
         self._shared.inbox.remove(name)
         self._shared.settings.drop(name)
         self._shared.stats.remove(name)

@@ -6,20 +6,22 @@ The only place that retries. Sources just fail.
 from __future__ import annotations
 
 import logging
-import os
 import random
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
+from pipeline.flow.backoff import backoff_s, denied_backoff_s, give_way
 from pipeline.flow.inbox import Slot
+from pipeline.flow.main_stream import MainStream
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
 from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
+from pipeline.picture.area import Polygon
+from pipeline.picture.privacy import masked
 from pipeline.protocols import Source
 from pipeline.sources import is_live, open_source
 from pipeline.sources.camera import CameraSettings
@@ -27,43 +29,12 @@ from pipeline.types import Frame
 
 log = logging.getLogger("threadline.capture")
 
-#: Niceness of capture threads.
-NICE = 5
 #: Frames a recording may have waiting.
 FILE_DEPTH = 4
 #: Recordings read at the same time; further ones wait their turn.
 FILES_AT_ONCE = 4
 #: Seconds of good pictures after which earlier failures are forgotten.
 _FORGIVEN_S = 10.0
-
-
-def backoff_s(failures: int, jitter: float) -> float:
-    """Pause before the next try after ``failures`` in a row; ``jitter`` is 0 to 1.
-
-    Half a second, then one for the first sixty tries (a camera that reboots is back at once), then
-    doubling to 30, each scaled by 0.5 to 1 so that many cameras do not knock together.
-    """
-    base = 0.5 if failures == 1 else 1.0
-    if failures > 60:
-        base = min(2.0 ** min(failures - 60, 10), 30.0)
-    return base * (0.5 + 0.5 * jitter)
-
-
-def denied_backoff_s(refusals: int, jitter: float) -> float:
-    """Pause after ``refusals`` in a row; ``jitter`` is 0 to 1.
-
-    Twenty to thirty seconds for the first ten (a camera or recorder that boots), then doubling to
-    ten minutes: a wrong password that is tried often locks the account.
-    """
-    base = 30.0 if refusals <= 10 else min(30.0 * 2.0 ** min(refusals - 10, 10), 600.0)
-    return base * (2 + jitter) / 3
-
-
-def _give_way() -> None:
-    """Let this thread run after the inference thread: many decoders would else leave it the share
-    of one among many. Only where threads have priorities of their own (Linux)."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Turns:
@@ -109,6 +80,8 @@ class Capture:
         stop: set when the camera is removed, or the run ends.
         outage: told of frames, and of tries that brought none.
         room: has a recording wait for slow outlets.
+        mask: areas that are painted out of its pictures before anybody has them.
+        main: the main stream beside, where the camera's frames are its sub-stream's.
     """
 
     camera: CameraSettings
@@ -120,11 +93,13 @@ class Capture:
     stop: threading.Event
     outage: Outage
     room: Callable[[threading.Event], None]
+    mask: tuple[Polygon, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
+    main: MainStream | None = None
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
-        _give_way()
+        give_way()
         try:
             self._run()
         finally:
@@ -132,7 +107,7 @@ class Capture:
 
     def _run(self) -> None:
         try:
-            source = open_source(self.camera)
+            source = self._source()
         except SourceRefusedError as error:
             self._fail(error)
             return
@@ -151,6 +126,7 @@ class Capture:
                 self.stats.state, self.stats.note, denied = "down", str(error), True
             if self.stop.is_set():  # removed: another one may have its name
                 return
+            self._without()
             self.outage.lasts(time.monotonic())
             again = time.monotonic() - began > _FORGIVEN_S
             failures = 1 if again else failures + 1
@@ -164,16 +140,32 @@ class Capture:
             pause = denied_backoff_s if denied else backoff_s
             if self.stop.wait(pause(refusals if denied else failures, random.random())):
                 return
-            source = open_source(self.camera)
+            source = self._source()
+
+    def _source(self) -> Source:
+        """What gives the camera's frames."""
+        return open_source(self.camera if self.main is None else self.camera.sub_stream)
+
+    def _stood_in_for(self) -> bool:
+        return self.main is not None and self.main.standing_in and self.main.up
+
+    def _without(self) -> None:
+        """No frames come: the main stream stands in for the sub-stream, if it is up."""
+        if self.main is not None and self.main.lost():
+            self.stats.state = "up"
+            self.stats.note = f"{self.stats.note}; its main stream stands in"
 
     def _read_once(self, source: Source) -> bool:
         """Read until it ends or fails; whether trying again makes sense."""
-        self.stats.state = "connecting"
+        if not self._stood_in_for():
+            self.stats.state = "connecting"
         try:
             with source:
                 self.stats.state = "done" if self._pump(source) else "stopped"
             return False
         except SourceRefusedError as error:
+            if self.main is not None:  # the camera goes on with its main stream
+                raise SourceDeniedError(str(error)) from None
             self._fail(error)
             return False
         except SourceDeniedError:
@@ -206,6 +198,9 @@ class Capture:
         for frame in source:
             self._up()
             stats.decoded += 1
+            if self.main is not None:
+                frame = replace(frame, sub=True, planes=masked(frame.planes, self.mask))
+                self.main.saw(frame)
             now = time.monotonic()
             self.troubles.count(source, stats)
             self.troubles.tell(self.camera, stats, now)
@@ -217,6 +212,8 @@ class Capture:
             else:
                 if not frame.live:
                     self.room(self.stop)
+                if not frame.sub:
+                    frame = replace(frame, planes=masked(frame.planes, self.mask))
                 stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():
@@ -225,7 +222,7 @@ class Capture:
 
     def _up(self) -> None:
         """A frame came: the camera is there, maybe again."""
-        if self.stats.state != "up":
+        if self.stats.state != "up" or self._stood_in_for():
             log.info("%s: pictures come", self.camera.name)
             if self.stats.decoded > 0:
                 self.stats.reconnects += 1

@@ -60,6 +60,9 @@ class Inference:
         """End everybody seen by cameras that send nothing any more."""
         for source in sources:
             self._outlets.late(self._stages.events.lost(source))
+            camera = self._shared.stats.cameras.get(source)
+            if camera is not None:
+                camera.zones = dict.fromkeys(camera.zones, 0)
 
     def _forget(self, sources: list[str]) -> None:
         self._lose(sources)
@@ -83,7 +86,8 @@ class Inference:
     def _round(self, frames: list[Frame]) -> None:
         stats, pace = self._shared.stats, self._shared.pace
         pace.begin(time.monotonic())
-        batch = [TaggedFrame(frame) for frame in frames]
+        privacy = self._shared.settings.section("privacy")
+        batch = [TaggedFrame(frame, heads=privacy.of(frame.source).heads) for frame in frames]
         for guard in self._guards:
             with stats.timed(guard.stage.name):
                 batch = guard(batch)

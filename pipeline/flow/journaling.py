@@ -107,6 +107,7 @@ class Journaling:
                 time.sleep(_POLL_S)
                 self._look_after()
             self._tried(self._keep)
+            self._tried(self._tidy)
         finally:
             self._journal.__exit__()
 

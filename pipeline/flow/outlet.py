@@ -160,6 +160,9 @@ class EventOutlet:
         self._journaling = journaling
         self._reader = journaling.reader()
         self._batch = FIRST_BATCH
+        self._most = int(getattr(sink, "most", BATCH))
+        self._gather_s = float(getattr(sink, "gather_s", 0.0))
+        self._idle = getattr(sink, "idle", None)
         self._busy = False
         self._took = time.monotonic()
         self._deadline = float("inf")
@@ -174,7 +177,7 @@ class EventOutlet:
     def run(self) -> None:
         try:
             while self._once():
-                pass
+                self._between()
         finally:
             self.leave()
 
@@ -194,11 +197,26 @@ class EventOutlet:
             return False
         if not some:
             return not last
-        pause_s = self._health.pause_s
+        pause_s = max(self._health.pause_s, self._gathering_s())
         if pause_s and not last:
             time.sleep(min(pause_s, 0.1))
             return True
         return self._deliver() or not last  # at the end, one more try
+
+    def _gathering_s(self) -> float:
+        """Seconds in which more events are to come, for a sink that takes many at a time."""
+        if not self._gather_s or self.counters.waiting >= self._most:
+            return 0.0
+        return max(self._took + self._gather_s - time.monotonic(), 0.0)
+
+    def _between(self) -> None:
+        """What the sink does besides, while it works."""
+        if self._idle is None or self._health.pause_s or time.monotonic() > self._deadline:
+            return
+        try:
+            self._idle()
+        except Exception as error:  # a sink's fault is that sink's
+            self._health.failed(error)
 
     def _deliver(self) -> bool:
         self._busy, self._took = True, time.monotonic()
@@ -215,6 +233,6 @@ class EventOutlet:
             self.cursor = rows[-1][0]
         self._health.worked(len(rows))
         brisk = time.monotonic() - self._took < _BRISK_S
-        self._batch = min(2 * self._batch, BATCH) if brisk else max(self._batch // 4, 1)
+        self._batch = min(2 * self._batch, self._most) if brisk else max(self._batch // 4, 1)
         self.counters.waiting = self._journaling.last - self.cursor
         return True

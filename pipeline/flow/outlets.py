@@ -33,15 +33,23 @@ class Outlets:
     Args:
         folder: of the results: the journal lies there.
         anew: sinks get no events from before this run.
+        kept_s: seconds for which the journal keeps what every sink has.
     """
 
-    def __init__(self, folder: Path, sinks: Sequence[AnySink], stats: Stats, anew: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sinks: Sequence[AnySink],
+        stats: Stats,
+        anew: bool,
+        kept_s: float | None = None,
+    ) -> None:
         self.sinks = sinks
         self.frames: list[FrameOutlet] = []
         self.events: list[EventOutlet] = []
         self._stats = stats
         self._anew = anew
-        self._journal = Journal(folder)
+        self._journal = Journal(folder, kept_s)
         self._workers: list[Worker] = []
         self._lock = threading.RLock()  # a signal may come while it is held
         self._stopping = False

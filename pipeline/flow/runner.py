@@ -106,9 +106,9 @@ class Runner:
                 self.settings,
                 self._models,
                 self.stats,
-                self.pace,
                 self._sizes,
                 EventStage(self.id, pictured(self.settings, staying)),
+                self.cameras.main,
             )
             inference = Inference(
                 self.stages,
@@ -145,7 +145,21 @@ class Runner:
     def _outlets(self, live: bool) -> Outlets:
         outputs = self.settings.section("outputs")
         sinks = open_sinks(self._out, outputs, live, self.cameras.names())
-        return Outlets(self._out, [*sinks, *self._more_sinks], self.stats, anew=not live)
+        store = self.config.store
+        if store.counts_only:  # nothing else is written
+            sinks = []
+        if store.enabled:
+            from pipeline.store.outlet import StoreSink
+
+            sinks.append(StoreSink(store, self._out, self.cameras.file))
+        kept_s = store.keep.rows_d * 86_400 if store.keep.rows_d else None
+        return Outlets(
+            self._out,
+            [*sinks, *self._more_sinks],
+            self.stats,
+            anew=not live,
+            kept_s=0.0 if store.counts_only else kept_s,
+        )
 
     def _room(self, stop: threading.Event) -> None:
         """Have a recording wait for outlets that have too much to do. A run of recordings alone

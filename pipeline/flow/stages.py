@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.events import EventStage, Pictured
-from pipeline.flow.pace import Pace
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import Models
 from pipeline.people.detect import DetectStage
+from pipeline.people.places import PlaceStage
 from pipeline.people.schedule import ScheduleStage
 from pipeline.people.track import Trackers
 from pipeline.people.tracking import TrackStage
+from pipeline.pictures import snapshot_file
 from pipeline.protocols import Budget, Stage
 from pipeline.settings.live import LiveSettings
-from pipeline.sinks.snapshots import snapshot_file
 from pipeline.tagging import known_taggers
+from pipeline.tagging.beside import Main
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Tagger
 
+#: Camera -> its main stream, where that is received beside a sub-stream and is up.
+Mains = Callable[[str], Main | None]
 #: Widths and heights of live cameras' pictures; another thread may add to them.
 Sizes = Collection[tuple[int, int]]
 
@@ -49,6 +52,8 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
 def pictured(settings: LiveSettings, live: bool) -> Pictured:
     """Which file the snapshots' sink writes for a visit."""
     outputs = settings.section("outputs")
+    if settings.section("store").of("").counts_only:
+        return lambda source, track_id, visit: ""
 
     def name(source: str, track_id: int, visit: str) -> str:
         wanted = outputs.of(source).snapshots.wanted(live)
@@ -70,13 +75,13 @@ def open_stages(
     settings: LiveSettings,
     models: Models,
     stats: Stats,
-    pace: Pace,
     sizes: Sizes,
     events: EventStage,
+    mains: Mains = lambda source: None,
 ) -> Stages:
     """The stages of a run, the detector ready for pictures of the ``sizes`` that live cameras have
     announced by the time it is open."""
-    section = settings.section
+    section, pace = settings.section, stats.pace
     with ThreadPoolExecutor(1) as pool:  # models are opened side by side
         opening = pool.submit(open_taggers, settings, models)
         detector = open_detector(settings, models, pace.budget)
@@ -92,7 +97,13 @@ def open_stages(
         (pace.budget, pace.decoding),
         parts=bool(detector.canvases),
     )
-    stages: list[Stage] = [schedule, detector, TrackStage(trackers)]
+    stages: list[Stage] = [
+        schedule,
+        detector,
+        TrackStage(trackers),
+        PlaceStage(settings.zones),
+    ]
     if taggers:
-        stages.append(LookStage(taggers, section("looks"), pace.budget, stats.timed))
+        looks = section("looks")
+        stages.append(LookStage(taggers, looks, pace.budget, stats.timed, mains))
     return Stages((*stages, events), detector, events)

@@ -15,11 +15,47 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.flow.pace import Pace
-from pipeline.types import TaggedFrame
+from pipeline.types import Heads, TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
 #: Latencies kept per camera; percentiles are over the newest this many frames.
 KEPT = 5_000
+
+
+@dataclass(slots=True)
+class MainStats:
+    """What became of the main stream of a camera that has a sub-stream; counted by its own thread,
+    ``looks`` and ``sub_looks`` by the inference thread.
+
+    Attributes:
+        packets: pictures received, mostly not decoded.
+        discarded: of those, the ones that found no room before the next key frame.
+        decoded: pictures decoded.
+        keys: times a key frame was decoded for somebody.
+        forward: times pictures after it were, since somebody could not wait.
+        doubtful: decoded pictures that fitted no moment of the sub-stream.
+        looks: looks at its pictures; ``sub_looks``, at the sub-stream's.
+        clock: what tells the moments of its pictures.
+        offset_s: how much later they come than the sub-stream's of the same moment.
+    """
+
+    state: State = "connecting"
+    note: str = ""
+    packets: int = 0
+    discarded: int = 0
+    decoded: int = 0
+    keys: int = 0
+    forward: int = 0
+    doubtful: int = 0
+    looks: int = 0
+    sub_looks: int = 0
+    clock: str = ""
+    offset_s: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "note"}
+        offset_s = self.offset_s
+        return values | {"offset_s": None if offset_s is None else round(offset_s, 3)}
 
 
 @dataclass(slots=True)
@@ -35,6 +71,9 @@ class CameraStats:
         looks: crops shown to each tagger.
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
+        zones: how many people are in each zone now.
+        heads, masked: what is done to heads in its pictures, and how many areas are painted out.
+        main: of the main stream, where the camera's frames are its sub-stream's.
     """
 
     id: str
@@ -53,11 +92,15 @@ class CameraStats:
     lost: int = 0
     jumps: int = 0
     people: int = 0
+    heads: Heads = "pixelate"
+    masked: int = 0
+    zones: dict[str, int] = field(default_factory=dict)
     length_s: float | None = None
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
     looks: Counter[str] = field(default_factory=Counter)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    main: MainStats | None = None
 
     def count(self, tagged: TaggedFrame, age_s: float) -> None:
         """Take in what became of a frame, and how old it was then."""
@@ -66,6 +109,10 @@ class CameraStats:
         self.latencies.append(age_s)
         self.people += sum(event.name == "entered" for event in tagged.events)
         self.looks.update(dict(tagged.looks))
+        self.zones = {place.name: place.count for place in tagged.places if place.is_zone}
+        if self.main is not None:
+            self.main.looks += tagged.views[0]
+            self.main.sub_looks += tagged.views[1]
         if tagged.skipped:
             self.skipped[tagged.skipped] += 1
         if tagged.decision == "detect":
@@ -97,7 +144,10 @@ class CameraStats:
             "failed": self.failed,
             "reconnects": self.reconnects,
             "people": self.people,
+            "zones": dict(self.zones),
+            "privacy": {"heads": self.heads, "masked": self.masked},
             "latency": latency,
+            **({} if self.main is None else {"main": self.main.as_json()}),
         }
 
 

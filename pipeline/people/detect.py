@@ -19,7 +19,7 @@ from pipeline.picture.crop import appearance
 from pipeline.picture.yuv import PAD
 from pipeline.protocols import Budget
 from pipeline.settings.section import PerSource, Seconds, Section, Share, model_of, per_run
-from pipeline.types import Detection, Frame, TaggedFrame, Window
+from pipeline.types import Box, Detection, Frame, TaggedFrame, Window
 
 #: Width and height of the canvases that parts are laid on, as shares of the model's own input.
 CANVASES = ((0.5, 0.55), (0.8, 0.67), (1.0, 0.78), (1.0, 1.0))
@@ -27,8 +27,10 @@ CANVASES = ((0.5, 0.55), (0.8, 0.67), (1.0, 0.78), (1.0, 1.0))
 FAR_SCALE = 2.0
 #: Distance in canvas pixels to an edge that cuts through the picture, from which somebody is whole.
 CUT = 1.5
+#: Score from which something is a person whose head is hidden, whatever else is believed of it.
+FAINT = 0.2
 
-_Found = npt.NDArray[np.float32]
+_Boxes = npt.NDArray[np.float32]
 
 
 class PersonSettings(Section):
@@ -54,6 +56,15 @@ class PersonSettings(Section):
     def least(self) -> float:
         """Score below which a detection is of no use."""
         return min(self.score, self.keep_score)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The people of a frame: those that count, best first, and boxes of the others, less certain or
+    outside of the areas that count."""
+
+    counted: tuple[Detection, ...]
+    others: tuple[Box, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +120,11 @@ class DetectStage:
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         due = [i for i, tagged in enumerate(batch) if tagged.decision == "detect"]
         began = time.perf_counter()
-        found = self.detect([batch[i].frame for i in due], [batch[i].windows for i in due])
+        found = self.search([batch[i].frame for i in due], [batch[i].windows for i in due])
         self._budget.spent("detection", time.perf_counter() - began, len(due))
         out = list(batch)
         for i, people in zip(due, found, strict=True):
-            out[i] = replace(batch[i], detections=people)
+            out[i] = replace(batch[i], detections=people.counted, bystanders=people.others)
         return out
 
     @property
@@ -155,8 +166,14 @@ class DetectStage:
         self, frames: Sequence[Frame], windows: Sequence[tuple[Window, ...] | None] | None = None
     ) -> list[tuple[Detection, ...]]:
         """People in each frame, or in windows of it, best first, boxes in frame pixels."""
+        return [found.counted for found in self.search(frames, windows)]
+
+    def search(
+        self, frames: Sequence[Frame], windows: Sequence[tuple[Window, ...] | None] | None = None
+    ) -> list[Found]:
+        """As ``detect``, and besides the people who count all others."""
         whole, parts = self._parts(frames, windows or [None] * len(frames))
-        found: list[list[_Found]] = [[] for _ in frames]
+        found: list[list[_Boxes]] = [[] for _ in frames]
         for part in whole:
             image = frames[part.frame].crop(part.window, part.size)
             found[part.frame] += self._run(frames, image, [(part, (0, 0))])
@@ -187,7 +204,7 @@ class DetectStage:
             parts += cut
         return whole, parts
 
-    def _infer(self, image: npt.NDArray[np.uint8], sources: Sequence[str]) -> tuple[_Found, _Found]:
+    def _infer(self, image: npt.NDArray[np.uint8], sources: Sequence[str]) -> tuple[_Boxes, _Boxes]:
         """Boxes (n, 4) in pixels of the image and their scores (n,), above what any of its sources
         asks for."""
         size = (image.shape[1], image.shape[0])
@@ -195,7 +212,7 @@ class DetectStage:
         result = self.engine.infer({"images": image[None]})
         if fresh:
             self._budget.excuse(time.monotonic())
-        least = min(self._settings.of(source).least for source in sources)
+        least = min(FAINT, *(self._settings.of(source).least for source in sources))
         iou = self._settings.of("").iou
         codes, scores = result["boxes"][0], result["scores"][0]
         boxes, kept = self._read(codes, scores, size, least, iou)
@@ -206,7 +223,7 @@ class DetectStage:
         frames: Sequence[Frame],
         image: npt.NDArray[np.uint8],
         laid: Sequence[tuple[_Part, tuple[int, int]]],
-    ) -> Iterator[_Found]:
+    ) -> Iterator[_Boxes]:
         """People (k, 5) in each part of an image: box in frame pixels and score. Those cut off by
         the edge of a part are left out: they are nobody new, or will be seen whole."""
         boxes, scores = self._infer(image, [frames[part.frame].source for part, _ in laid])
@@ -218,23 +235,25 @@ class DetectStage:
             right = x + width if x1 < frame.width else np.inf
             bottom = y + height if y1 < frame.height else np.inf
             high = np.array([right, bottom]) - CUT
-            here = scores >= self._settings.of(frame.source).least
-            here &= (centres >= (x, y)).all(1) & (centres < (x + width, y + height)).all(1)
+            here = (centres >= (x, y)).all(1) & (centres < (x + width, y + height)).all(1)
             here &= (boxes[:, :2] > low).all(1) & (boxes[:, 2:] < high).all(1)
             corner, end = np.array([x, y, x, y]), np.array([width, height, width, height])
             scale = np.array([(x1 - x0) / width, (y1 - y0) / height] * 2)
             inside = np.clip(boxes[here] - corner, 0, end) * scale + (x0, y0, x0, y0)
             yield np.column_stack([inside, scores[here]]).astype(np.float32)
 
-    def _people(self, frame: Frame, found: list[_Found]) -> tuple[Detection, ...]:
+    def _people(self, frame: Frame, found: list[_Boxes]) -> Found:
         if not found:
-            return ()
+            return Found((), ())
         people = np.concatenate(found)
         if len(found) > 1:  # parts may overlap
             people = people[nms(people[:, :4], people[:, 4], self._settings.of("").iou)]
-        zones = self._zones.of(frame.source)
-        return tuple(
-            Detection((x0, y0, x1, y1), score, appearance=appearance(frame, (x0, y0, x1, y1)))
-            for x0, y0, x1, y1, score in people.tolist()
-            if zones.counts((x0, y0, x1, y1), frame.width, frame.height)
-        )
+        zones, least = self._zones.of(frame.source), self._settings.of(frame.source).least
+        counted, others = [], []
+        for x0, y0, x1, y1, score in people.tolist():
+            box = (x0, y0, x1, y1)
+            if score >= least and zones.counts(box, frame.width, frame.height):
+                counted.append(Detection(box, score, appearance=appearance(frame, box)))
+            elif score >= FAINT:
+                others.append(box)
+        return Found(tuple(counted), tuple(others))

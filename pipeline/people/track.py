@@ -36,9 +36,8 @@ FIRST = 0.5
 SEEN = 0.8
 #: Looks at the picture after which a new person has been seen often enough to be tagged.
 SETTLED = 16
-#: Doubtful detections in a row that keep nobody any more,
+#: Doubtful detections in a row that keep nobody any more, if the last certain one is older.
 DOUBTS = 5
-#: if the last certain one was so many seconds ago.
 DOUBT_S = 10.0
 #: Share of somebody's height that a doubtful detection must have; less is a part, or another.
 WHOLE = 0.75
@@ -204,6 +203,11 @@ class Tracker:
     def confirmed(self) -> list[Target]:
         """Targets that count as people, still in view or lost for a moment."""
         return [t for t in self._targets if t.id and t.unseen_s <= SHOWN_S]
+
+    def unshown(self, pts: float) -> list[tuple[Box, float]]:
+        """Boxes of those followed but not in ``confirmed``, and how long each was not seen."""
+        shown = self.confirmed()
+        return [(t.as_box(pts), pts - t.pts) for t in self._targets if t not in shown]
 
     def where(self, pts: float) -> list[Whereabouts]:
         """The people in view and what may yet become one; those just missed are in doubt."""

@@ -1,19 +1,22 @@
-"""A camera's areas: where people count, where they do not, and where they are far away."""
+"""A camera's areas: where people count, where they do not, where they are far away, and those
+with names: zones and lines."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from pipeline.people.lines import Line
+from pipeline.picture.area import Area, Polygon, cells_in, inside, listed
+from pipeline.picture.feet import feet
 from pipeline.settings.section import Section, Share
 from pipeline.types import Box, Window
 
-#: A polygon: corners (x, y) as shares of the picture's width and height, from its top left.
-Polygon = Annotated[tuple[tuple[Share, Share], ...], Field(min_length=3, max_length=64)]
+#: Of a zone or a line, as events have it.
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 #: Left, top, right and bottom as shares of the picture's width and height.
 Rectangle = tuple[Share, Share, Share, Share]
 #: Least and largest side of a far area, as shares of the picture's.
@@ -32,14 +35,18 @@ class Zones(Section):
         (), max_length=16, description="areas with people far away, searched at twice the scale"
     )
 
+    zones: dict[Name, Area] = Field(
+        {}, max_length=32, description="named areas: who enters, who leaves, for how long"
+    )
+    lines: dict[Name, Line] = Field(
+        {}, max_length=32, description="named lines: who crosses them, and which way"
+    )
+
     @field_validator("include", "exclude", "far", mode="before")
     @classmethod
     def _listed(cls, areas: Any, info: ValidationInfo) -> Any:
         """A single area may stand without the list around it."""
-        depth, inner = 0, areas
-        while isinstance(inner, list | tuple) and inner:
-            depth, inner = depth + 1, inner[0]
-        return [areas] if depth == (1 if info.field_name == "far" else 2) else areas
+        return listed(areas, 1 if info.field_name == "far" else 2)
 
     @model_validator(mode="after")
     def _sides(self) -> Zones:
@@ -54,10 +61,11 @@ class Zones(Section):
     def counts(self, box: Box, width: int, height: int) -> bool:
         """Whether somebody with this box (frame pixels) stands in an area that counts: the middle
         of the lower edge, where the feet are, decides."""
-        at = ((box[0] + box[2]) / 2 / width, min(box[3] / height, 1.0))
-        if any(_inside(polygon, at) for polygon in self.exclude):
+        x, y = feet(box, width, height)
+        at = (x / width, y / height)
+        if any(inside(polygon, at) for polygon in self.exclude):
             return False
-        return not self.include or any(_inside(polygon, at) for polygon in self.include)
+        return not self.include or any(inside(polygon, at) for polygon in self.include)
 
     def windows(self, width: int, height: int) -> list[Window]:
         """The far areas in frame pixels."""
@@ -71,14 +79,4 @@ class Zones(Section):
         counts everywhere. Only excluded areas: a head moves above the area its feet are in."""
         if not self.exclude:
             return None
-        mask = np.zeros(shape[:2], np.uint8)
-        size = np.array([shape[1], shape[0]])
-        for polygon in self.exclude:
-            cv2.fillPoly(mask, [np.round(np.array(polygon) * size).astype(np.int32)], (1,))
-        return mask.astype(bool)
-
-
-def _inside(polygon: tuple[tuple[float, float], ...], at: tuple[float, float]) -> bool:
-    """Whether a point lies in a polygon or on its edge."""
-    corners = np.array(polygon, np.float32)
-    return cv2.pointPolygonTest(corners, at, False) >= 0
+        return cells_in(self.exclude, shape)

@@ -36,6 +36,13 @@ def clip_box(box: Box, frame: Frame) -> Box:
     return x0, y0, max(min(box[2], frame.width), x0 + 1.0), max(min(box[3], frame.height), y0 + 1.0)
 
 
+def moved_along(part: Box, before: Box, now: Box) -> Box:
+    """A part of somebody, by where their box was and where it is now."""
+    sx, sy = ((now[i + 2] - now[i]) / max(before[i + 2] - before[i], 1.0) for i in (0, 1))
+    x0, y0 = now[0] + (part[0] - before[0]) * sx, now[1] + (part[1] - before[1]) * sy
+    return x0, y0, x0 + (part[2] - part[0]) * sx, y0 + (part[3] - part[1]) * sy
+
+
 def middle_in(box: Box, outer: Box) -> bool:
     """Whether a box's middle lies in another."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2

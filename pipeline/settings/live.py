@@ -59,7 +59,7 @@ class LiveSettings:
                 view.own[camera.name] = own[name]
             else:
                 view.own.pop(camera.name, None)
-        self.zones.own[camera.name] = camera.zones
+        self.zones.own[camera.name] = camera.areas
 
     def drop(self, source: str) -> None:
         """Forget a camera."""

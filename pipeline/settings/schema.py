@@ -17,9 +17,12 @@ from pipeline.people.detect import PersonSettings
 from pipeline.people.schedule import MotionSettings
 from pipeline.people.track import TrackSettings
 from pipeline.people.zones import Zones
+from pipeline.picture.privacy import PrivacySettings
 from pipeline.settings.section import Section
 from pipeline.sinks import output_settings
+from pipeline.sources import is_live
 from pipeline.sources.camera import CameraSettings
+from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
 
@@ -28,8 +31,9 @@ class Camera(Zones, CameraSettings):
     """One camera or recording: how it is read, its areas, and sections of its own."""
 
     @property
-    def zones(self) -> Zones:
-        return Zones(include=self.include, exclude=self.exclude, far=self.far)
+    def areas(self) -> Zones:
+        """Its areas alone."""
+        return Zones.model_construct(**{name: getattr(self, name) for name in Zones.model_fields})
 
     def override(self, section: str) -> Mapping[str, Any]:
         """What this camera sets of a section."""
@@ -47,7 +51,9 @@ class Config(Section):
     person: PersonSettings = PersonSettings()
     track: TrackSettings = TrackSettings()
     looks: LookSettings = LookSettings()
+    privacy: PrivacySettings = PrivacySettings()
     pace: PaceSettings = PaceSettings()
+    store: StoreSettings = StoreSettings()
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Config:
@@ -71,6 +77,10 @@ class Config(Section):
 
     def check(self, camera: Camera, packs: Packs) -> None:
         """Raise ValueError, which begins with the key, unless a camera fits the other settings."""
+        if camera.sub and not (is_live(camera.url) and is_live(camera.sub)):
+            raise ValueError(
+                "sub: only a live camera has a sub-stream; leave it out of a recording"
+            )
         if camera.far and not packs.find(self.person.model).multiple:
             raise ValueError(f"far: '{self.person.model}' sees pictures of one size only")
         for name in type(self).model_fields:
@@ -187,7 +197,7 @@ def schema() -> type[Config]:
     more = {name: entry.settings for name, entry in known_taggers().items()}
     sections: dict[str, Any] = {
         name: Config.model_fields[name].annotation
-        for name in ("motion", "person", "track", "looks")
+        for name in ("motion", "person", "track", "looks", "privacy")
     }
     sections |= {**more, "outputs": output_settings()}
     under: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Drawing for people: boxes, labels, snapshots. The only place that needs a full BGR picture."""
+"""Drawing for people: boxes, labels, snapshots. It draws on what ``privacy`` gives."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.types import Box, Tag, TaggedFrame, Track
+from pipeline.sinks.privacy import Bgr, shown
+from pipeline.types import Box, Place, Tag, TaggedFrame, Track
 
-Bgr = npt.NDArray[np.uint8]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 #: Distinct box colours (BGR), by track id.
 _PALETTE = (
@@ -28,17 +27,23 @@ _PALETTE = (
 )
 
 
+#: Colour (BGR) of zones and lines, and how much of it a zone is tinted with.
+_PLACES = (235, 235, 235)
+_TINT = 0.08
 #: A pattern that goes without saying.
 PLAIN = "plain"
 
 
 def tag_text(tag: Tag) -> str:
     """A tag in words: ``navy jeans``, ``red plaid shirt``; a category by the first of its names;
-    ``Acme on top``."""
+    ``Acme on top``; ``object 7 42.3 cm``."""
     known = dict(tag.attributes)
     on = known.get("on")
     if on is not None:
         return f"{tag.label} on {on.split(',')[0]}"
+    for size in ("height_cm", "length_cm"):
+        if size in known:
+            return f"{tag.label} {known[size]} cm"
     name = tag.label.split(",")[0] if tag.level == "category" else tag.label
     pattern = known.get("pattern", PLAIN)
     return " ".join(filter(None, (tag.colour, pattern if pattern != PLAIN else "", name)))
@@ -143,9 +148,32 @@ def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) 
     draw_labels(image, labels)
 
 
+def draw_places(image: Bgr, places: Sequence[Place]) -> None:
+    """Tint zones lightly, draw lines with a tick to the side in, and name both, in place."""
+    scale = text_scale(image) * 0.8
+    for place in places:
+        points = np.round(place.points).astype(np.int32)
+        if place.is_zone:
+            tint = image.copy()
+            cv2.fillPoly(tint, [points], _PLACES)
+            cv2.addWeighted(tint, _TINT, image, 1 - _TINT, 0, image)
+        cv2.polylines(image, [points], place.is_zone, _PLACES, 1, cv2.LINE_AA)
+        text = f"{place.name} {place.count}" if place.is_zone else place.name
+        if not place.is_zone:
+            middle = points.mean(axis=0)
+            along = (points[1] - points[0]) / max(np.linalg.norm(points[1] - points[0]), 1)
+            tip = middle + 30 * scale * np.array([-along[1], along[0]])
+            start, end = ((int(x), int(y)) for x, y in (middle, tip))
+            cv2.arrowedLine(image, start, end, _PLACES, 1, cv2.LINE_AA, tipLength=0.4)
+        top = points[points[:, 1].argmin()]
+        at = (max(int(top[0]), 2), max(int(top[1]) - 4, round(30 * scale)))
+        _write(image, text, at, scale, _PLACES)
+
+
 def annotated(tagged: TaggedFrame) -> Bgr:
-    """The frame in BGR with everything drawn on it."""
-    image = np.ascontiguousarray(tagged.frame.rgb()[:, :, ::-1])
+    """The frame in BGR, heads hidden, with everything drawn on it."""
+    image = shown(tagged)
+    draw_places(image, tagged.places)
     draw_tracks(image, tagged.tracks, tagged.tags)
     return image
 

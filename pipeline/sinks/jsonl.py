@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.files import explained, make_folder, private
+from pipeline.files import appending, explained, make_folder, private
 from pipeline.settings.section import PerSource
 from pipeline.sinks.records import frame_record
 from pipeline.sinks.settings import Place, SinkSettings
@@ -61,9 +61,10 @@ class JsonLines:
         assert self._file is not None
         line = json.dumps(record, ensure_ascii=False) + "\n"
         rest = memoryview((b"\n" if self._cut else b"") + line.encode("utf-8", "backslashreplace"))
-        with explained(self.path):
+        with explained(self.path), appending(self.path, self._file) as file:
+            self._file = file
             while rest:  # a disk that fills up takes a part
-                written = self._file.write(rest)
+                written = file.write(rest)
                 rest = rest[written:]
                 self._cut = bool(rest)
 

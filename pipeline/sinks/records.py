@@ -60,9 +60,11 @@ def event_record(event: Event) -> dict[str, Any]:
         "track_id": event.track_id,
         "visit": event.visit or None,
         "snapshot": event.snapshot or None,
+        "heads": event.heads,
     }
     if event.tag is not None:
         record["tag"] = tag_record(event.tag)
+    record |= dict(event.details)
     if event.name == "left":
         record["tags"] = [tag_record(tag) for tag in event.tags]
     return record
@@ -75,6 +77,7 @@ def _track_record(track: Track) -> dict[str, Any]:
         "box": box_record(track.box),
         "score": round(track.score, 4),
         "predicted": track.predicted,
+        "zones": list(track.zones),
         "tags": [tag_record(tag) for tag in track.tags],
     }
 
@@ -88,6 +91,8 @@ def frame_record(tagged: TaggedFrame) -> dict[str, Any]:
         "decision": tagged.decision,
         "width": frame.width,
         "height": frame.height,
+        "heads": tagged.heads,
+        "zones": {place.name: place.count for place in tagged.places if place.is_zone},
         "persons": [_track_record(track) for track in tagged.tracks],
         "tags": [tag_record(tag) for tag in tagged.tags],
     }

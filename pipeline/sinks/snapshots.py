@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from pipeline.files import make_folder, make_pictures, replace_file
-from pipeline.ids import began
 from pipeline.picture.crop import clip_box, person_window
+from pipeline.pictures import FOLDER, snapshot_file
 from pipeline.settings.section import PerSource
-from pipeline.sinks.annotate import Bgr, snapshot, tag_text
+from pipeline.sinks.annotate import snapshot, tag_text
+from pipeline.sinks.privacy import Bgr, shown
 from pipeline.sinks.settings import Place, SinkSettings
-from pipeline.types import Frame, TaggedFrame, Track
+from pipeline.types import TaggedFrame, Track
 
-#: Their folder in that of the results.
-FOLDER = "snapshots"
 #: People whose best crops are kept; of more, those seen longest ago are let go of.
 _MOST = 300
 
@@ -33,13 +30,6 @@ class SnapshotsSettings(SinkSettings):
 class _Shot:
     crop: Bgr
     caption: tuple[str, ...] = ()
-
-
-def snapshot_file(source: str, track_id: int, visit: str) -> str:
-    """The picture of a visit, within the folder of the results; no other visit has it:
-    ``snapshots/entrance/2026-11-26/052312-person-0012-9f3a1c.jpg``, in UTC."""
-    day, moment = time.strftime("%Y-%m-%d %H%M%S", time.gmtime(began(visit))).split()
-    return f"{FOLDER}/{source}/{day}/{moment}-person-{track_id:04d}-{visit[-6:]}.jpg"
 
 
 class SnapshotSink:
@@ -60,7 +50,7 @@ class SnapshotSink:
         for track in tagged.tracks:
             key = (frame.source, track.visit)
             if track.best:
-                self._shots[key] = _Shot(_cut(frame, track))
+                self._shots[key] = _Shot(_cut(tagged, track))
             shot = self._shots.get(key)
             if shot is None:
                 continue
@@ -91,10 +81,11 @@ class SnapshotSink:
         self._shots.clear()
 
 
-def _cut(frame: Frame, track: Track) -> Bgr:
-    """The person with a margin, inside of the frame, BGR."""
+def _cut(tagged: TaggedFrame, track: Track) -> Bgr:
+    """The person with a margin, inside of the frame, BGR; heads of whoever is beside them hidden as
+    well."""
     height = track.box[3] - track.box[1]
     width = max(track.box[2] - track.box[0], 0.4 * height)
     window = person_window(track.box, (max(round(width), 1), max(round(height), 1)))
-    x0, y0, x1, y1 = (int(v) for v in clip_box(window, frame))
-    return np.ascontiguousarray(frame.crop((x0, y0, x1, y1))[:, :, ::-1])
+    x0, y0, x1, y1 = (int(v) for v in clip_box(window, tagged.frame))
+    return shown(tagged, (x0, y0, x1, y1))

@@ -18,7 +18,8 @@ from pydantic import Field
 from pipeline.errors import SinkError
 from pipeline.files import explained, make_folder, private
 from pipeline.settings.section import PerSource
-from pipeline.sinks.annotate import Bgr, annotated
+from pipeline.sinks.annotate import annotated
+from pipeline.sinks.privacy import Bgr
 from pipeline.sinks.settings import Place, SinkSettings
 from pipeline.types import TaggedFrame
 

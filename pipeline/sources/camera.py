@@ -19,6 +19,7 @@ from pipeline.address import login_span, tidy
 from pipeline.errors import redact, source_name
 from pipeline.picture.turn import Turn, quarter_turn
 from pipeline.settings.section import Seconds, Section
+from pipeline.sources.begins import FROM_METADATA, FROM_NAME, began, tz_of
 
 
 class CameraSettings(Section):
@@ -31,6 +32,11 @@ class CameraSettings(Section):
 
     url: str = Field(
         min_length=1, description="RTSP, HTTP or HLS URL, file, /dev/videoN or csi://N"
+    )
+    sub: str = Field(
+        "",
+        description="URL of the same camera's smaller stream: people are searched on it, and "
+        "looked at on that of url, which is decoded only for that",
     )
     id: str = Field("", max_length=64, description="name in events and file names")
     user: SecretStr = Field(SecretStr(""), description="user name, where the URL has none")
@@ -49,9 +55,20 @@ class CameraSettings(Section):
         "none", description="then left and right, or above and below, change places"
     )
     timeout_s: Seconds = Field(2.8, description="silence after which a camera counts as lost")
+    begins: str = Field(
+        FROM_METADATA,
+        max_length=64,
+        description="when a recording began: from-metadata, from-name, or a time in ISO 8601",
+    )
+    time_zone: str = Field(
+        "", max_length=64, description="of such times: Europe/Berlin; empty: this machine's"
+    )
+    then: tuple[str, ...] = Field(
+        (), max_length=20_000, description="further files of the same camera, in their order"
+    )
     poll_s: Seconds = Field(1.0, description="time between two pictures of a snapshot's URL")
 
-    @field_validator("url")
+    @field_validator("url", "sub")
     @classmethod
     def _tidy(cls, url: str) -> str:
         return tidy(url)
@@ -71,24 +88,65 @@ class CameraSettings(Section):
     @model_validator(mode="after")
     def _one_login(self) -> CameraSettings:
         if self._login:
-            if "://" not in self.url:
-                raise ValueError("user and password need a URL such as rtsp://10.0.0.7/stream")
-            if login_span(self.url):
-                raise ValueError("the URL names a user already; remove user and password")
+            for key, url in (("url", self.url), ("sub", self.sub or self.url)):
+                if "://" not in url:
+                    raise ValueError("user and password need a URL such as rtsp://10.0.0.7/stream")
+                if login_span(url):
+                    name = "the URL" if key == "url" else "the URL of sub"
+                    raise ValueError(f"{name} names a user already; remove user and password")
         return self
 
-    @field_serializer("url", when_used="json")
+    @model_validator(mode="after")
+    def _two_streams(self) -> CameraSettings:
+        if self.sub and self.sub == self.url:
+            raise ValueError(
+                "sub is the same address as url; leave it out, or name the smaller one"
+            )
+        if self.sub and self.reader != "ffmpeg":
+            raise ValueError(
+                f"sub needs reader: ffmpeg; reader {self.reader} decodes cheaply: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _began(self) -> CameraSettings:
+        tz_of(self.time_zone)
+        if self.then and "://" in self.url:
+            raise ValueError("then: only files are followed by others; give each URL an id")
+        if "://" not in self.url or self.begins != FROM_NAME:
+            for place in (self.url, *self.then):
+                began(self.begins, place, self.time_zone)
+        return self
+
+    @property
+    def files(self) -> tuple[CameraSettings, ...]:
+        """A recording's files, each as a recording of its own."""
+        return tuple(
+            self.model_copy(update={"url": place, "then": ()}) for place in (self.url, *self.then)
+        )
+
+    @field_serializer("url", "sub", when_used="json")
     def _shown(self, url: str) -> str:
         return redact(url)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, redact(value) if name == "url" else value
+            yield name, redact(value) if name in ("url", "sub") else value
 
     @property
     def name(self) -> str:
         """``id``, or a name made of the location; free of credentials."""
         return self.id or source_name(self.url)
+
+    @property
+    def main_stream(self) -> CameraSettings:
+        """The camera as if it had the stream of ``url`` alone."""
+        return self.model_copy(update={"sub": "", "id": self.name})
+
+    @property
+    def sub_stream(self) -> CameraSettings:
+        """The camera as if it had the stream of ``sub`` alone."""
+        return self.model_copy(update={"url": self.sub, "sub": "", "id": self.name})
 
     @property
     def turn(self) -> Turn:

@@ -20,6 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
+from pipeline.sources.packets import Encoded
 from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
@@ -161,14 +162,35 @@ class StreamSource(BaseSource):
         for index, (picture, waited) in enumerate(self._decoded):
             yield self._frame(picture, index, time.monotonic(), waited)
 
+    def encoded(self) -> Iterator[Encoded]:
+        """A camera's packets, undecoded, with when they were taken; instead of iterating."""
+        for packet, waited in self._packets():
+            now = time.monotonic()
+            stamp = _stamp(packet)
+            at = now if stamp is None else stamp
+            taken = self._clock.captured_at(at, now, waited)
+            utc = time.time() - (now - taken)
+            told = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
+            yield Encoded(packet, bool(packet.is_keyframe), packet.size, at, taken, told)
+        raise SourceError(f"{self.where}: the stream ended")
+
+    def decoded(self, packet: Any) -> list[Any]:
+        """The pictures a packet completes, as iterating would give them."""
+        pictures = self._decoder.decode(packet, self.decoding, self.turn)
+        self.corrupt = self._decoder.corrupt
+        self.lost = self._missing + self._decoder.lost
+        return pictures
+
+    @property
+    def context(self) -> Any:
+        """PyAV's context of the stream: its codec and what opens another decoder for it."""
+        return self._stream.codec_context
+
     def _decode(self) -> Iterator[tuple[Any, bool]]:
         """Decoded pictures, and whether each had to be waited for."""
         none = True
         for packet, waited in self._packets():
-            pictures = self._decoder.decode(packet, self.decoding, self.turn)
-            self.corrupt = self._decoder.corrupt
-            self.lost = self._missing + self._decoder.lost
-            for picture in pictures:
+            for picture in self.decoded(packet):
                 none = False
                 yield picture, waited
         if self.live:
@@ -211,7 +233,7 @@ class StreamSource(BaseSource):
             self._missing += self.cadence.missing(missing)
 
     def _frame(self, picture: Any, index: int, now: float, waited: bool) -> Frame:
-        planes = self._planes(picture)
+        planes = self.shown(picture)
         if not self.live:
             pts, began = self._seconds(picture), self._recorded_at
             frame = Frame(self.id, index, pts, now, time.time(), planes)
@@ -229,7 +251,8 @@ class StreamSource(BaseSource):
         camera_utc = None if stamp is None else self._camera_clock.utc(stamp, utc, now)
         return Frame(self.id, index, pts, taken, utc, planes, True, camera_utc, arrived)
 
-    def _planes(self, picture: Any) -> Picture:
+    def shown(self, picture: Any) -> Picture:
+        """A decoded picture's planes, upright."""
         try:
             return to_planes(picture, self._nvdec, self._shown, self._told.by(picture))
         except ValueError as error:

@@ -12,7 +12,9 @@ from pipeline.errors import SourceRefusedError, redact
 from pipeline.plugins import additions
 from pipeline.protocols import Source
 from pipeline.sources import gstreamer, location, network, stream
+from pipeline.sources.begins import FROM_METADATA, FROM_NAME, began
 from pipeline.sources.camera import CameraSettings
+from pipeline.sources.chain import ChainSource
 from pipeline.sources.image import ImageSource
 
 Make = Callable[[CameraSettings], Source]
@@ -109,4 +111,19 @@ def open_source(camera: CameraSettings) -> Source:
         raise SourceRefusedError(
             f"{redact(camera.url)}: cannot read '{scheme}://'; known: {', '.join(schemes())}"
         )
-    return schemes()[scheme].make(camera)
+    make = schemes()[scheme].make
+    if is_live(camera.url) or (not camera.then and camera.begins == FROM_METADATA):
+        return make(camera)
+    return ChainSource(camera, _parts(camera, make))
+
+
+def _parts(camera: CameraSettings, make: Make) -> list[tuple[Source, float | None]]:
+    """A source of every file of a camera, and when it began; a time that somebody gave is that of
+    the first."""
+    try:
+        times = [began(camera.begins, one.url, camera.time_zone) for one in camera.files]
+    except ValueError as error:  # of a path, the settings have told
+        raise SourceRefusedError(f"{redact(camera.url)}: {error}") from None
+    if camera.begins != FROM_NAME:
+        times[1:] = [None] * (len(times) - 1)
+    return list(zip(map(make, camera.files), times, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from fractions import Fraction
@@ -13,6 +12,8 @@ from typing import Any
 import av
 from av.stream import Disposition
 
+from pipeline.sources.begins import possible
+
 #: Frame rate assumed where a stream names none that can be.
 _FALLBACK = Fraction(25)
 #: Pictures a second that no recording exceeds, and seconds between two that none does.
@@ -20,10 +21,6 @@ _MOST = 300
 #: Packets by which a recording's times are judged, and those by which doubtful ones are again.
 _JUDGED = 16
 _JUDGED_WELL = 250
-#: Before 2000-01-02 no clock was set, and a day ahead of this one none is right; seconds since the
-#: epoch.
-_DAY_S = 86_400.0
-_EARLIEST = 946_684_800.0 + _DAY_S
 #: Covers and previews in players' timelines.
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
@@ -59,7 +56,7 @@ def recorded_at(metadata: Mapping[str, str]) -> float | None:
     except (KeyError, ValueError):
         return None
     seconds = (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
-    return seconds if _EARLIEST < seconds < time.time() + _DAY_S else None
+    return seconds if possible(seconds) else None
 
 
 def rate_of(stream: Any) -> Fraction:

@@ -7,15 +7,18 @@ commit has acknowledged survives a process that is killed and a power cut.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import SinkError
 from pipeline.files import explained, make_folder, private_file
+from pipeline.ids import lowest
 
 log = logging.getLogger("threadline.journal")
 
@@ -43,10 +46,14 @@ class Journal:
     ``read`` opens connections of their own to any other.
 
     Raises on entering: SinkError, if it cannot be made. A broken one is put aside.
+
+    Args:
+        kept_s: seconds after which an event that every outlet has is deleted for certain.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept_s: float | None = None) -> None:
         self.path = folder / NAME
+        self._kept_s = kept_s
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Journal:
@@ -100,7 +107,24 @@ class Journal:
                     (upto, _CHUNK),
                 ).rowcount
                 lost += deleted if upto > had else 0
+            if self._kept_s is not None:
+                connection.execute(
+                    "DELETE FROM events WHERE seq IN "
+                    "(SELECT seq FROM events WHERE seq <= ? AND id < ? ORDER BY seq LIMIT ?)",
+                    (taken, lowest(time.time() - self._kept_s), _CHUNK),
+                )
         return lost
+
+    def forget(self, unwanted: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Delete the events that ``unwanted`` names, from the log as well; how many. SinkError as
+        of ``append``."""
+        with _explained(self.path), self._writing() as connection:
+            found = list(connection.execute("SELECT seq, record FROM events"))
+            gone = [(seq,) for seq, record in found if unwanted(json.loads(record))]
+            connection.executemany("DELETE FROM events WHERE seq = ?", gone)
+        with _explained(self.path):
+            self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(gone)
 
     def last(self) -> int:
         """The number of the last event; 0 before the first."""
@@ -146,6 +170,7 @@ class Journal:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 16777216")
+            connection.execute("PRAGMA secure_delete = ON")
             [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise sqlite3.DatabaseError(found)

@@ -26,6 +26,13 @@ class LookSettings(Section):
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
     settle_looks: int = Field(8, ge=1, le=1000, description="first looks at a person")
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")
+    wait_s: float = Field(
+        0.6,
+        ge=0,
+        le=60,
+        description="with sub: time somebody new waits for a key frame before pictures after it "
+        "are decoded",
+    )
 
 
 @dataclass(frozen=True, slots=True)

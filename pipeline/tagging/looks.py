@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
 from pipeline.picture.crop import quality
 from pipeline.protocols import Budget
 from pipeline.settings.section import PerSource
+from pipeline.tagging.beside import Main
+from pipeline.tagging.closeups import Closeups, Wanted
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.failures import Failures, Timed
 from pipeline.tagging.persons import Persons
@@ -25,6 +27,8 @@ from pipeline.types import Frame, TaggedFrame
 
 #: A subject, and the taggers that take part in the look at it.
 Look = tuple[Subject, tuple[Tagger, ...]]
+#: Who was seen better than ever before in a round, by camera and track, and where.
+Best = dict[tuple[str, int | None], Subject]
 
 
 def show(
@@ -46,7 +50,11 @@ def show(
 
 
 class LookStage:
-    """Shows subjects to taggers, and attaches the tags voted for."""
+    """Shows subjects to taggers, and attaches the tags voted for.
+
+    ``mains`` are the main streams of cameras whose frames are a sub-stream's, ``None`` while one is
+    down.
+    """
 
     name = "looks"
 
@@ -56,34 +64,47 @@ class LookStage:
         settings: PerSource[LookSettings],
         budget: Budget,
         timed: Timed = lambda name: nullcontext(),
+        mains: Callable[[str], Main | None] = lambda source: None,
     ) -> None:
         self._taggers = list(taggers)
         self._budget = budget
         self._failures = Failures(timed)
         self._persons = Persons(taggers, settings)
         self._surroundings = Surroundings(taggers)
+        self._closeups = Closeups(mains, self._persons, self._surroundings, settings)
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         batch = [_rated(tagged) for tagged in batch]
         began = time.perf_counter()
+        self._closeups.begin()
         people = self._people(batch)
-        around: list[Look] = [
-            (subject, (tagger,))
-            for tagged in batch
-            for subject, tagger in self._surroundings.due(tagged, self._slowdown(tagged.frame))
-        ]
-        looks = people + around
+        around = [one for tagged in batch for one in self._around(tagged)]
+        known = [subject for subject, _ in people] + [subject for subject, _, _ in around]
+        looks: list[Look] = [(self._closeups.shown(subject), part) for subject, part in people]
+        looks += [(subject, (tagger,)) for _, subject, tagger in around]
         found = show(looks, self._taggers, self._failures)
         self._budget.spent("crop", time.perf_counter() - began, len(looks))
-        best = set()
-        for (subject, part), evidence in zip(looks, found, strict=True):
+        best: Best = {}
+        frames = [tagged.frame for tagged in batch]
+        for subject, (shown, part), evidence in zip(known, looks, found, strict=True):
             hurried = self._slowdown(subject.frame) > 1
+            there = {
+                name: self._closeups.placed(one, shown, frames) for name, one in evidence.items()
+            }
             if subject.kind != "person":
-                self._surroundings.record(subject, part[0], evidence[part[0].name], hurried)
-            elif self._persons.record(subject, evidence, hurried):
-                best.add((id(subject.frame), subject.id))
+                self._surroundings.record(subject, part[0], there[part[0].name], hurried)
+            elif self._persons.record(subject, there, hurried, shown.box):
+                best[subject.frame.source, subject.id] = shown
         self._switch_off()
         return [self._attached(tagged, best, looks) for tagged in batch]
+
+    def _around(self, tagged: TaggedFrame) -> list[tuple[Subject, Subject, Tagger]]:
+        """What to look at besides people: as it is known, as it is shown, and by whom."""
+        slowdown = self._slowdown(tagged.frame)
+        if tagged.frame.sub:
+            return list(self._closeups.around(tagged, slowdown))
+        due = self._surroundings.due(tagged, slowdown)
+        return [(subject, subject, tagger) for subject, tagger in due]
 
     def _switch_off(self) -> None:
         """Do without taggers that are broken."""
@@ -95,6 +116,9 @@ class LookStage:
     def forget(self, source: str) -> None:
         self._persons.forget(source)
         self._surroundings.forget(source)
+        self._closeups.forget(source)
+        for tagger in self._taggers:
+            tagger.forget(source)
 
     def _slowdown(self, frame: Frame) -> float:
         return self._budget.slowdown if frame.live else 1.0
@@ -102,36 +126,37 @@ class LookStage:
     def _people(self, batch: list[TaggedFrame]) -> list[Look]:
         """The people to look at: all that recordings want, and of live cameras as many as the
         budget allows, those that need it most."""
-        wanted = [
-            look
-            for tagged in batch
-            if tagged.decision == "detect"
-            for track in tagged.tracks
-            if (look := self._persons.wanted(tagged, track, self._slowdown(tagged.frame)))
-        ]
+        wanted: list[Wanted] = []
+        for tagged in batch:
+            slowdown = self._slowdown(tagged.frame)
+            if tagged.frame.sub:
+                wanted += self._closeups.people(tagged, slowdown)
+            elif tagged.decision == "detect":
+                looks = (self._persons.wanted(tagged, track, slowdown) for track in tagged.tracks)
+                wanted += [look for look in looks if look]
         live = [look for look in wanted if look[1].frame.live]
         live.sort(key=lambda look: (look[0], look[1].quality), reverse=True)
         chosen = [look for look in wanted if not look[1].frame.live]
         chosen += live[: self._budget.allowed("crop")]
         return [(subject, part) for _, subject, part in chosen]
 
-    def _attached(
-        self, tagged: TaggedFrame, best: set[tuple[int, int | None]], looks: Sequence[Look]
-    ) -> TaggedFrame:
+    def _attached(self, tagged: TaggedFrame, best: Best, looks: Sequence[Look]) -> TaggedFrame:
         frame = tagged.frame
-        tracks = tuple(
-            self._persons.tagged(frame.source, track, (id(frame), track.id) in best)
-            for track in tagged.tracks
-        )
-        counts = Counter(
-            tagger.name for subject, part in looks if subject.frame is frame for tagger in part
-        )
+        own = [look for look in looks if self._closeups.belongs(look[0], frame)]
+        tracks = []
+        for track in tagged.tracks:
+            shown = best.get((frame.source, track.id))
+            better = shown is not None and self._closeups.belongs(shown, frame)
+            tracks.append(self._persons.tagged(frame.source, track, better))
+        counts = Counter(tagger.name for _, part in own for tagger in part)
+        close = sum(subject.frame is not frame for subject, _ in own)
         self._persons.ended(frame.source, tagged.ended)
         return replace(
             tagged,
-            tracks=tracks,
+            tracks=tuple(tracks),
             tags=self._surroundings.tags(frame.source),
             looks=tuple(counts.items()),
+            views=(close, len(own) - close) if frame.sub else (0, 0),
         )
 
 

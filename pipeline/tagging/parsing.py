@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.picture.heads import upper_part
 from pipeline.picture.yuv import inside
 from pipeline.types import Box, Window
 
@@ -26,12 +27,14 @@ class Parsing:
         labels: label index per cell (h, w) uint8; 0 is background.
         scores: score of the winning label per cell (h, w) float32.
         categories: Fashionpedia category of each label, ``None`` where it has none.
+        on_head: labels of what is on heads: hair, skin, glasses, hats.
     """
 
     window: Window
     labels: npt.NDArray[np.uint8]
     scores: npt.NDArray[np.float32]
     categories: tuple[str | None, ...] = ()
+    on_head: tuple[int, ...] = ()
 
     @property
     def _scale(self) -> tuple[float, float]:
@@ -60,6 +63,14 @@ class Parsing:
             float(x0 + columns.stop * sx),
             float(y0 + rows.stop * sy),
         )
+
+    def head(self, person: Box) -> Box | None:
+        """Box in frame pixels around hair and skin in the upper part of the person; ``None`` if
+        there are none."""
+        y0, (_, sy) = self.window[1], self._scale
+        mask = cells_of(self.labels, self.on_head) if self.on_head else self.labels < 0
+        mask[max(int((upper_part(person) - y0) * sy), 0) :] = False
+        return self.box(large_pieces(mask)) if mask.any() else None
 
     def category_under(self, box: Box) -> str | None:
         """Category of the garment most of a box (frame pixels) lies on; ``None`` if none."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.picture.crop import moved_along
 from pipeline.settings.section import PerSource
 from pipeline.tagging.due import Due, LookSettings
+from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import Evidence, Memory, Priority, Subject, Tagger, Urgency
 from pipeline.tagging.vote import Vote
-from pipeline.types import Tag, TaggedFrame, Track
+from pipeline.types import Box, Tag, TaggedFrame, Track
 
 
 @dataclass(slots=True)
@@ -23,19 +25,29 @@ class State:
     def count(self, subject: Subject, evidence: Evidence, hurried: bool) -> None:
         """Let the evidence of one look vote."""
         self.vote.add(evidence.tags, max(subject.quality, 1.0))
+        self._remember(subject)
+        self.tags = self.vote.result(hurried and self.vote.settings.hurry)
+
+    def take(self, subject: Subject, evidence: Evidence) -> None:
+        """Take the tags of one look as they are: the tagger has settled them."""
+        self._remember(subject)
+        self.tags = evidence.tags
+
+    def _remember(self, subject: Subject) -> None:
         memory = self.memory
         memory.looks, memory.at, memory.box = memory.looks + 1, subject.frame.pts, subject.box
         memory.best = max(memory.best, subject.quality)
-        self.tags = self.vote.result(hurried and self.vote.settings.hurry)
 
 
 @dataclass(slots=True)
 class _Person:
-    """One track: what each tagger knows of it, the best quality looked at, and its tags."""
+    """One track: what each tagger knows of it, the best quality looked at, its tags, and the head
+    as the last parsing showed it, with the person's box then."""
 
     states: dict[str, State] = field(default_factory=dict)
     best: float = 0.0
     tags: tuple[Tag, ...] = ()
+    head: tuple[Box, Box] | None = None
 
 
 class Persons:
@@ -71,8 +83,11 @@ class Persons:
         most = max(needs.values(), default=Priority(Urgency.ALONG))
         return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
 
-    def record(self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool) -> bool:
-        """Count one look at a person; whether it shows them better than all before."""
+    def record(
+        self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool, shown: Box
+    ) -> bool:
+        """Count one look at a person, who was at ``shown`` in the picture that taggers had; whether
+        it shows them better than all before."""
         source, track_id = subject.frame.source, subject.id
         assert track_id is not None
         person = self._known.setdefault((source, track_id), _Person())
@@ -87,6 +102,11 @@ class Persons:
             if name in person.states
             for tag in person.states[name].tags
         )
+        for one in evidence.values():
+            parsing = one.given.get("parsing")
+            if isinstance(parsing, Parsing):
+                head = parsing.head(shown)
+                person.head = (head, shown) if head else None
         better = subject.quality > person.best
         person.best = max(person.best, subject.quality)
         return better
@@ -94,7 +114,10 @@ class Persons:
     def tagged(self, source: str, track: Track, best: bool) -> Track:
         """A track with its tags."""
         person = self._known.get((source, track.id))
-        return track if person is None else replace(track, tags=person.tags, best=best)
+        if person is None:
+            return track
+        head = moved_along(*person.head, track.box) if person.head else None
+        return replace(track, tags=person.tags, best=best, head=head)
 
     def ended(self, source: str, track_ids: Sequence[int]) -> None:
         for track_id in track_ids:

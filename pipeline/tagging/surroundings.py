@@ -22,6 +22,16 @@ class Surroundings:
         self._rotas: dict[_Key, Rota] = {}
         self._pictures: dict[_Key, State] = {}
 
+    def every_s(self, source: str) -> float:
+        """Seconds between two looks at a camera's surroundings; 0: never."""
+        times = [
+            tagger.every_s(kind, source)
+            for tagger in self._taggers
+            if tagger.settings.of(source).wanted
+            for kind in ("tile", "frame")
+        ]
+        return min((seconds for seconds in times if seconds), default=0.0)
+
     def due(self, tagged: TaggedFrame, slowdown: float) -> Iterator[tuple[Subject, Tagger]]:
         """What to look at now in a frame: a tile, the whole picture, or nothing."""
         frame = tagged.frame
@@ -55,6 +65,8 @@ class Surroundings:
         key = (subject.frame.source, tagger.name)
         if subject.kind == "tile":
             self._rotas[key].saw(subject.box, evidence.tags, subject.others)
+        elif "frame" in tagger.settled:
+            self._pictures[key].take(subject, evidence)
         else:
             self._pictures[key].count(subject, evidence, hurried)
 

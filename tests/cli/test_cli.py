@@ -194,6 +194,7 @@ def test_a_full_disk_is_reported_and_the_run_fails(short_clip, tmp_path):
     assert stats.exists()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_within_two_seconds_and_keeps_what_was_found(number, tmp_path):
     process = start("run", CLIP, "--out", tmp_path, "--stats", tmp_path / "s.json")
@@ -209,6 +210,7 @@ def test_a_signal_ends_within_two_seconds_and_keeps_what_was_found(number, tmp_p
     assert "results in" in out
 
 
+@pytest.mark.alone
 def test_a_signal_delivered_twice_is_one_signal(tmp_path):
     """`timeout` signals the process and then its group."""
     process = start("run", CLIP, "--out", tmp_path, "--stats", tmp_path / "s.json")
@@ -222,6 +224,7 @@ def test_a_signal_delivered_twice_is_one_signal(tmp_path):
     assert (tmp_path / "s.json").exists()
 
 
+@pytest.mark.alone
 def test_a_second_signal_ends_at_once_whatever_hangs(tmp_path):
     os.mkfifo(tmp_path / "events.jsonl")  # nobody reads: writing waits for ever
     process = start("run", CLIP, "--out", tmp_path, "--quiet")
@@ -410,6 +413,7 @@ def slow(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("after_s", [0.15, 0.35, 0.6, 1.2])
 def test_ctrl_c_is_clean_at_any_moment_of_the_start(tmp_path, after_s):
     """While Python imports, while models are opened and compiled, with nothing kept from before."""
@@ -439,6 +443,7 @@ def test_the_log_as_json(tmp_path):
     assert "opened on" not in plain.stderr
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_it_at_once_also_where_a_script_started_it_in_the_background():
     """Shells have such programs ignore it. It comes while everything else is imported."""
     code = (

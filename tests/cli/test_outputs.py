@@ -17,6 +17,7 @@ from support import CLIP, command, cut, lines
 
 from engines.ov import OpenVinoEngine
 from pipeline.cli.settings import cameras
+from pipeline.errors import ConfigError
 from pipeline.files import reserved
 from pipeline.picture.still import load_image
 
@@ -243,3 +244,18 @@ def test_pictures_of_odd_shapes_are_tagged(tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 256, (*shape, 3), np.uint8))
     done = command("tag", tmp_path, "--out", tmp_path / "out", "--draw", "--masks")
     assert "3 of 3 pictures tagged" in done.stdout, done.stderr
+
+
+def test_files_are_one_camera_in_the_order_of_the_times_in_their_names(tmp_path):
+    names = ("b/ch1_20260120_100000.mp4", "b/ch1_20260120_090000.mp4", "b/20260120_090000_x.mp4")
+    places = [str(tmp_path / name) for name in (*names, "c/20260120_090000.mp4")]
+    found = cameras([*places, "rtsp://h/s"], Counter(), "from-name")
+    known = {camera["id"]: [camera["url"], *camera.get("then", ())] for camera in found}
+    assert known == {
+        "h-s": ["rtsp://h/s"],
+        "ch1": [places[1], places[0]],
+        "x": [places[2]],
+        "c": [places[3]],
+    }
+    with pytest.raises(ConfigError, match=r"film.mp4: no time in the name 'film.mp4'"):
+        cameras([str(tmp_path / "film.mp4")], Counter(), "from-name")

@@ -20,6 +20,7 @@ from support import make_frame
 from pipeline.errors import SinkError
 from pipeline.ids import Ids, new_id
 from pipeline.picture.yuv import Planes
+from pipeline.pictures import snapshot_file
 from pipeline.settings.section import Fixed
 from pipeline.sinks import (
     SINKS,
@@ -31,7 +32,6 @@ from pipeline.sinks import (
     output_settings,
 )
 from pipeline.sinks.records import event_record
-from pipeline.sinks.snapshots import snapshot_file
 from pipeline.sinks.table import sink_entries
 from pipeline.types import Event, Moment, Tag, TaggedFrame, Track
 
@@ -242,7 +242,7 @@ def test_events_follow_the_documented_shape(tmp_path):
     record = json.loads((tmp_path / "events.jsonl").read_text())
     assert set(record) == {
         "version", "event_id", "event", "run", "camera", "utc", "camera_utc", "recorded_at", "pts",
-        "frame", "track_id", "visit", "snapshot", "tag",
+        "frame", "track_id", "visit", "snapshot", "heads", "tag",
     }  # fmt: skip
     assert record["version"] == 2
     assert set(record["tag"]) == {

@@ -54,7 +54,7 @@ def test_motion_counts_everywhere_but_in_excluded_areas():
 def test_areas_come_from_the_configuration_and_mistakes_are_named():
     text = "cameras:\n  - url: a.mp4\n    exclude: [[[0, 0], [1, 0], [{}, 1]]]\n"
     config = parse(text.format(0.5), "x.yaml")
-    assert config.cameras[0].zones.exclude == (((0, 0), (1, 0), (0.5, 1)),)
+    assert config.cameras[0].areas.exclude == (((0, 0), (1, 0), (0.5, 1)),)
     with pytest.raises(ConfigError, match=r"x.yaml:3: cameras.0.exclude.0.2.0: .*less than"):
         parse(text.format(50), "x.yaml")
     with pytest.raises(ConfigError, match="at least 3"):
@@ -63,7 +63,7 @@ def test_areas_come_from_the_configuration_and_mistakes_are_named():
 
 def test_far_areas_are_at_most_a_quarter_of_the_picture():
     config = parse("cameras: [{url: a.mp4, far: [[0, 0.1, 0.5, 0.4]]}]", "x.yaml")
-    assert config.cameras[0].zones.windows(1920, 1080) == [(0, 108, 960, 432)]
+    assert config.cameras[0].areas.windows(1920, 1080) == [(0, 108, 960, 432)]
     for area in ("[0, 0, 0.6, 0.2]", "[0.5, 0, 0.2, 0.2]", "[0, 0, 0.5, 0.001]"):
         with pytest.raises(ConfigError, match=r"x.yaml:1: cameras.0: far area .* half as wide"):
             parse(f"cameras: [{{url: a.mp4, far: [{area}]}}]", "x.yaml")
@@ -72,7 +72,7 @@ def test_far_areas_are_at_most_a_quarter_of_the_picture():
 def test_a_single_area_needs_no_list_around_it():
     assert Zones(exclude=LEFT, include=LEFT).exclude == (LEFT,)
     text = "cameras: [{url: a.mp4, exclude: [[0, 0], [1, 0], [1, 1]], far: [0, 0, 0.5, 0.5]}]\n"
-    zones = parse(text, "x.yaml").cameras[0].zones
+    zones = parse(text, "x.yaml").cameras[0].areas
     assert zones.exclude == (((0, 0), (1, 0), (1, 1)),)
     assert zones.far == ((0, 0, 0.5, 0.5),)
     for wrong in ("[[0, 0], [1, 0]]", "[0, 0, 1, 1]", "[[0, 0], [1, 0], [1, 50]]", "[[[[0, 0]]]]"):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import math
 import os
 import random
 import re
@@ -47,6 +48,8 @@ class Faults:
         loss: share of packets that are lost.
         jitter_s: seconds by which pictures are late, at most.
         frozen: nothing is sent, connections stay.
+        delay_s: seconds that its encoder takes.
+        silent: no reports of its clock.
     """
 
     refuse: int = 0
@@ -56,6 +59,8 @@ class Faults:
     loss: float = 0.0
     jitter_s: float = 0.0
     frozen: bool = False
+    delay_s: float = 0.0
+    silent: bool = False
 
 
 class Film:
@@ -122,6 +127,8 @@ class Camera(socketserver.ThreadingTCPServer):
     Attributes:
         film: what it sends; another one goes into the running stream.
         faults: what is wrong now; may be changed at any time.
+        epoch: seconds since the epoch at which it took the first picture; what it sends then goes
+            by the time, as of several cameras that see the same. At each connection, by default.
     """
 
     allow_reuse_address = True
@@ -133,6 +140,7 @@ class Camera(socketserver.ThreadingTCPServer):
         self.faults = Faults()
         self.rate = rate
         self.sound = sound
+        self.epoch: float | None = None
         self.chance = random.Random(0)  # what is lost and late, the same each time
         self.sessions: set[_Session] = set()
 
@@ -257,17 +265,22 @@ class _Session(socketserver.StreamRequestHandler):
         camera, sequence, stamp = self.server, random.getrandbits(15), random.getrandbits(31)
         film, position, reported = camera.film, 0, 0.0
         number, began = 0, time.monotonic()
+        if camera.epoch is not None:
+            number = math.ceil((time.time() - camera.epoch) * camera.rate)
+            began += camera.epoch - time.time()
+            position = number % len(film.pictures)
         while not self._over.is_set():
             if film is not camera.film:
                 film, position = camera.film, 0
             faults = camera.faults
             late = camera.chance.random() * faults.jitter_s
+            late += faults.delay_s
             time.sleep(max(began + number / camera.rate + late - time.monotonic(), 0))
             while faults.frozen and not self._over.is_set():
                 time.sleep(0.02)
             stamp += round(90000 * faults.speed / camera.rate)
             at = stamp + round(90000 * faults.stamp_s) & 0xFFFFFFFF
-            if time.monotonic() - reported >= _REPORT_S:
+            if not faults.silent and time.monotonic() - reported >= _REPORT_S:
                 reported = time.monotonic()
                 # The picture was taken when it was due.
                 taken = (

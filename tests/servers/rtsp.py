@@ -9,6 +9,7 @@ Mounts are /cam0, /cam1, ... The file is Annex B without B-frames; nothing is tr
 """
 
 import argparse
+import math
 import time
 
 import gi
@@ -67,6 +68,24 @@ class Order:
         return (self.after + position - self.kept) % self.length
 
 
+class ByTheClock:
+    """Which picture a mount sends when, where several servers see the same: by the time since an
+    epoch. The mounts of one server are evenly spread over the file."""
+
+    def __init__(self, units, number, mounts, rate, epoch):
+        self.length, self.rate, self.epoch = len(units), rate, epoch
+        self.ahead = number * len(units) // mounts
+        self.first, self.kept, self.after = 0, 0, 0
+
+    def begin(self):
+        """Pictures are asked for from now on."""
+        self.first = math.ceil((time.time() - self.epoch) * self.rate) + self.ahead
+        self.first = self.after = self.first % self.length
+
+    def __call__(self, position):
+        return (self.first + position) % self.length
+
+
 def tell(media, number, order):
     """Say when the first picture of a mount was due, and what its order is, once that is known."""
     clock = media.get_clock()
@@ -104,6 +123,7 @@ def main():
     parser.add_argument("--mounts", type=int, default=1)
     parser.add_argument("--port", type=int, default=8554)
     parser.add_argument("--apart", action="store_true", help="no two mounts at the same picture")
+    parser.add_argument("--epoch", type=float, help="when the first picture was taken")
     parser.add_argument("--user", help="user:password to ask for")
     args = parser.parse_args()
     Gst.init(None)
@@ -122,7 +142,12 @@ def main():
         factory.set_shared(True)
         order = Order(units, number, args.mounts, args.apart)
 
+        if args.epoch is not None:
+            order = ByTheClock(units, number, args.mounts, args.rate, args.epoch)
+
         def configure(_factory, media, number=number, order=order):
+            if args.epoch is not None:
+                order.begin()
             feed(media, units, args.rate, order)
             GLib.timeout_add(50, tell, media, number, order)
 

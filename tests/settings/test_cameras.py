@@ -233,3 +233,45 @@ def test_a_camera_that_does_not_fit_changes_nothing():
 def test_overrides_are_listed_whole():
     [own] = live_settings().section("person").own.values()
     assert (own.score, own.interval_s) == (0.7, 0.4)
+
+
+SUB = """
+cameras:
+  - id: door
+    url: {url}
+    sub: {sub}
+    {more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "sub", "more", "words"),
+    [
+        ("rtsp://c/main", "rtsp://c/main", "", "same address"),
+        ("clip.mp4", "rtsp://c/sub", "", "only a live camera"),
+        ("rtsp://c/main", "clip.mp4", "", "only a live camera"),
+        ("rtsp://c/main", "rtsp://c/sub", "reader: nvdec", "reader: ffmpeg"),
+        ("rtsp://c/main", "rtsp://u:p@c/sub", "user: me", "sub names a user already"),
+    ],
+)
+def test_sub_streams_that_cannot_be(url, sub, more, words):
+    assert words in problem(SUB.format(url=url, sub=sub, more=more))
+
+
+def test_a_sub_stream_has_the_cameras_name_login_and_way(monkeypatch):
+    text = SUB.format(url="rtsp://c/main", sub="rtsp://c/sub", more="user: me")
+    [camera] = parse(text, "shop.yaml", {}).cameras
+    assert (camera.main_stream.address, camera.sub_stream.address) == (
+        "rtsp://me@c/main", "rtsp://me@c/sub",
+    )  # fmt: skip
+    assert camera.main_stream.name == camera.sub_stream.name == "door"
+    assert not camera.sub_stream.sub
+
+
+def test_the_login_of_a_sub_stream_is_never_shown():
+    camera = CameraSettings(url="rtsp://a:hunter2@c/main", sub="rtsp://a:hunter2@c/sub")
+    assert "hunter2" not in repr(camera) + str(camera) + camera.model_dump_json()
+    assert "hunter2" not in repr(camera.sub_stream) + camera.sub_stream.name
+    with pytest.raises(ValidationError) as caught:
+        CameraSettings(url="rtsp://c/main", sub="rtsp://a:hunter2@c/sub", user="me")
+    assert "hunter2" not in str(caught.value)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from look_support import BOX, Companion, Scenic, Scripted, sure
 
+from pipeline.people.detect import Found
 from pipeline.photos import PhotoTagger
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import make_config
@@ -38,14 +39,14 @@ class Signs(Scripted):
         return [Tag("logo", "disc", None, 0.8, self.place, outlined=True)] * there
 
 
-class Found:
+class Same:
     """A detector that finds the same people everywhere."""
 
     def __init__(self, *people):
         self.people = people
 
-    def detect(self, frames):
-        return [self.people for _ in frames]
+    def search(self, frames):
+        return [Found(self.people, ()) for _ in frames]
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def path(tmp_path):
 
 
 def photo(path, people, *taggers):
-    return PhotoTagger(Found(*people), taggers, LiveSettings(make_config())).tag(path)
+    return PhotoTagger(Same(*people), taggers, LiveSettings(make_config())).tag(path)
 
 
 def labels(found):
@@ -139,6 +140,6 @@ def test_boxes_stay_in_the_picture(path):
 
 
 def test_without_garments_there_is_no_mask(path):
-    tagger = PhotoTagger(Found(), [Scripted()], LiveSettings(make_config()))
+    tagger = PhotoTagger(Same(), [Scripted()], LiveSettings(make_config()))
     assert tagger.labels == ()
     assert not tagger.tag(path).mask().any()

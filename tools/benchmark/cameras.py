@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark import native
 from benchmark.sinks import Listener
-from benchmark.streams import STRIP, Server, material
+from benchmark.streams import PORT, STRIP, Server, material
 from pipeline.flow.runner import Runner
 from pipeline.settings.file import load
 from pipeline.settings.schema import Config, make_config
@@ -34,6 +35,8 @@ class Watcher(Listener):
     #: Times and ages in turn, compact: what is measured must not grow by being measured.
     ages: dict[str, array[float]] = field(default_factory=lambda: defaultdict(lambda: array("d")))
     detections: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    looks: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    large: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     tagged: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def write(self, tagged: TaggedFrame) -> None:
@@ -42,6 +45,8 @@ class Watcher(Listener):
             return
         self.ages[frame.source].extend((now, now - frame.camera_utc))
         self.detections[frame.source] += tagged.decision == "detect"
+        self.looks[frame.source] += sum(count for _, count in tagged.looks)
+        self.large[frame.source] += tagged.views[0]
         self.tagged[frame.source] |= {track.id for track in tagged.tracks if track.tags}
 
 
@@ -74,6 +79,8 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
         runner.stop()
         runner.wait()
     names = [camera.name for camera in config.cameras]
+    looks = sum(watcher.looks.values()) / passed / len(names)
+    large = sum(watcher.large.values()) / passed / len(names)
     ages = {name: np.array(watcher.ages[name], float).reshape(-1, 2) for name in names}
     every = np.concatenate([a[:, 1] for a in ages.values()])
     if not len(every):
@@ -86,6 +93,8 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
         "analysed a second, slowest camera": min(len(a) for a in ages.values()) / passed,
         "detections a second, slowest camera": min(watcher.detections[n] for n in names) / passed,
         "decoded a second, all": decoded / passed,
+        "crops a second and camera": looks,
+        "of them from the main stream": large,
         "age p50, s": float(np.percentile(every, 50)),
         "age p99, s": float(np.percentile(every, 99)),
         "age p50, second half less first, s": float(
@@ -102,6 +111,8 @@ def watch(config: Config, out: Path, seconds: float) -> dict[str, Any]:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every number of cameras; all figures."""
+    if args.sub:
+        return measure_sub(args)
     shown = (
         "cameras", "analysed a second, slowest camera", "detections a second, slowest camera",
         "age p50, s", "age p99, s", "age p50, second half less first, s", "cores", "memory, MB",
@@ -125,4 +136,42 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 result = watch(config, Path(folder) / str(count), args.seconds)
             results[str(count)] = result
             print(f"| {' | '.join(f'{result[name]:.4g}' for name in shown)} |", flush=True)
+    return results
+
+
+def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
+    """Print a line for every number of cameras, without and with their sub-streams by turns."""
+    main, sub = native.pair(args.video, args.rate)
+    results: dict[str, Any] = {}
+    for name, stream in (("main stream", main), ("sub-stream", sub)):
+        every, key = native.decoding_ms(stream)
+        results[f"decoding a picture of the {name}, ms"] = every
+        print(f"{name}: {every:.2f} ms to decode a picture, {key:.2f} ms a key frame", flush=True)
+    shown = (
+        "analysed a second, slowest camera", "detections a second, slowest camera",
+        "crops a second and camera", "of them from the main stream", "age p50, s", "age p99, s",
+        "cores", "memory, MB", "slowdown", "people tagged",
+    )  # fmt: skip
+    print(f"\n| cameras | | {' | '.join(shown)} |\n|{'---|' * (len(shown) + 2)}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for count in args.count:
+            epoch = time.time() - 60
+            with (
+                Server(main, count, args.rate, epoch=epoch) as large,
+                Server(sub, count, args.rate, PORT + 1, epoch) as small,
+            ):
+                for name in ("main alone", "with sub"):
+                    cameras = [
+                        {"url": url, "id": f"cam{i}", "sub": small.urls[i] * (name == "with sub")}
+                        for i, url in enumerate(large.urls)
+                    ]
+                    config = make_config(
+                        cameras=cameras,
+                        engine={"backend": args.engine},
+                        outputs={"video": False},
+                    )
+                    result = watch(config, Path(folder) / f"{count}-{name}", args.seconds)
+                    results[f"{count}, {name}"] = result
+                    values = " | ".join(f"{result[key]:.4g}" for key in shown)
+                    print(f"| {count} | {name} | {values} |", flush=True)
     return results

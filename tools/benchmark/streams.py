@@ -120,9 +120,18 @@ def free_port() -> int:
 class Server:
     """A running RTSP server whose cameras show different places of one stream."""
 
-    def __init__(self, stream: Path, cameras: int, rate: int, port: int = PORT) -> None:
+    def __init__(
+        self,
+        stream: Path,
+        cameras: int,
+        rate: int,
+        port: int = PORT,
+        epoch: float | None = None,
+    ) -> None:
         self._command = [SYSTEM_PYTHON, str(SERVER), str(stream), "--rate", str(rate), "--apart"]
         self._command += ["--mounts", str(cameras), "--port", str(port)]
+        if epoch is not None:  # several servers that see the same
+            self._command += ["--epoch", str(epoch)]
         self._rate, self._port = rate, port
         self._began: dict[int, tuple[float, int, int, int, int]] = {}
         self.urls = [f"rtsp://127.0.0.1:{port}/cam{i}" for i in range(cameras)]

@@ -106,15 +106,16 @@ def _colour(tag: dict[str, Any] | None) -> str | None:
     return BASIC[tag["colours"][0]] if tag and tag["colours"] else None
 
 
-def _true_colours(person: Person, part: str) -> set[str]:
-    return {name for name in set(BASIC.values()) if f"{part}{name.capitalize()}" in person.labels}
+def true_colours(labels: Labels, part: str) -> set[str]:
+    """Basic colour names of a part of the body (``upperBody``, ``lowerBody``) by PETA's labels."""
+    return {name for name in set(BASIC.values()) if f"{part}{name.capitalize()}" in labels}
 
 
 def colours(people: Sequence[Person], part: str) -> dict[str, float]:
     """How often the first colour is one of the true ones: over people, and over colours."""
     right, by_name = [], {}
     for person in people:
-        true = _true_colours(person, part)
+        true = true_colours(person.labels, part)
         if not true:
             continue
         hit = _colour(person.upper if part == "upperBody" else person.lower) in true

@@ -15,7 +15,7 @@ from training.garments import load_split
 
 from engines import Packs
 from evaluation.stills import still
-from pipeline.flow.pace import Pace
+from pipeline.events import EventStage
 from pipeline.flow.stages import open_stages
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import Models
@@ -131,7 +131,7 @@ def on_clip(
     truth = json.loads((CLOTHES / f"{clip.stem}_clothes.json").read_text())
     single, fused = Tally(), Tally()
     vote = settings.section("garments").of("").vote
-    stages = open_stages(settings, models, Stats(), Pace(), ()).every
+    stages = open_stages(settings, models, Stats(), (), EventStage("study")).every
     for frame in frames(clip):
         batch = [TaggedFrame(frame)]
         for stage in stages:

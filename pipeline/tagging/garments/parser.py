@@ -22,6 +22,8 @@ from pipeline.types import Box, Frame, Level, Rgb, Tag
 MOST_BATCH = 8
 #: Labels that are no garment and never become tags.
 NO_GARMENT = frozenset({"null", "hair", "skin"})
+#: Labels of what is on heads, as far as it is hidden in pictures.
+ON_HEAD = frozenset({"hair", "skin", "glasses", "sunglasses", "hat"})
 #: Cells that show where something is, against those where it may be.
 LEAST_SHARE = 1 / 8
 #: Probability under which a label is no evidence.
@@ -44,6 +46,7 @@ class GarmentParser:
             name: [i for i, own in enumerate(self._category_of) if own == name]
             for name in categories(pack)
         }
+        self._on_head = tuple(i for i, own in enumerate(self.labels) if own.name in ON_HEAD)
         self._asked = Answers(answers(pack), self.labels, tuple(self._members))
         covered = [COVERS.get(name or "", ()) for name in self._category_of]
         self._on = {part: [i for i, own in enumerate(covered) if part in own] for part in PARTS}
@@ -70,7 +73,7 @@ class GarmentParser:
         worn, groups = result["worn"].tolist(), result["categories"].tolist()
         out = []
         for i, (window, crop) in enumerate(zip(windows, pictures, strict=True)):
-            parsing = Parsing(window, found[i], scores[i], self._category_of)
+            parsing = Parsing(window, found[i], scores[i], self._category_of, self._on_head)
             told = {question: result[question][i] for question in self._asked.questions}
             said = self._asked.over(worn[i], groups[i], told)
             out.append((parsing, self.evidence(parsing, crop, said)))

@@ -1,0 +1,53 @@
+"""``threadline camera``: what a camera offers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from pipeline.cli.errors import explained, plain, standard_output
+from pipeline.errors import ConfigError, redact
+from pipeline.settings.schema import first_mistake
+from pipeline.sources.camera import CameraSettings
+from pipeline.sources.probe import Offer, probe, warnings
+
+app = typer.Typer(no_args_is_help=True, help="Cameras.")
+
+
+@app.command("probe")
+def probe_command(
+    url: Annotated[str, typer.Argument(help="Address of the (main) stream.")],
+    sub: Annotated[str, typer.Option(help="Address of the sub-stream.")] = "",
+    user: Annotated[str, typer.Option(envvar="CAM_USER", help="User name.")] = "",
+    password: Annotated[str, typer.Option(envvar="CAM_PASSWORD", help="Password.")] = "",
+    seconds: Annotated[float, typer.Option(min=1, max=60, help="How long to watch each.")] = 6.0,
+) -> None:
+    """Show what a camera's address offers, and what of it will cost quality or time."""
+    with explained():
+        try:
+            camera = CameraSettings(url=url, sub=sub, user=user, password=password, id="camera")
+        except ValidationError as error:
+            raise ConfigError(redact(first_mistake(error))) from None
+        main = probe(camera.main_stream, seconds)
+        small = probe(camera.sub_stream, seconds) if sub else None
+    console = standard_output()
+    for name, one in (("main stream", main), ("sub-stream", small)):
+        if one is not None:
+            line = plain(f"{name:12} {shown(one)}")
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for warning in warnings(main, small):
+        console.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+
+
+def shown(offer: Offer) -> str:
+    """One stream in a line."""
+    width, height = offer.size
+    often = f"every {offer.key_s:.1f} s" if offer.key_s else f"rarer than {offer.watched_s:.0f} s"
+    return (
+        f"{offer.codec}, {width} x {height}, {offer.rate:.1f} pictures/s, "
+        f"{offer.bits / 1e6:.2f} Mbit/s, key frame {often}, "
+        f"B-frames {'yes' if offer.b_frames else 'no'}, "
+        f"clock {'told' if offer.reports else 'not told'}"
+    )

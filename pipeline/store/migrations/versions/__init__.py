@@ -1,0 +1,1 @@
+"""Each module is one change, in the order of ``down_revision``."""

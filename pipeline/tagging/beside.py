@@ -1,0 +1,112 @@
+"""One camera whose main stream is received beside its sub-stream: what pictures it gives, and where
+people were at their moments."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import inf
+from typing import Protocol
+
+from pipeline.picture.crop import visible_share
+from pipeline.picture.registration import Registration
+from pipeline.types import Box, Frame, TaggedFrame
+
+#: Seconds for which boxes are remembered, and that may lie between two of which one is made.
+KEPT_S = 8.0
+BETWEEN_S = 1.2
+#: Seconds ahead, and the share of somebody still visible then below which they are about to leave.
+AHEAD_S = 0.6
+LEAVING = 0.7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closeup:
+    """A picture of the main stream, dated in the sub-stream's seconds."""
+
+    frame: Frame
+    registration: Registration
+
+
+class Main(Protocol):
+    """One camera's main stream, received and not decoded."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of its pictures, once known."""
+        ...
+
+    @property
+    def registration(self) -> Registration | None:
+        """Where the sub-stream's picture lies in its own, once known."""
+        ...
+
+    def ask(self, after: float, urgent: bool) -> None:
+        """Want a picture of after a moment, in the sub-stream's seconds: the next key frame, or, if
+        it is urgent, the newest there is."""
+        ...
+
+    def take(self) -> list[Closeup]:
+        """The pictures decoded since this was last asked, their moments known."""
+        ...
+
+
+@dataclass(slots=True)
+class Beside:
+    """What is known of one camera.
+
+    Attributes:
+        boxes: of each detection round, when it was and where people were.
+        first: when each person was first seen.
+        since: since when each waits for a look.
+        last: the moment of the newest picture of the main stream.
+        began: when its sub-stream began.
+    """
+
+    boxes: deque[tuple[float, dict[int, Box]]] = field(default_factory=deque)
+    first: dict[int, float] = field(default_factory=dict)
+    since: dict[int, float] = field(default_factory=dict)
+    pictures: list[tuple[Closeup, float]] = field(default_factory=list)
+    last: float = -inf
+    began: float = inf
+    scale: tuple[Registration, tuple[int, int]] | None = None
+
+    def note(self, tagged: TaggedFrame) -> None:
+        """Remember where people were found."""
+        pts = tagged.frame.pts
+        self.began = min(self.began, pts)
+        if tagged.decision == "predict":
+            return
+        found = {track.id: track.box for track in tagged.tracks if not track.predicted}
+        self.boxes.append((pts, found))
+        while self.boxes[0][0] < pts - KEPT_S:
+            self.boxes.popleft()
+        there = {track.id for track in tagged.tracks}
+        self.first = {i: self.first.get(i, pts) for i in there}
+        self.since = {i: at for i, at in self.since.items() if i in there}
+
+    @property
+    def latest(self) -> float:
+        return self.boxes[-1][0] if self.boxes else -inf
+
+    def box(self, track_id: int, at: float) -> Box | None:
+        """Where somebody was: between where they were found before and after that moment."""
+        known = [(pts, boxes[track_id]) for pts, boxes in self.boxes if track_id in boxes]
+        before = next(((pts, box) for pts, box in reversed(known) if pts <= at), None)
+        after = next(((pts, box) for pts, box in known if pts >= at), None)
+        if before is None or after is None or after[0] - before[0] > BETWEEN_S:
+            return None
+        span = after[0] - before[0]
+        share = (at - before[0]) / span if span else 0.0
+        x0, y0, x1, y1 = (a + share * (b - a) for a, b in zip(before[1], after[1], strict=True))
+        return x0, y0, x1, y1
+
+    def leaves(self, track_id: int, frame: Frame) -> bool:
+        """Whether somebody is about to leave the picture."""
+        known = [(pts, boxes[track_id]) for pts, boxes in self.boxes if track_id in boxes][-2:]
+        if len(known) < 2:
+            return False
+        (then, old), (now, new) = known
+        ahead = AHEAD_S / max(now - then, 1e-3)
+        x0, y0, x1, y1 = (b + ahead * (b - a) for a, b in zip(old, new, strict=True))
+        return visible_share((x0, y0, x1, y1), frame.width, frame.height) < LEAVING

@@ -1,0 +1,222 @@
+"""Looks at the main stream's pictures while people are followed on the sub-stream's.
+
+A main stream's pictures come when they are decoded, of a moment that has passed; people are taken
+from where they were then. Persons are known in pixels of the main stream, whichever picture shows
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import inf
+
+from pipeline.picture.crop import quality, visible_share
+from pipeline.picture.registration import WHOLE, Registration
+from pipeline.settings.section import PerSource
+from pipeline.tagging.beside import Beside, Closeup, Main
+from pipeline.tagging.due import LookSettings
+from pipeline.tagging.persons import Persons
+from pipeline.tagging.surroundings import Surroundings
+from pipeline.tagging.tagger import Evidence, Priority, Subject, Tagger, Urgency
+from pipeline.types import Frame, TaggedFrame, Track
+
+#: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
+AT_HAND_S = 1.0
+#: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
+PATIENCE_S = 3.0
+#: Pictures of the main stream kept for a camera.
+MOST_PICTURES = 3
+
+#: How much a look is needed, at what, and by whom.
+Wanted = tuple[Priority, Subject, tuple[Tagger, ...]]
+
+
+class Closeups:
+    """The looks of cameras that have a sub-stream."""
+
+    def __init__(
+        self,
+        mains: Callable[[str], Main | None],
+        persons: Persons,
+        surroundings: Surroundings,
+        settings: PerSource[LookSettings],
+    ) -> None:
+        self._mains = mains
+        self._persons = persons
+        self._surroundings = surroundings
+        self._settings = settings
+        self._beside: dict[str, Beside] = {}
+        #: Picture of the main stream -> frame it is looked at with, in this round.
+        self._with: dict[int, int] = {}
+        self._registrations: dict[int, Registration] = {}
+
+    def begin(self) -> None:
+        """A round begins."""
+        self._with.clear()
+        self._registrations.clear()
+
+    def forget(self, source: str) -> None:
+        self._beside.pop(source, None)
+
+    def belongs(self, subject: Subject, frame: Frame) -> bool:
+        """Whether a subject was looked at in the round of a frame."""
+        shown = id(subject.frame)
+        return self._with.get(shown, shown) == id(frame)
+
+    def people(self, tagged: TaggedFrame, slowdown: float) -> list[Wanted]:
+        """Who of a sub-stream's frame wants a look: at pictures of the main stream that are there;
+        what is not is asked for. Where the main stream is down, at the frame."""
+        frame = tagged.frame
+        beside = self._beside.setdefault(frame.source, Beside())
+        if frame.pts < beside.latest:  # the stream began anew
+            beside = self._beside[frame.source] = Beside(scale=beside.scale)
+        beside.note(tagged)
+        main = self._mains(frame.source)
+        self._collect(beside, main, frame)
+        found = [
+            wanted
+            for closeup, _ in beside.pictures
+            for wanted in self._at(closeup, tagged, beside, slowdown)
+        ]
+        if tagged.decision != "detect":
+            return found
+        large = replace(tagged, tracks=tuple(self._large(t, beside, frame) for t in tagged.tracks))
+        now = [
+            wanted
+            for track in large.tracks
+            if (wanted := self._persons.wanted(large, track, slowdown))
+        ]
+        if main is None:
+            return now
+        return found + self._waiting(now, tagged, beside, main)
+
+    def _collect(self, beside: Beside, main: Main | None, frame: Frame) -> None:
+        """Take the pictures that have come, and let go of those that were at hand for long."""
+        if main is None:
+            beside.pictures.clear()
+            return
+        for closeup in main.take():
+            beside.pictures.append((closeup, max(frame.pts, closeup.frame.pts)))
+            beside.last = max(beside.last, closeup.frame.pts)
+        if main.size is not None:
+            beside.scale = main.registration or WHOLE, main.size
+        beside.pictures = [
+            (one, at) for one, at in beside.pictures[-MOST_PICTURES:] if frame.pts <= at + AT_HAND_S
+        ]
+        for closeup, _ in beside.pictures:
+            self._with[id(closeup.frame)] = id(frame)
+            self._registrations[id(closeup.frame)] = closeup.registration
+
+    def _at(
+        self, closeup: Closeup, tagged: TaggedFrame, beside: Beside, slowdown: float
+    ) -> Iterator[Wanted]:
+        """Who wants a look at a picture of the main stream."""
+        shown = closeup.frame
+        tracks = self._there(closeup, tagged.tracks, beside, tagged.frame)
+        there = replace(tagged, frame=shown, tracks=tracks)
+        for track in tracks:
+            if visible_share(track.box, shown.width, shown.height) <= 0:
+                continue
+            rated = replace(track, quality=track.score * quality(shown, track.box))
+            wanted = self._persons.wanted(there, rated, slowdown)
+            if wanted:
+                yield wanted
+
+    def _there(
+        self, closeup: Closeup, tracks: Sequence[Track], beside: Beside, frame: Frame
+    ) -> tuple[Track, ...]:
+        """People where they were at the moment of a picture, in its pixels."""
+        sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
+        return tuple(
+            replace(track, box=closeup.registration.to_main(box, *sizes), predicted=False)
+            for track in tracks
+            if (box := beside.box(track.id, closeup.frame.pts)) is not None
+        )
+
+    def _waiting(
+        self, now: list[Wanted], tagged: TaggedFrame, beside: Beside, main: Main
+    ) -> list[Wanted]:
+        """Ask for pictures of those who want a look; those who have waited for too long get one at
+        the frame."""
+        frame = tagged.frame
+        settings = self._settings.of(frame.source)
+        wanting = {subject.id: (priority, subject, part) for priority, subject, part in now}
+        beside.since = {i: at for i, at in beside.since.items() if i in wanting}
+        after, urgent, late = inf, False, []
+        for track_id, wanted in wanting.items():
+            assert track_id is not None
+            since = beside.since.setdefault(track_id, frame.pts)
+            if frame.pts - max(since, beside.last) >= PATIENCE_S:
+                late.append(wanted)
+                continue
+            after = min(
+                after, max(beside.first.get(track_id, frame.pts), beside.last + settings.settle_s)
+            )
+            new = wanted[0].urgency is Urgency.NEW and frame.pts - since >= settings.wait_s
+            few = wanted[0].urgency >= Urgency.SETTLING
+            urgent |= new or (few and beside.leaves(track_id, frame))
+        if wanting:
+            main.ask(min(after, frame.pts), urgent)
+        return late
+
+    def around(
+        self, tagged: TaggedFrame, slowdown: float
+    ) -> Iterator[tuple[Subject, Subject, Tagger]]:
+        """What to look at besides people: as it is known, as it is shown, and by whom."""
+        frame = tagged.frame
+        every_s = self._surroundings.every_s(frame.source) * slowdown
+        if not every_s:
+            return
+        beside = self._beside.setdefault(frame.source, Beside())
+        main = self._mains(frame.source)
+        shown = beside.pictures[-1][0] if beside.pictures else None
+        silent = frame.pts - max(beside.last, beside.began) > PATIENCE_S + every_s
+        if main is not None and shown is None and not silent:
+            main.ask(beside.last + every_s, False)
+            return
+        if main is not None and silent:
+            main.ask(beside.last + every_s, False)
+        for subject, tagger in self._surroundings.due(tagged, slowdown):
+            yield subject, subject if shown is None else self._moved(subject, shown, tagged), tagger
+
+    def _moved(self, subject: Subject, closeup: Closeup, tagged: TaggedFrame) -> Subject:
+        """Something that stays where it is, on a picture of the main stream."""
+        frame = tagged.frame
+        sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
+        people = self._there(closeup, tagged.tracks, self._beside[frame.source], frame)
+        box = closeup.registration.to_main(subject.box, *sizes)
+        return replace(
+            subject, frame=closeup.frame, box=box, others=tuple(track.box for track in people)
+        )
+
+    def shown(self, subject: Subject) -> Subject:
+        """A person, known in the main stream's pixels, in those of the picture that shows them."""
+        known = self._beside.get(subject.frame.source)
+        if not subject.frame.sub or known is None or known.scale is None:
+            return subject
+        registration, size = known.scale
+        sizes = (subject.frame.width, subject.frame.height), size
+        others = tuple(registration.to_sub(box, *sizes) for box in subject.others)
+        return replace(subject, box=registration.to_sub(subject.box, *sizes), others=others)
+
+    def placed(self, evidence: Evidence, shown: Subject, frames: Sequence[Frame]) -> Evidence:
+        """What was found on a picture of the main stream, in the pixels of the sub-stream's."""
+        registration = self._registrations.get(id(shown.frame))
+        frame = next((one for one in frames if self.belongs(shown, one)), None)
+        if registration is None or frame is None:
+            return evidence
+        sizes = (frame.width, frame.height), (shown.frame.width, shown.frame.height)
+        tags = tuple(
+            replace(tag, box=registration.to_sub(tag.box, *sizes)) for tag in evidence.tags
+        )
+        return replace(evidence, tags=tags)
+
+    def _large(self, track: Track, beside: Beside, frame: Frame) -> Track:
+        """A person in the main stream's pixels, as well as the main stream would show them."""
+        if beside.scale is None:
+            return track
+        registration, size = beside.scale
+        box = registration.to_main(track.box, (frame.width, frame.height), size)
+        taller = (box[3] - box[1]) / max(track.box[3] - track.box[1], 1e-6)
+        return replace(track, box=box, quality=track.quality * taller)

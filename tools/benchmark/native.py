@@ -1,0 +1,131 @@
+"""Material as hard as a camera's: both streams of a 1080p camera, made of real video at its own
+size with a sensor's noise. Nothing is enlarged, so every pixel costs what a camera's does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.streams import FOLDER, SIZE, at_rate
+
+#: Counted up when the material is made in another way.
+VERSION = 1
+#: Width and height, bits a second and seconds between key frames of the smaller stream; and of the
+#: larger one, whose size is ``SIZE``.
+SUB = (640, 360)
+SUB_BITS, SUB_KEY_S = 300_000, 1
+MAIN_BITS, MAIN_KEY_S = 2_000_000, 2
+#: Standard deviation of a sensor's noise in steps of luma, in the dark and in the light.
+NOISE = (3.0, 1.5)
+#: Pictures by which decoding is timed.
+TIMED = 150
+
+
+def pair(video: Path, rate: int) -> tuple[Path, Path]:
+    """The larger and the smaller stream of a camera, bare H.264, made once."""
+    out = tuple(
+        FOLDER / f"{video.stem}-native-{name}-{rate}-{VERSION}.h264" for name in ("main", "sub")
+    )
+    if not all(path.exists() for path in out):
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        print(f"making {out[0]} (once, some minutes)", file=sys.stderr)
+        code = "import sys; from pathlib import Path; from benchmark.native import make; "
+        code += "make(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))"
+        command = [sys.executable, "-c", code, str(video.resolve()), *map(str, out), str(rate)]
+        subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
+    return out[0], out[1]
+
+
+def make(video: Path, main: Path, sub: Path, rate: int) -> None:
+    """Write what ``pair`` returns: the video side by side and one above the other, each time from
+    another moment on, at its own size."""
+    with av.open(str(video)) as source:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in at_rate(source, rate)]
+    chance = np.random.default_rng(0)
+    noise = [chance.normal(0, 1, (SIZE[1] + 64, SIZE[0] + 64, 1)).astype(np.float32)
+             for _ in range(4)]  # fmt: skip
+    parts = [path.with_name(f"part-{path.name}") for path in (main, sub)]
+    with (
+        av.open(str(parts[0]), "w", format="h264") as large,
+        av.open(str(parts[1]), "w", format="h264") as small,
+    ):
+        streams = (
+            (large, _stream(large, rate, SIZE, MAIN_BITS, MAIN_KEY_S)),
+            (small, _stream(small, rate, SUB, SUB_BITS, SUB_KEY_S)),
+        )
+        for index in range(len(pictures)):
+            shown = _noisy(_wall(pictures, index), noise, chance)
+            whole = av.VideoFrame.from_ndarray(shown, format="rgb24")
+            for target, stream in streams:
+                picture = whole.reformat(
+                    stream.width, stream.height, "yuv420p", interpolation="AREA"
+                )
+                picture.pts = index
+                target.mux(stream.encode(picture))
+        for target, stream in streams:
+            target.mux(stream.encode())
+    for part, path in zip(parts, (main, sub), strict=True):
+        part.replace(path)
+
+
+def _stream(target: Any, rate: int, size: tuple[int, int], bits: int, key_s: int) -> Any:
+    stream = target.add_stream("libx264", rate=rate)
+    stream.width, stream.height = size
+    stream.pix_fmt, stream.bit_rate = "yuv420p", bits
+    # One slice a picture: the server's payloader takes slices for pictures.
+    stream.options = {
+        "preset": "veryfast",
+        "tune": "zerolatency",
+        "x264-params": f"sliced-threads=0:scenecut=0:vbv-maxrate={bits // 1000}"
+        f":vbv-bufsize={bits // 500}",
+    }
+    stream.codec_context.gop_size = key_s * rate
+    return stream
+
+
+def _wall(pictures: list[npt.NDArray[np.uint8]], index: int) -> npt.NDArray[np.uint8]:
+    """One picture of ``SIZE``, RGB: as many of the video's as fit, cut at its edges."""
+    height, width = pictures[0].shape[:2]
+    wall = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
+    places = [(x, y) for y in range(0, SIZE[1], height) for x in range(0, SIZE[0], width)]
+    for number, (x, y) in enumerate(places):
+        at = (index + number * len(pictures) // len(places)) % len(pictures)
+        there = wall[y : y + height, x : x + width]
+        there[:] = pictures[at][: there.shape[0], : there.shape[1]]
+    return wall
+
+
+def _noisy(
+    shown: npt.NDArray[np.uint8],
+    noise: list[npt.NDArray[np.float32]],
+    chance: np.random.Generator,
+) -> npt.NDArray[np.uint8]:
+    """A picture with a sensor's noise, another one each time."""
+    x, y = chance.integers(0, 64, 2)
+    one = noise[chance.integers(len(noise))][y : y + SIZE[1], x : x + SIZE[0]]
+    strength = np.interp(np.arange(256), (0, 255), NOISE).astype(np.float32)[shown[:, :, 1:2]]
+    return np.clip(shown + one * strength, 0, 255).astype(np.uint8)
+
+
+def decoding_ms(stream: Path) -> tuple[float, float]:
+    """Milliseconds of processor time that a picture of a bare stream takes to decode on one thread:
+    the mean of all, and of key frames alone."""
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    with av.open(str(stream), format="h264") as source:
+        video = source.streams.video[0]
+        video.codec_context.thread_count = 1
+        for number, packet in enumerate(source.demux(video)):
+            if packet.dts is None or number == TIMED:
+                break
+            began = time.thread_time()
+            video.codec_context.decode(packet)
+            taken[packet.is_keyframe].append(time.thread_time() - began)
+    every = taken[True] + taken[False]
+    return 1000 * sum(every) / len(every), 1000 * sum(taken[True]) / max(len(taken[True]), 1)
