@@ -33,7 +33,7 @@ from pipeline.types import Frame, Picture
 log = logging.getLogger("threadline.capture")
 
 #: Decoded pictures that wait until it is known of which moment they are.
-MOST_PENDING = 3
+MOST_PENDING = 2
 #: Seconds after which such a picture is given up.
 PENDING_S = 5.0
 #: Offset between the streams, in seconds, that is worth a word.
