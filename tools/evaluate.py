@@ -12,6 +12,8 @@
     python tools/evaluate.py logo-places --icons package --packages vscode.json devicon.json
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
+    python tools/evaluate.py measures --data autofish/ --plane belt.yaml
+    python tools/evaluate.py measures-made
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
@@ -40,6 +42,8 @@ from evaluation import (
     logo_places,
     logo_tracks,
     logos,
+    measures,
+    measures_made,
     people,
     tracks,
 )
@@ -62,6 +66,8 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "logo-places": logo_places.measure,
     "logo-tracks": logo_tracks.measure,
     "cost": cost.measure,
+    "measures": measures.evaluate,
+    "measures-made": measures_made.evaluate,
 }
 
 
@@ -92,6 +98,7 @@ def arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
     parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
+    parser.add_argument("--plane", type=Path, help="measures: a calibration's settings file")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()
@@ -107,7 +114,7 @@ def table(figures: Figures) -> str:
 
 def main() -> int:
     args = arguments()
-    if args.kind != "cost" and not args.data.is_dir():
+    if args.kind not in ("cost", "measures-made") and not args.data.is_dir():
         print(f"{args.data}: no such folder; --data names the labelled photos", file=sys.stderr)
         return 2
     with weights(args.weights) as packs:

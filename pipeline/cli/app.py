@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import camera, config, db, doctor, gallery, models
+from pipeline.cli import camera, config, db, doctor, gallery, measure, models
 from pipeline.cli.errors import standard_output
 from pipeline.cli.forget import forget
 from pipeline.cli.run import run
@@ -29,6 +29,7 @@ app.command()(forget)
 app.add_typer(db.app, name="db")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
+app.add_typer(measure.app, name="measure")
 app.add_typer(config.app, name="config")
 app.add_typer(camera.app, name="camera")
 

@@ -36,11 +36,14 @@ PLAIN = "plain"
 
 def tag_text(tag: Tag) -> str:
     """A tag in words: ``navy jeans``, ``red plaid shirt``; a category by the first of its names;
-    ``Acme on top``."""
+    ``Acme on top``; ``object 7 42.3 cm``."""
     known = dict(tag.attributes)
     on = known.get("on")
     if on is not None:
         return f"{tag.label} on {on.split(',')[0]}"
+    for size in ("height_cm", "length_cm"):
+        if size in known:
+            return f"{tag.label} {known[size]} cm"
     name = tag.label.split(",")[0] if tag.level == "category" else tag.label
     pattern = known.get("pattern", PLAIN)
     return " ".join(filter(None, (tag.colour, pattern if pattern != PLAIN else "", name)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, update
 
+from pipeline.ids import lowest
 from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
@@ -15,7 +17,7 @@ from pipeline.store.loading import chunks, load_named, picture_of
 from pipeline.store.numbering import first_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
-from pipeline.store.schema import event, meta, visit
+from pipeline.store.schema import event, meta, stream, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
 from pipeline.store.statistics import series, top
@@ -87,6 +89,17 @@ class PastStore(SqlStore):
             ids = Search(self.facets, names, query).ids(connection, limit)
             return self._remove(connection, names, ids, counts) if ids else None
 
+    def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
+        """Delete some visits that began before a time; ``None`` once there is nothing. Those of
+        recordings are as old as the run that found them."""
+        with self.writing() as connection:
+            names = Dictionary()
+            names.load(connection)
+            old = select(visit.c.id).where(visit.c.id < first_of(before))
+            some = _without_young(connection, old, before).order_by(visit.c.id).limit(limit)
+            ids = list(connection.execute(some).scalars())
+            return self._remove(connection, names, ids, False) if ids else None
+
     def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
         """Delete one visit; ``None`` if there is no such visit."""
         with self.writing() as connection:
@@ -118,14 +131,16 @@ class PastStore(SqlStore):
             return connection.execute(delete(event).where(event.c.id.in_(some))).rowcount
 
     def pictures(self, since: int, until: int, limit: int = 500) -> list[tuple[int, str]]:
-        """The oldest visits that began in a time and have a picture."""
+        """The oldest visits that began in a time and have a picture; of recordings as of
+        ``forget_old``."""
         query = select(visit).where(
             visit.c.id >= first_of(since),
             visit.c.id < first_of(until),
             visit.c.picture.is_not(None),
         )
         with self._known() as (connection, names):
-            found = connection.execute(query.order_by(visit.c.id).limit(limit))
+            due = _without_young(connection, query, until).order_by(visit.c.id).limit(limit)
+            found = connection.execute(due)
             return [(row.id, picture_of(row, names) or "") for row in found]
 
     def noted(self, key: str) -> int:
@@ -146,3 +161,11 @@ class PastStore(SqlStore):
             for part in chunks(ids):
                 connection.execute(update(visit).where(visit.c.id.in_(part)).values(picture=None))
         self._writer = None
+
+
+def _without_young(connection: Connection, query: Select[Any], before: int) -> Select[Any]:
+    """A query without the visits of recordings that a run has found since a time."""
+    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
+    young = select(stream.c.id).where(recorded, stream.c.run >= lowest(before / 1000))
+    spared = list(connection.execute(young).scalars())
+    return query.where(visit.c.stream.not_in(spared)) if spared else query

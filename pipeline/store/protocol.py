@@ -59,6 +59,11 @@ class Store(Protocol):
         which these were. ``None``: nothing is left to delete."""
         ...
 
+    def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
+        """Delete some visits that began before a time; ``None`` once there is nothing. Those of
+        recordings are as old as the run that found them."""
+        ...
+
     def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None: ...
 
     def forget_events(self, query: Query, limit: int = 5000) -> int:

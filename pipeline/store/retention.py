@@ -90,7 +90,7 @@ class Retention:
 
     def _rows(self, before: int) -> Iterator[None]:
         query, gone = Query(until=before), False
-        while (found := self._store.forget(query, limit=CHUNK)) is not None:
+        while (found := self._store.forget_old(before, CHUNK)) is not None:
             delete_pictures(self._folder, [one.picture for one in found if one.picture])
             gone = True
             yield
@@ -108,8 +108,8 @@ class Retention:
 
 
 def _seen(record: Mapping[str, Any]) -> int:
-    """When a recording's picture was taken, or a camera's."""
-    return milliseconds(record.get("recorded_at") or record["utc"])
+    """When a picture was looked at: recordings are as old as the run that found them."""
+    return milliseconds(record["utc"])
 
 
 def delete_pictures(folder: Path, names: list[str]) -> None:

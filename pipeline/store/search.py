@@ -160,9 +160,9 @@ class Search:
             where.append(or_(tag.c.label.in_(ids), tag.c.category.in_(ids)))
         where += [
             or_(tag.c.colour == colour, tag.c.colour2 == colour)
-            for colour in self._known(("colour", name) for name in one.colours)
+            for colour in (self._names.find(("colour", name)) or 0 for name in one.colours)
         ]
-        for value in one.attributes:
+        for value in one.attributes:  # of what was never seen there is nothing: number 0
             number = self._names.find(("attribute", value)) or 0
             where.append(tag.c.attributes.like(f"%,{number},%"))
         return exists(select(1).where(*where))

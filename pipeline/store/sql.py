@@ -86,14 +86,15 @@ class SqlStore:
             self.zone = _zone(connection.execute(query).scalar() or "UTC", self.where)
 
     def close(self) -> None:
+        self._reader.dispose()  # before the writer: the last one to leave clears SQLite's log
         self._drop()
-        self._reader.dispose()
 
     def _drop(self) -> None:
         self._writer = None
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
+            connection.engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

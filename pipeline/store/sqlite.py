@@ -179,7 +179,6 @@ class SqliteStore(PastStore):
             if self._connection is None:
                 self._connection = self._writing_connection()
             cursor = self._connection.connection.cursor()
-            cursor.execute("ROLLBACK") if self._connection.connection.in_transaction else None
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             cursor.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from pipeline.store.calendar import MINUTE, Buckets
@@ -51,7 +53,10 @@ def top(
     n = func.sum(roll.c.n)
     query = select(roll.c.value, n).where(*where).group_by(roll.c.value).having(n > 0)
     rows = connection.execute(query.order_by(n.desc()).limit(_MOST))
-    return [(_shown(names, value), int(count)) for value, count in rows]
+    found: Counter[str] = Counter()
+    for value, count in rows:  # a label may be called like its category
+        found[_shown(names, value)] += int(count)
+    return found.most_common()
 
 
 def _shown(names: Dictionary, value: int) -> str:

@@ -117,6 +117,8 @@ class LookStage:
         self._persons.forget(source)
         self._surroundings.forget(source)
         self._closeups.forget(source)
+        for tagger in self._taggers:
+            tagger.forget(source)
 
     def _slowdown(self, frame: Frame) -> float:
         return self._budget.slowdown if frame.live else 1.0

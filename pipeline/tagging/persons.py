@@ -25,10 +25,18 @@ class State:
     def count(self, subject: Subject, evidence: Evidence, hurried: bool) -> None:
         """Let the evidence of one look vote."""
         self.vote.add(evidence.tags, max(subject.quality, 1.0))
+        self._remember(subject)
+        self.tags = self.vote.result(hurried and self.vote.settings.hurry)
+
+    def take(self, subject: Subject, evidence: Evidence) -> None:
+        """Take the tags of one look as they are: the tagger has settled them."""
+        self._remember(subject)
+        self.tags = evidence.tags
+
+    def _remember(self, subject: Subject) -> None:
         memory = self.memory
         memory.looks, memory.at, memory.box = memory.looks + 1, subject.frame.pts, subject.box
         memory.best = max(memory.best, subject.quality)
-        self.tags = self.vote.result(hurried and self.vote.settings.hurry)
 
 
 @dataclass(slots=True)

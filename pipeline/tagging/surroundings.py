@@ -65,6 +65,8 @@ class Surroundings:
         key = (subject.frame.source, tagger.name)
         if subject.kind == "tile":
             self._rotas[key].saw(subject.box, evidence.tags, subject.others)
+        elif "frame" in tagger.settled:
+            self._pictures[key].take(subject, evidence)
         else:
             self._pictures[key].count(subject, evidence, hurried)
 

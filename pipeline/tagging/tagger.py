@@ -138,11 +138,14 @@ class Tagger:
     Attributes:
         name: names its section of the settings, its counters and its stage times.
         wants: the kinds of subjects it is shown.
+        settled: kinds of subjects whose tags it settles itself, over time: they are reported as
+            they are, without a vote.
         tile_shape: width and height whose proportions its tiles have.
     """
 
     name: ClassVar[str]
     wants: ClassVar[frozenset[Kind]] = frozenset({"person"})
+    settled: ClassVar[frozenset[Kind]] = frozenset()
     tile_shape: tuple[int, int] = (1, 1)
 
     def __init__(self, settings: PerSource[Any]) -> None:
@@ -157,6 +160,9 @@ class Tagger:
         """Seconds between two looks at a camera's tiles (one after the other), or at its whole
         picture; 0: never."""
         return 0.0
+
+    def forget(self, source: str) -> None:
+        """Let go of what it keeps of a camera."""
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
         """Evidence of each subject, of all cameras together."""

@@ -118,6 +118,9 @@ def test_what_holds_of_one_garment_is_not_mixed_with_another(store):
     assert found(store, (asked,)) == [1]
     assert found(store, (Garment((("label", "shirt"),)),), without=(asked,)) == [3, 2]
     assert found(store, (Garment((("label", "shirt"),), ("red", "white")),)) == [3]
+    never = Garment((("label", "shirt"),), ("purple",), ("pattern=striped",))
+    assert found(store, without=(never,)) == [3, 2, 1]
+    assert found(store, (never,), (asked,)) == [1]
 
 
 def test_pages_follow_each_other_without_gaps(store):
@@ -421,3 +424,20 @@ def test_the_tables_are_as_the_program_knows_them(store):
         ]
     differences = [d for d in differences if not (isinstance(d, tuple) and "visit_terms" in str(d))]
     assert not differences
+
+
+def test_a_database_that_is_closed_is_one_file(tmp_path):
+    path = tmp_path / "threadline.db"
+    with writing(str(path), "test") as store:
+        store.write(Run().visit(RED_JACKET))
+        assert found(store, (JACKET,)) == [1], "by a connection that reads"
+    assert not list(tmp_path.glob("threadline.db-*")), (
+        "SQLite's log would have to be copied with it"
+    )
+
+
+def test_a_label_that_is_called_like_its_category_is_counted_once(store):
+    run = Run()
+    store.write(run.visit(tag("pants", "pants", "black")))
+    store.write(run.visit(tag("pants", "pants", "black", level="category"), at=T0 + 60))
+    assert store.top("garments", MS, MS + HOUR) == [("pants", 2)]

@@ -140,6 +140,16 @@ def test_old_pictures_go_then_old_rows_and_counts_stay(shop):
     assert shop.store.series("day", MS - 40 * day, MS).counts[0] == 1
 
 
+def test_people_in_recordings_are_as_old_as_the_run_that_found_them(shop):
+    long_ago = Run(T0, recorded=True)  # a run of today, of what was filmed long ago
+    shop.add(long_ago.visit(HAT, at=T0 - 400 * 86_400))
+    for days, left in ((1, 1), (2, 1), (40, 0)):
+        now = MS + days * 24 * 3_600_000
+        Retention(shop.store, KeepSettings(), shop.folder, now=now).some(30)
+        assert shop.store.count(Query()).n == left
+        assert len(shop.pictures) == left
+
+
 def test_pictures_that_are_in_no_store_go_as_well(shop):
     stray = shop.folder / "snapshots" / "door" / "stray.jpg"
     stray.parent.mkdir(parents=True)
