@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("engines/packs"))
     parser.add_argument("--checkpoints", type=Path, default=Path("out/train"))
-    parser.add_argument("--steps", type=int, help="other than the recipe says")
+    parser.add_argument("--steps", type=int, help="of a training, or scenes of calibrate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--marks",
@@ -232,7 +232,8 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
         embed = Embedder(model, spec)
         whole = gallery_of(everybody, embed, SIDE, spec)
         reader = LogoReader(engine, finder.size, embed, whole)
-        found = list(collected(fitting_photos(args.data), asked, reader, FITTED, args.seed))
+        photos, scenes = fitting_photos(args.data), args.steps or FITTED
+        found = list(collected(photos, asked, reader, scenes, args.seed))
     rng = np.random.default_rng(args.seed)
     shown = sorted(rng.permutation(len(asked))[: len(asked) // 2].tolist())
     rows = fit_rows(found, shown, whole, rng)

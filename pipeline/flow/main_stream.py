@@ -35,7 +35,7 @@ _FORGIVEN_S = 10.0
 #: Seconds after which nobody waits for a picture that was asked for.
 _ASKED_S = 1.5
 #: Pictures that are kept until they are taken.
-_MOST_READY = 3
+_MOST_READY = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,11 +34,13 @@ from pipeline.types import Frame, Picture
 log = logging.getLogger("threadline.capture")
 
 #: Decoded pictures that wait until it is known of which moment they are.
-MOST_PENDING = 3
+MOST_PENDING = 2
 #: Seconds after which such a picture is given up.
 PENDING_S = 5.0
 #: Offset between the streams, in seconds, that is worth a word.
 WORTH_S = 0.3
+#: Pictures in a row that must have it: a machine with too little time makes single ones.
+STEADY = 4
 #: Seconds after which it is tried again where the streams show different things.
 AGAIN_S = 10.0
 
@@ -72,6 +75,7 @@ class Pairing:
         self._place: Thumbnail | None = None
         self._aspect = 1.0
         self._pending: list[_Pending] = []
+        self._offsets: deque[float] = deque(maxlen=STEADY)
         self._index = 0
         self._told: set[str] = set()
         self._compared = float("-inf")
@@ -164,7 +168,9 @@ class Pairing:
     def _note_offset(self, offset: float, placed: Placed) -> None:
         """How much later this stream's pictures come than the sub-stream's of the same moment."""
         self._stats.offset_s, self._stats.clock = offset, placed.clock
-        if abs(offset) >= WORTH_S:
+        self._offsets.append(offset)
+        least, most = min(self._offsets), max(self._offsets)
+        if len(self._offsets) == STEADY and (least >= WORTH_S or most <= -WORTH_S):
             which = "behind" if offset > 0 else "ahead of"
             self._tell(
                 "offset",

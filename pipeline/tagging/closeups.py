@@ -22,11 +22,11 @@ from pipeline.tagging.tagger import Evidence, Priority, Subject, Tagger, Urgency
 from pipeline.types import Frame, TaggedFrame, Track
 
 #: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
-AT_HAND_S = 1.0
+AT_HAND_S = 2.0
 #: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
 PATIENCE_S = 3.0
 #: Pictures of the main stream kept for a camera.
-MOST_PICTURES = 3
+MOST_PICTURES = 2
 
 #: How much a look is needed, at what, and by whom.
 Wanted = tuple[Priority, Subject, tuple[Tagger, ...]]
@@ -89,7 +89,9 @@ class Closeups:
         ]
         if main is None:
             return now
-        return found + self._waiting(now, tagged, beside, main)
+        served = {subject.id for _, subject, _ in found}
+        unserved = [wanted for wanted in now if wanted[1].id not in served]
+        return found + self._waiting(unserved, frame, (beside, main), slowdown)
 
     def _collect(self, beside: Beside, main: Main | None, frame: Frame) -> None:
         """Take the pictures that have come, and let go of those that were at hand for long."""
@@ -135,11 +137,11 @@ class Closeups:
         )
 
     def _waiting(
-        self, now: list[Wanted], tagged: TaggedFrame, beside: Beside, main: Main
+        self, now: list[Wanted], frame: Frame, known: tuple[Beside, Main], slowdown: float
     ) -> list[Wanted]:
-        """Ask for pictures of those who want a look; those who have waited for too long get one at
-        the frame."""
-        frame = tagged.frame
+        """Ask for pictures of those who want a look and are on none that is at hand: no more is
+        decoded than looked at. Those who have waited for too long get a look at the frame."""
+        beside, main = known
         settings = self._settings.of(frame.source)
         wanting = {subject.id: (priority, subject, part) for priority, subject, part in now}
         beside.since = {i: at for i, at in beside.since.items() if i in wanting}
@@ -150,12 +152,11 @@ class Closeups:
             if frame.pts - max(since, beside.last) >= PATIENCE_S:
                 late.append(wanted)
                 continue
-            after = min(
-                after, max(beside.first.get(track_id, frame.pts), beside.last + settings.settle_s)
-            )
-            new = wanted[0].urgency is Urgency.NEW and frame.pts - since >= settings.wait_s
-            few = wanted[0].urgency >= Urgency.SETTLING
-            urgent |= new or (few and beside.leaves(track_id, frame))
+            again = beside.last + settings.settle_s * slowdown
+            after = min(after, max(beside.first.get(track_id, frame.pts), again))
+            urgency, waited = wanted[0].urgency, frame.pts - since
+            urgent |= urgency is Urgency.NEW and waited >= settings.wait_s * slowdown
+            urgent |= urgency >= Urgency.SETTLING and beside.leaves(track_id, frame)
         if wanting:
             main.ask(min(after, frame.pts), urgent)
         return late

@@ -228,6 +228,7 @@ def test_without_reports_pictures_are_matched_by_what_they_show(streams, tmp_pat
             wait_until(lambda: len(looks.large()) > 6, 40, "looks at the main stream")
             assert stats.main.clock == "arrival"
             assert stats.main.offset_s == pytest.approx(0.8, abs=0.2)
+            wait_until(lambda: "behind its sub-stream" in caplog.text, 20, "it is told")
     assert np.abs(looks.wrong()).max() <= 1, "not even the first ones are of another moment"
     assert caplog.text.count("behind its sub-stream") == 1
 

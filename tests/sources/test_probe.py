@@ -41,7 +41,9 @@ def test_the_command_shows_both_streams_and_warns(camera):
     assert "warning: the sub-stream is not smaller" in done.stdout
 
 
-@pytest.mark.parametrize("url", [f"rtsp://u:hunter2@127.0.0.1:{free_port()}/x", str(CLIP)])
+@pytest.mark.parametrize(
+    "url", [f"rtsp://u:hunter2@127.0.0.1:{free_port()}/x", str(CLIP)], ids=["nobody", "a file"]
+)
 def test_what_cannot_be_probed_is_one_line_without_credentials(url):
     done = command("camera", "probe", url, "--seconds", "1")
     assert done.returncode != 0

@@ -24,9 +24,10 @@ SUB, MAIN = (640, 360), (1920, 1080)
 
 class Budget:
     slowdown = 1.0
+    crops = 100
 
     def allowed(self, work):
-        return 100
+        return self.crops
 
     def spent(self, work, seconds, count):
         pass
@@ -68,7 +69,7 @@ class Recorded:
         return ready
 
     def show(self, pts):
-        frame = make_frame(pts, MAIN)
+        frame = replace(make_frame(pts, MAIN), live=True)
         self.ready.append(Closeup(frame, self.registration))
         return frame
 
@@ -83,9 +84,9 @@ class Scene:
 
     def __init__(self):
         self.main, self.sees = Recorded(), Sees()
-        self.up = True
+        self.up, self.budget = True, Budget()
         self.stage = LookStage(
-            [self.sees], Fixed(LookSettings()), Budget(),
+            [self.sees], Fixed(LookSettings()), self.budget,
             mains=lambda source: self.main if self.up else None,
         )  # fmt: skip
 
@@ -224,4 +225,18 @@ def test_a_picture_that_comes_when_nothing_moves_any_more_is_looked_at(scene):
     scene.at(0.0, box=box)
     scene.main.show(0.1)
     scene.at(0.2, "still", box=box)
+    assert len(scene.sees.shown) == 1
+
+
+def test_no_more_is_asked_for_than_there_are_crops_for(scene):
+    scene.budget.crops = 0
+    scene.at(0.0)
+    scene.main.show(0.1)
+    scene.at(0.2)
+    asked = len(scene.main.asked)
+    for i in range(2, 10):
+        scene.at(i / 5)
+    assert len(scene.main.asked) == asked, "a picture of the person is at hand"
+    scene.budget.crops = 1
+    scene.at(2.0)
     assert len(scene.sees.shown) == 1

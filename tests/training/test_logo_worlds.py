@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
+from evaluation.logos import gallery_of  # noqa: E402
 from training import logo_detection  # noqa: E402
+from training.logo_fitting import collected  # noqa: E402
 from training.logo_marks import Brand  # noqa: E402
 from training.logo_pieces import MATERIALS, face, shaped, word  # noqa: E402
 from training.logo_prints import PLAIN, ROUGH  # noqa: E402
@@ -19,6 +21,10 @@ from training.logo_worlds import SURFACES, Mixed, World, view  # noqa: E402
 from engines import open_engine  # noqa: E402
 from engines.nets.logo_detector import SIZE, ExportedDetector, LogoDetector  # noqa: E402
 from engines.packs import find  # noqa: E402
+from pipeline.tagging.logos.reader import Embedder, LogoReader  # noqa: E402
+from pipeline.tagging.logos.tagger import LogoSettings  # noqa: E402
+
+pytestmark = pytest.mark.train
 
 RNG = np.random.default_rng(0)
 PHOTOS = [RNG.integers(40, 215, (300, 220, 3), np.uint8), np.full((200, 500, 3), 90, np.uint8)]
@@ -128,3 +134,16 @@ def test_a_training_begins_with_what_an_exported_file_puts_out():
     assert expected.max() > 0.3
     sure = expected > 0.1
     assert scores.numpy()[sure] == pytest.approx(expected[sure], abs=0.03)
+
+
+def test_the_decision_is_fitted_on_what_the_shipped_models_find():
+    settings = LogoSettings()
+    finder, spec = find(settings.detector), find(settings.embedder)
+    grey = [np.full((300, 300, 3), 120, np.uint8)]
+    with open_engine(finder) as engine, open_engine(spec) as model:
+        embed = Embedder(model, spec)
+        gallery = gallery_of(BRANDS, embed, spec.size[0], spec)
+        reader = LogoReader(engine, finder.size, embed, gallery)
+        found = list(collected(grey, BRANDS, reader, 8, 0))
+    assert {one.brand for one in found} >= {0, 1}
+    assert all(abs(float(np.linalg.norm(one.vector)) - 1) < 1e-3 for one in found)

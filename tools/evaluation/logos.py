@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,7 @@ def gallery_from(brands: Sequence[Brand], vectors: F32, spec: Pack) -> Gallery:
         model=spec.name, sha256=spec.sha256, vectors="",
         brands=[BrandEntry(name=brand.name, files=[entry]) for brand in brands],
     )  # fmt: skip
-    return Gallery(None, index, vectors, *known_of(spec))  # type: ignore[arg-type]
+    return Gallery(Path(), index, vectors, *known_of(spec))
 
 
 def crops(
@@ -112,7 +113,7 @@ def search_ms(embed: Embedder) -> float:
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
     entries = [BrandEntry(name=f"b{i}", files=[entry, entry]) for i in range(5000)]
     index = Index(model="", sha256="", vectors="", brands=entries)
-    gallery = Gallery(None, index, vectors, *known_of(embed.pack))  # type: ignore[arg-type]
+    gallery = Gallery(Path(), index, vectors, *known_of(embed.pack))
     took = []
     for i in range(200):
         began = time.perf_counter()

@@ -30,7 +30,8 @@ _CLEAR = 40
 #: Share of the border that must be of the ground's colour; and of a drawing cut to its edge, whose
 #: ground has nearly no noise: a mean difference, of 255.
 _SURE = 0.97
-_CUT, _NOISE = 0.5, 1.0
+_CUT = 0.5
+_NOISE = 1.0
 
 
 class MarkError(ValueError):

@@ -164,9 +164,13 @@ class LogoReader:
         return crops([(frame, square) for square in squares], self.embedder.size)
 
     def _spell(
-        self, read: Lettering, frame: Frame, places: Sequence[Box], vectors: F32,
+        self,
+        read: Lettering,
+        frame: Frame,
+        places: Sequence[Box],
+        vectors: F32,
         matches: list[Match],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Read what may be a word where looks leave a doubt, the surest first; into ``matches``."""
         boxes = [_whole(clip_box(box, frame)) for box in places]
         for i in [i for i, box in enumerate(boxes) if _doubtful_word(box, matches[i])][:MOST_READ]:
