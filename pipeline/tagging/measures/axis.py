@@ -116,7 +116,7 @@ def axis_of(mask: Mask) -> Axis | None:
     between pixels, and smoothed by polynomials.
     """
     padded = cv2.copyMakeBorder(mask, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_5)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     scale = min(1.0, _THIN / max(float(depth.max()), 1.0))
     small = padded
     if scale < 1:
