@@ -99,7 +99,6 @@ def test_overlapping_things_are_marked_and_those_reported_are_right():
 
 
 def test_a_camera_that_moved_reports_that_instead_of_sizes(caplog):
-    scene = small_scene()
     tagger = tagger_of(moved=0.01)
     pictures = [seen(i) for i in range(14)]
     shift = np.float32([[1, 0, 40], [0, 1, 25]])
@@ -123,7 +122,6 @@ def test_a_camera_that_moved_reports_that_instead_of_sizes(caplog):
 
 def test_a_covered_view_is_told():
     tagger = tagger_of()
-    scene = small_scene()
     watched(tagger, (seen(i) for i in range(13)))
     dark = np.full((SIZE[1], SIZE[0], 3), 20, np.uint8)
     dark[::2] = 90
@@ -148,7 +146,6 @@ def test_a_picture_that_is_not_there_is_told_and_nothing_measured(name, caplog, 
 
 
 def test_the_empty_plane_may_be_given(tmp_path):
-    scene = small_scene()
     learnt = EmptyPlane(1.2)
     for i in range(13):
         learnt.learn(seen(i), i / RATE)
@@ -161,7 +158,6 @@ def test_the_empty_plane_may_be_given(tmp_path):
 
 def test_sizes_of_a_stage_are_as_the_tagger_settled_them():
     stage = look_stage(tagger_of())
-    scene = small_scene()
     for i in range(16):
         [out] = stage([TaggedFrame(frame_of(seen(i), i))])
     assert len(out.tags) >= 5
@@ -174,7 +170,6 @@ def test_sizes_of_a_stage_are_as_the_tagger_settled_them():
 
 def test_a_stream_that_begins_anew_is_learnt_anew():
     tagger = tagger_of()
-    scene = small_scene()
     tags = watched(tagger, (seen(i) for i in range(15)))
     assert tags[-1]
     [evidence] = tagger.look([whole(frame_of(seen(0), 0))])
