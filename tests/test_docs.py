@@ -167,7 +167,15 @@ def watched(command: str) -> subprocess.CompletedProcess[str]:
 #: Commands that are named without what they need.
 BARE = frozenset(
     f"threadline {name}"
-    for name in ("run", "tag", "config check", "gallery add", "forget", "db import")
+    for name in (
+        "run",
+        "tag",
+        "config check",
+        "gallery add",
+        "forget",
+        "db import",
+        "measure calibrate",
+    )
 )
 
 
@@ -180,7 +188,13 @@ def whole(command: str) -> bool:
 
 RUN = sorted({command for _, command in ALL if whole(command)})
 #: Galleries are made before they are used, and people are seen before they are searched.
-FIRST = ("gallery import", "gallery add", "threadline run --config", "threadline run")
+FIRST = (
+    "gallery import",
+    "gallery add",
+    "measure calibrate",
+    "threadline run --config",
+    "threadline run",
+)
 IN_ORDER = sorted(RUN, key=lambda c: (*(word not in c for word in FIRST), "forget" in c, c))
 
 
