@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -20,12 +21,15 @@ app = typer.Typer(no_args_is_help=True, help="Cameras.")
 def probe_command(
     url: Annotated[str, typer.Argument(help="Address of the (main) stream.")],
     sub: Annotated[str, typer.Option(help="Address of the sub-stream.")] = "",
-    user: Annotated[str, typer.Option(envvar="CAM_USER", help="User name.")] = "",
-    password: Annotated[str, typer.Option(envvar="CAM_PASSWORD", help="Password.")] = "",
+    user: Annotated[str, typer.Option(help="User name; else $CAM_USER.")] = "",
+    password: Annotated[str, typer.Option(help="Password; else $CAM_PASSWORD.")] = "",
     seconds: Annotated[float, typer.Option(min=1, max=60, help="How long to watch each.")] = 6.0,
 ) -> None:
     """Show what a camera's address offers, and what of it will cost quality or time."""
     with explained():
+        if "@" not in url:  # no login in the address
+            user = user or os.environ.get("CAM_USER", "")
+            password = password or os.environ.get("CAM_PASSWORD", "")
         try:
             camera = CameraSettings(url=url, sub=sub, user=user, password=password, id="camera")
         except ValidationError as error:
