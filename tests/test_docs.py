@@ -223,7 +223,11 @@ def test_every_command_shown_does_what_it_says(desk, rtsp, monkeypatch):
     for command in IN_ORDER:
         ends = "camera probe" in command
         live = ("rtsp://" in command and not ends) or "configs/store-cpu.yaml" in command
-        asked = re.sub(r"rtsp://\S+", server.url(0, login="admin:secret@"), command)
+        asked = re.sub(
+            r"rtsp://\S+",
+            lambda url: server.url(2 * ("stream2" in url[0]), login="admin:secret@"),
+            command,
+        )
         asked = asked.replace("tests/data/", f"{CLIP.parent}/")
         words = [found for word in shlex.split(asked)[1:] for found in expanded(word)]
         done = watched(asked) if live else support.command(*words)
