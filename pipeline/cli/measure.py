@@ -108,8 +108,8 @@ def _write(source: str, plane: PlaneSettings, picture: Rgb, people: bool, out: P
         settings |= {"garments": {"enabled": False}, "logos": {"enabled": False}}
     make_folder(out.parent)
     grid = with_grid(picture, Plane(plane, (picture.shape[1], picture.shape[0])))
-    replace_file(clean, _png(picture))
-    replace_file(drawn, _png(grid))
+    replace_file(clean, _png(picture), private=True)
+    replace_file(drawn, _png(grid), private=True)
     replace_file(out, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
     load(out, {}, None)  # what is written can be read
     share = Plane(plane, plane.picture).typical_error()
