@@ -48,7 +48,6 @@ class StoreSink:
         self._folder = folder
         self._files = files
         self._recordings: dict[str, str] = {}
-        self._asked: set[str] = set()
         self._store = made(place_of(settings, folder), settings.counts_only)
         self._opened = False
         self._swept = float("-inf")
@@ -71,8 +70,7 @@ class StoreSink:
         """Write a batch; none of it again if it comes again."""
         if not self._opened:
             self._open()
-        for camera in {str(record.get("camera")) for record in records} - self._asked:
-            self._asked.add(camera)
+        for camera in {str(record.get("camera")) for record in records} - self._recordings.keys():
             if (found := self._files(camera)) and (known := known_by(found)):
                 self._recordings[camera] = known
         done = self._store.write(records, self._recordings)
@@ -80,7 +78,10 @@ class StoreSink:
             log.warning("%s: %d records could not be read", self._store.where, done.malformed)
 
     def idle(self) -> None:
-        """Delete some of what is too old; called between batches."""
+        """Delete some of what is too old, and let go of cameras that were removed; called between
+        batches."""
+        here = {camera: own for camera, own in self._recordings.items() if self._files(camera)}
+        self._recordings = here
         if not self._opened or self._settings.counts_only:
             return
         if self._sweep is None:
