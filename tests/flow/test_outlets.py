@@ -25,6 +25,8 @@ from pipeline.sinks import SINKS, Place
 from pipeline.store.journal import Journal
 from pipeline.types import TaggedFrame, Track
 
+pytestmark = pytest.mark.alone
+
 BOX = (5.0, 5.0, 30.0, 40.0)
 
 
