@@ -11,7 +11,7 @@ import pytest
 from evaluation.belt_scenes import belt_camera
 from evaluation.floor_scenes import body, floor_camera
 from evaluation.measures_made import badly_drawn, heights, squares
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from measure_support import arc, bar, flat
 from pydantic import ValidationError
@@ -218,6 +218,7 @@ def test_a_skeleton_is_thin_connected_and_inside():
     st.floats(60, 400), st.floats(0.08, 0.35), st.floats(-1.57, 1.57)
 )  # length in pixels, width against it, turn
 def test_bars_are_as_long_as_they_are(length, slim, turn):
+    assume(slim * length >= 8)  # thinner ones may be taken for several
     mask, at = bar(length, slim * length, turn)
     found = measure(mask, at, flat())
     assert found is not None
