@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from training.tag_figures import expected_calibration_error
 
 from engines import Packs
@@ -173,9 +174,15 @@ def types(people: Sequence[Person]) -> dict[str, float]:
     return {name: float(np.mean(hits)) for name, hits in rows.items() if hits}
 
 
-def _f1(said: Sequence[bool], true: Sequence[bool]) -> float:
+def f1(said: Sequence[bool], true: Sequence[bool]) -> float:
+    """F1 of a yes or no about each of some people."""
     both = sum(a and b for a, b in zip(said, true, strict=True))
     return 2 * both / max(sum(said) + sum(true), 1)
+
+
+def balanced_accuracy(said: npt.NDArray[np.bool_], true: npt.NDArray[np.bool_]) -> float:
+    """Mean of how often yes and how often no is right; both must occur in ``true``."""
+    return float((said[true].mean() + 1 - said[~true].mean()) / 2)
 
 
 def things(people: Sequence[Person]) -> dict[str, float]:
@@ -184,17 +191,17 @@ def things(people: Sequence[Person]) -> dict[str, float]:
     for group in ("hat", "scarf"):
         true = [p.any_of(WORN[group]) for p in people]
         if sum(true) >= 5:
-            figures[f"{group} F1"] = _f1([p.garment([group]) is not None for p in people], true)
+            figures[f"{group} F1"] = f1([p.garment([group]) is not None for p in people], true)
     said = np.array([p.garment(["bag, wallet"]) is not None for p in people])
     true = np.array([p.any_of(BAGS) for p in people])
     if 0 < true.sum() < len(true):
-        figures["bag, balanced accuracy"] = float((said[true].mean() + 1 - said[~true].mean()) / 2)
+        figures["bag, balanced accuracy"] = balanced_accuracy(said, true)
     known = [{n for n, ls in PATTERNS.items() if p.any_of(ls)} or {"plain"} for p in people]
     scores = []
     for name in (*PATTERNS, "plain"):
         true = [name in own for own in known]
         if sum(true) >= 5:
-            scores.append(_f1([_attribute(p.upper, "pattern") == name for p in people], true))
+            scores.append(f1([_attribute(p.upper, "pattern") == name for p in people], true))
     if len(scores) > 1:
         figures["pattern, macro-F1"] = float(np.mean(scores))
     return figures

@@ -25,7 +25,17 @@ from training.garment_data import CROP_SIZE, PAD, Image, read_rgb
 from engines import Packs
 from engines.nets.garment_answers import QUESTIONS
 from engines.packs import labels
-from evaluation.cctv import BAGS, LOWER_TYPES, PATTERNS, UPPER_TYPES, WORN, read, true_colours
+from evaluation.cctv import (
+    BAGS,
+    LOWER_TYPES,
+    PATTERNS,
+    UPPER_TYPES,
+    WORN,
+    balanced_accuracy,
+    f1,
+    read,
+    true_colours,
+)
 from pipeline.picture.colour import BASIC, NAMES, colour_map, lab_of
 from pipeline.picture.colour_sense import features
 from pipeline.tagging.garments.parts import COVERS, LOWER, UPPER
@@ -176,19 +186,17 @@ def answer_rows(seen: Seen, asked: Sequence[npt.NDArray[np.bool_]]) -> dict[str,
         hits = [answer in own[question] for answer, own in pairs if question in own]
         rows[name] = float(np.mean(hits))
     for question in ("hat", "scarf"):
-        rows[f"{question} F1"] = _f1(said[question], known, question, question)
+        rows[f"{question} F1"] = _told_f1(said, known, question, question)
     bag, true = (np.array(said["bag"]) == "bag"), np.array([o["bag"] == ("bag",) for o in known])
-    rows["bag, balanced accuracy"] = float((bag[true].mean() + 1 - bag[~true].mean()) / 2)
-    scores = [_f1(said["pattern"], known, "pattern", name) for name in (*PATTERNS, "plain")]
+    rows["bag, balanced accuracy"] = balanced_accuracy(bag, true)
+    scores = [_told_f1(said, known, "pattern", name) for name in (*PATTERNS, "plain")]
     rows["pattern, macro-F1"] = float(np.mean(scores))
     return rows
 
 
-def _f1(said: Sequence[str], known: Sequence[dict[str, tuple[str, ...]]], question: str,
-        name: str) -> float:  # fmt: skip
-    a = np.array(said) == name
-    b = np.array([name in own[question] for own in known])
-    return float(2 * (a & b).sum() / max(a.sum() + b.sum(), 1))
+def _told_f1(said: dict[str, list[str]], known: Sequence[dict[str, tuple[str, ...]]], question: str,
+             answer: str) -> float:  # fmt: skip
+    return f1([s == answer for s in said[question]], [answer in own[question] for own in known])
 
 
 def _colour_net(x: Tensor, y: Tensor) -> nn.Sequential:
