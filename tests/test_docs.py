@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import support
 import typer.main
+from pack_support import make_example
 from store_support import RED_JACKET, Run
 from support import CLIP, HERE
 
@@ -139,7 +140,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, short_clip) -> Path:
     (folder / "marks").mkdir()
     for mark in marks[:2]:
         shutil.copy(mark, folder / "marks" / mark.name)
-    (folder / "packs").mkdir()
+    make_example(folder / "packs")
     with writing(str(folder / "out" / "threadline.db"), "test") as store:
         store.write(Run(time.time()).visit(RED_JACKET, camera="entrance", at=time.time()))
     (folder / "my.yaml").write_text("outputs: {video: false}\ncameras: [{url: recording.mp4}]\n")

@@ -29,9 +29,10 @@ from training.garment_data import Image, Photo
 from training.type_data import FROM_STREET
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
+from engines.packs.tagger import Background
 from engines.teach.views import square
 from engines.teach.weights import imagenet_weights
-from pipeline.picture.background import Background, treat_background
+from pipeline.picture.background import treat_background
 
 SIDE = 48
 EPOCHS = 10

@@ -27,7 +27,7 @@ class Lite0Features(nn.Module):
         self.backbone.freeze(frozen_blocks)
 
     def train(self, mode: bool = True) -> Lite0Features:
-        """Statistics of batch normalisation stay as published: those of a few pictures are worse."""
+        """Statistics of batch normalisation stay as published: few pictures tell worse ones."""
         super().train(mode)
         for part in self.modules():
             if isinstance(part, nn.BatchNorm2d):

@@ -18,7 +18,8 @@ import torch
 from engines.base import Array, EngineOptions
 from engines.nets.taught import ExportedTaught, Taught
 from engines.ort import open as open_model  # the engine that is always there
-from engines.packs.reading import FILE, read_pack
+from engines.packs.reading import read_pack
+from engines.packs.table import FILE
 from engines.teach.lesson import TeachError
 from engines.teach.twins import Image
 from engines.teach.views import square
@@ -26,8 +27,52 @@ from engines.teach.views import square
 #: Scores of the exported file and of the network differ by no more.
 PARITY = 1e-3
 OPSET = 17
+#: Probability from which a label is reported.
+LEAST = 0.5
+#: Labels that are learnt, so that there is something else, and never reported.
+SILENT = frozenset({"other", "nothing", "none", "background"})
 #: Pictures the exported file is compared on.
 _COMPARED = 8
+
+
+#: What a pack says of itself.
+TOML = """name = {name}
+task = "tags"
+licence = "backbone Apache-2.0; the pictures it learnt from are their owners'"
+source = {source}
+size = [{side}, {side}]
+pre = "square"
+post = "softmax"
+compare = "classes"
+
+[files]
+{files}
+
+[[inputs]]
+name = "images"
+dtype = "uint8"
+shape = ["n", {side}, {side}, 3]
+layout = "nhwc"
+colour = "rgb"
+
+[[outputs]]
+name = "scores"
+dtype = "float32"
+shape = ["n", {count}]
+meaning = "calibrated probability of each label"
+
+[tagger]
+kind = "classifier"
+subject = {subject}
+report = {name}
+every_s = 1.0
+least = {least}
+ignore = {silent}
+activation = "none"
+
+[figures]
+{numbers}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +83,14 @@ class About:
         source: how it was made, one line.
         figures: what -> value.
         pages: name -> content of further files: the card, the report.
+        subject: what is shown to it: see ``engines.packs.tagger``.
     """
 
     name: str
     source: str
     figures: Mapping[str, float]
     pages: Mapping[str, str]
+    subject: str = "person"
 
 
 def write_model(net: Taught, temperature: float, side: int, path: Path) -> None:
@@ -103,7 +150,7 @@ def write_pack(folder: Path, about: About, labels: Sequence[str], side: int, mod
         (made / "labels.json").write_text(f"[\n{rows}\n]\n", encoding="utf-8")
         for name, text in about.pages.items():
             (made / name).write_text(text, encoding="utf-8")
-        (made / FILE).write_text(_toml(made, about, len(labels), side), encoding="utf-8")
+        (made / FILE).write_text(_toml(made, about, labels, side), encoding="utf-8")
         read_pack(made)
         _flush(made)
         _exchange(made, folder)
@@ -139,38 +186,22 @@ def _flush(folder: Path) -> None:
             os.close(handle)
 
 
-def _toml(folder: Path, about: About, classes: int, side: int) -> str:
+def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
     digests = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
         for name in ("model.onnx", "labels.json")
     }
     files = "\n".join(f'"{name}" = "{digest}"' for name, digest in digests.items())
+    silent = [name for name in labels if name.casefold() in SILENT]
     numbers = "\n".join(f"{json.dumps(what)} = {value!r}" for what, value in about.figures.items())
-    return f"""name = {json.dumps(about.name)}
-task = "tags"
-licence = "backbone Apache-2.0; the pictures it learnt from are their owners'"
-source = {json.dumps(about.source)}
-size = [{side}, {side}]
-pre = "square"
-post = "softmax"
-compare = "classes"
-
-[files]
-{files}
-
-[[inputs]]
-name = "images"
-dtype = "uint8"
-shape = ["n", {side}, {side}, 3]
-layout = "nhwc"
-colour = "rgb"
-
-[[outputs]]
-name = "scores"
-dtype = "float32"
-shape = ["n", {classes}]
-meaning = "calibrated probability of each label"
-
-[figures]
-{numbers}
-"""
+    return TOML.format(
+        name=json.dumps(about.name),
+        source=json.dumps(about.source),
+        subject=json.dumps(about.subject),
+        silent=json.dumps(silent, ensure_ascii=False),
+        least=LEAST,
+        side=side,
+        count=len(labels),
+        files=files,
+        numbers=numbers,
+    )

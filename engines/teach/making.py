@@ -34,6 +34,7 @@ def make_pack(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Watch
             "accuracy, mean of classes": round(found.balanced, 4),
             "expected calibration error": round(found.calibration, 4),
         },
+        subject=wish.subject,
         pages={
             "MODEL_CARD.md": card(lesson, outcome, wish, folder.name),
             REPORT: page(lesson, outcome, wish, folder.name),

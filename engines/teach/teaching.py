@@ -37,6 +37,7 @@ class Wish:
         seconds: how long it may take.
         device: ``cpu`` or ``cuda``.
         side: of the square that the network sees, in pixels.
+        subject: what the pipeline will show it: ``person``, ``upper``, ``frame``, ...
     """
 
     recipe: str
@@ -44,6 +45,7 @@ class Wish:
     device: str = "cpu"
     side: int = 224
     seed: int = 0
+    subject: str = "person"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

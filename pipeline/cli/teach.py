@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from engines.packs import SHIPPED, user_folder
-from engines.packs.reading import SAFE_NAME
+from engines.packs.table import SAFE_NAME
 from pipeline.cli.errors import errors, explained, plain, start_logging
 from pipeline.errors import ConfigError
 from pipeline.files import make_folder, reserved
@@ -45,6 +45,12 @@ def teach(
         str, typer.Option("--budget", help="How long it may take: 90s, 30m, 2h.")
     ] = "30m",
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+    subject: Annotated[
+        str,
+        typer.Option(
+            "--subject", help="What it looks at: person, upper, lower, shoe, tile, frame."
+        ),
+    ] = "person",
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder in which the pack is made; else your packs."),
@@ -72,7 +78,7 @@ def teach(
         from engines.teach.making import REPORT, make_pack
         from engines.teach.teaching import Wish
 
-        wish = Wish(recipe, seconds, _device(device), side, seed)
+        wish = Wish(recipe, seconds, _device(device), side, seed, subject)
         make_folder(place)
         work = place / f".{name}.teaching"
         with reserved(work), _watched() as watch:

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="needs the train extra: pip install 
 from engines import Packs, open_engine  # noqa: E402
 from engines.nets.taught import ExportedTaught, Lite0Features, Taught  # noqa: E402
 from engines.packs import read_pack  # noqa: E402
+from engines.packs.tagger import TaggerTable  # noqa: E402
 from engines.teach import linear  # noqa: E402
 from engines.teach.export import About, write_model, write_pack  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
@@ -238,6 +239,9 @@ def test_a_pack_is_what_was_learnt_whatever_its_labels_are(tmp_path):
     outcome = make_pack(lesson, Wish("linear", side=64), folder, work, Unwatched())
     pack = read_pack(folder)
     assert pack.size == (64, 64)
+    assert pack.tagger == TaggerTable(
+        "classifier", report="stripes", every_s=1.0, least=0.5, activation="none"
+    )
     images = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
     wanted = ExportedTaught(outcome.net, outcome.temperature)(torch.from_numpy(images))
     with open_engine(pack) as engine:
@@ -274,8 +278,10 @@ def test_a_pack_that_could_not_be_finished_is_never_there(tmp_path, monkeypatch)
     assert list(found.by_name) == ["mine"]
     assert not found.broken
     monkeypatch.undo()
-    write_pack(folder, About("mine", "third", {}, {}), ["a", "b"], 64, model)
-    assert read_pack(folder).source == "third"
+    write_pack(folder, About("mine", "third", {}, {}), ["a", "Other"], 64, model)
+    changed = read_pack(folder)
+    assert changed.source == "third"
+    assert changed.tagger.ignore == ("Other",), "learnt, so that there is something else"
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
 
 
