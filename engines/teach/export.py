@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from engines.base import Array, EngineOptions
 from engines.nets.taught import ExportedTaught, Taught
 from engines.ort import open as open_model  # the engine that is always there
+from engines.packs.pack import LABELS, MODEL
 from engines.packs.reading import read_pack
 from engines.packs.table import FILE
 from engines.teach.lesson import TeachError
@@ -129,10 +130,25 @@ def parity(
     return worst
 
 
-def write_pack(folder: Path, about: About, labels: Sequence[str], side: int, model: Path) -> None:
-    """Make a pack of a model file, whole or not at all; one that is there is replaced.
+def fill(made: Path, about: About, labels: Sequence[str], side: int, model: Path) -> None:
+    """Write the files of a pack that is a tagger of its own into a folder."""
+    shutil.copyfile(model, made / MODEL)
+    rows = ",\n".join(
+        "  " + json.dumps({"label": name, "category": None}, ensure_ascii=False) for name in labels
+    )
+    (made / LABELS).write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    for name, text in about.pages.items():
+        (made / name).write_text(text, encoding="utf-8")
+    (made / FILE).write_text(_toml(made, about, labels, side), encoding="utf-8")
+
+
+def write_pack(folder: Path, filled: Callable[[Path], None]) -> None:
+    """Make a pack, whole or not at all; one that is there is replaced.
 
     Until everything is written and read back, it is in a hidden folder, which no registry reads.
+
+    Args:
+        filled: writes the pack's files into a folder of its name.
 
     Raises:
         TeachError: it cannot be written.
@@ -142,15 +158,7 @@ def write_pack(folder: Path, about: About, labels: Sequence[str], side: int, mod
     try:
         shutil.rmtree(beside, ignore_errors=True)
         made.mkdir(parents=True)
-        shutil.copyfile(model, made / "model.onnx")
-        rows = ",\n".join(
-            "  " + json.dumps({"label": name, "category": None}, ensure_ascii=False)
-            for name in labels
-        )
-        (made / "labels.json").write_text(f"[\n{rows}\n]\n", encoding="utf-8")
-        for name, text in about.pages.items():
-            (made / name).write_text(text, encoding="utf-8")
-        (made / FILE).write_text(_toml(made, about, labels, side), encoding="utf-8")
+        filled(made)
         read_pack(made)
         _flush(made)
         _exchange(made, folder)
@@ -186,19 +194,22 @@ def _flush(folder: Path) -> None:
             os.close(handle)
 
 
+def silent(labels: Sequence[str]) -> list[str]:
+    """Labels that are never reported."""
+    return [name for name in labels if name.casefold() in SILENT]
+
+
 def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
     digests = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("model.onnx", "labels.json")
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL, LABELS)
     }
     files = "\n".join(f'"{name}" = "{digest}"' for name, digest in digests.items())
-    silent = [name for name in labels if name.casefold() in SILENT]
     numbers = "\n".join(f"{json.dumps(what)} = {value!r}" for what, value in about.figures.items())
     return TOML.format(
         name=json.dumps(about.name),
         source=json.dumps(about.source),
         subject=json.dumps(about.subject),
-        silent=json.dumps(silent, ensure_ascii=False),
+        silent=json.dumps(silent(labels), ensure_ascii=False),
         least=LEAST,
         side=side,
         count=len(labels),

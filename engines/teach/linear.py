@@ -14,7 +14,7 @@ from engines.teach.lesson import Indices
 
 F32 = npt.NDArray[np.float32]
 #: Strengths of the regularisation that are tried.
-STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 #: Steps of L-BFGS.
 _STEPS = 200
 

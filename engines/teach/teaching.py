@@ -20,6 +20,8 @@ from engines.teach.splits import folds
 from engines.teach.watch import Watch
 
 AUTO = "auto"
+#: The recipe that adds to the garment parser; see ``making``.
+HEAD = "head"
 #: Parts the pictures are split into; each is held out once, as far as the time allows.
 FOLDS = 4
 #: A recipe that costs more to train has to be better by so many standard errors.
@@ -60,7 +62,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A network that learnt from all pictures, and what recipes did on those held out.
+    """How well was learnt: what recipes did on pictures held out.
 
     Attributes:
         why: how the recipe was chosen, in words.
@@ -68,7 +70,6 @@ class Outcome:
     """
 
     recipe: str
-    net: Taught
     temperature: float
     figures: Figures
     held: HeldOut
@@ -103,8 +104,8 @@ def prepare(work: Path, lesson: Lesson, wish: Wish, watch: Watch) -> None:
     mark.write_text(own, encoding="ascii")
 
 
-def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> Outcome:
-    """Learn what is asked for, or what is best on pictures held out.
+def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught, Outcome]:
+    """A network that learnt by the recipe asked for, or the one that is best on pictures held out.
 
     Every figure and the temperature are of pictures that were held out; the network returned then
     learns from all.
@@ -114,12 +115,12 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> Outcome:
     """
     if wish.recipe != AUTO and wish.recipe not in COURSES:
         raise TeachError(
-            f"--recipe {wish.recipe}: unknown; choose one of {', '.join([AUTO, *COURSES])}"
+            f"--recipe {wish.recipe}: unknown; choose one of {', '.join([AUTO, *COURSES, HEAD])}"
         )
     begin = time.monotonic()
     prepare(work, lesson, wish, watch)
     room = Room(work, wish.device, wish.side, wish.seed, watch)
-    fold_of = folds(lesson.classes, lesson.together, _fold_count(lesson), wish.seed)
+    fold_of = parts(lesson, wish.seed)
     courses: dict[str, Course] = {}
     tried: dict[str, HeldOut] = {}
     wanted = list(COURSES) if wish.recipe == AUTO else [wish.recipe]
@@ -139,14 +140,24 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> Outcome:
         recipe, why = choose(tried, lesson.classes)
     watch.tell(f"recipe: {why}")
     net = courses[recipe].learn(np.arange(len(lesson.classes)), "final")
+    return net, outcome(recipe, tried, why, lesson, time.monotonic() - begin)
+
+
+def outcome(
+    recipe: str, tried: dict[str, HeldOut], why: str, lesson: Lesson, seconds: float
+) -> Outcome:
+    """What the chosen recipe did, at the temperature that fits what was held out."""
     held = tried[recipe]
-    temperature = fit_temperature(held.logits, lesson.classes[held.rows])
-    found = figures(held.logits, lesson.classes[held.rows], temperature)
-    return Outcome(recipe, net, temperature, found, held, why, tried, time.monotonic() - begin)
+    true = lesson.classes[held.rows]
+    temperature = fit_temperature(held.logits, true)
+    found = figures(held.logits, true, temperature)
+    return Outcome(recipe, temperature, found, held, why, tried, seconds)
 
 
-def _fold_count(lesson: Lesson) -> int:
-    return int(min(FOLDS, max(lesson.counts.min(), 2)))
+def parts(lesson: Lesson, seed: int) -> Indices:
+    """The fold of each picture."""
+    count = int(min(FOLDS, max(lesson.counts.min(), 2)))
+    return folds(lesson.classes, lesson.together, count, seed)
 
 
 def held_out(course: Course, lesson: Lesson, fold_of: Indices, seconds: float) -> HeldOut:

@@ -24,12 +24,17 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 def square(rgb: Image, side: int) -> Image:
     """A picture RGB (H, W, 3) fitted into a square (side, side, 3), grey around it."""
+    return fitted(rgb, (side, side))
+
+
+def fitted(rgb: Image, into: tuple[int, int]) -> Image:
+    """A picture RGB (H, W, 3) fitted into a width and height, grey around it."""
     height, width = rgb.shape[:2]
-    scale = side / max(height, width)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    scale = min(into[0] / width, into[1] / height)
+    size = (min(max(round(width * scale), 1), into[0]), min(max(round(height * scale), 1), into[1]))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    out = np.full((side, side, 3), PAD, np.uint8)
-    x, y = (side - size[0]) // 2, (side - size[1]) // 2
+    out = np.full((into[1], into[0], 3), PAD, np.uint8)
+    x, y = (into[0] - size[0]) // 2, (into[1] - size[1]) // 2
     out[y : y + size[1], x : x + size[0]] = cv2.resize(rgb, size, interpolation=how)
     return out
 

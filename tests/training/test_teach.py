@@ -11,16 +11,18 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
 from engines import Packs, open_engine  # noqa: E402
-from engines.nets.taught import ExportedTaught, Lite0Features, Taught  # noqa: E402
-from engines.packs import read_pack  # noqa: E402
+from engines.nets.taught import Lite0Features, Taught  # noqa: E402
+from engines.packs import Pack, PackError, Tensor, find, read_pack  # noqa: E402
 from engines.packs.tagger import TaggerTable  # noqa: E402
+from engines.packs.taught import TaughtLabels, taught  # noqa: E402
 from engines.teach import linear  # noqa: E402
-from engines.teach.export import About, write_model, write_pack  # noqa: E402
+from engines.teach.export import About, fill, parity, write_model, write_pack  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.losses import adnet_loss, self_distillation  # noqa: E402
 from engines.teach.making import make_pack  # noqa: E402
 from engines.teach.teaching import HeldOut, Wish, choose, teach  # noqa: E402
 from engines.teach.trainer import METHODS, Recipe, Trainer, look  # noqa: E402
+from engines.teach.views import fitted, square  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
 
 pytestmark = [pytest.mark.train]
@@ -206,11 +208,11 @@ def test_a_dearer_recipe_has_to_be_clearly_better():
 
 def test_what_was_learnt_is_told_on_pictures_that_were_held_out(tmp_path):
     lesson = painted()
-    found = teach(lesson, Wish("linear", side=64), tmp_path, Unwatched())
+    _, found = teach(lesson, Wish("linear", side=64), tmp_path, Unwatched())
     assert sorted(found.held.rows.tolist()) == list(range(12))
     assert found.figures.accuracy > 0.8
     assert (tmp_path / "features-0000.npy").exists()
-    changed = teach(painted(seed=1), Wish("linear", side=64), tmp_path, Unwatched())
+    _, changed = teach(painted(seed=1), Wish("linear", side=64), tmp_path, Unwatched())
     assert not np.array_equal(found.held.logits, changed.held.logits), "other pictures, other cache"
 
 
@@ -218,7 +220,7 @@ def test_a_budget_that_is_too_short_names_one_that_is_not(tmp_path):
     told = []
     watch = Unwatched()
     watch.tell = told.append
-    found = teach(painted(), Wish("auto", seconds=0.01, side=64), tmp_path, watch)
+    _, found = teach(painted(), Wish("auto", seconds=0.01, side=64), tmp_path, watch)
     assert found.recipe == "linear"
     left_out = [line for line in told if "left out: recipe 'adnet'" in line]
     assert re.search(r"--budget \d+m or more, or take --recipe linear", left_out[0])
@@ -242,12 +244,12 @@ def test_a_pack_is_what_was_learnt_whatever_its_labels_are(tmp_path):
     assert pack.tagger == TaggerTable(
         "classifier", report="stripes", every_s=1.0, least=0.5, activation="none"
     )
-    images = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
-    wanted = ExportedTaught(outcome.net, outcome.temperature)(torch.from_numpy(images))
+    images = np.stack([square(one.rgb, 64) for one in lesson.pictures])
     with open_engine(pack) as engine:
         scores = engine.infer({"images": images})["scores"]
-    assert np.abs(scores - wanted.detach().numpy()).max() < 1e-4
     assert scores.sum(1) == pytest.approx(1.0, abs=1e-5)
+    assert (scores.argmax(1) == lesson.classes).mean() > 0.9
+    assert outcome.figures.count == len(images)
     rows = json.loads((folder / "labels.json").read_text())
     assert [row["label"] for row in rows] == [evil, "ü 衣"]
     card = (folder / "MODEL_CARD.md").read_text()
@@ -259,12 +261,30 @@ def test_a_pack_is_what_was_learnt_whatever_its_labels_are(tmp_path):
     assert "ü 衣" in page
 
 
+def test_the_file_and_the_network_agree(tmp_path):
+    net = Taught(Lite0Features(), 1280, 3).eval()
+    with torch.no_grad():
+        net.fc.bias.copy_(torch.tensor([1.0, 0.0, -1.0]))
+    path = tmp_path / "model.onnx"
+    write_model(net, 1.7, 64, path)
+    pictures = [one.rgb for one in painted(2).pictures]
+    assert parity(net, 1.7, path, pictures, 64) < 1e-4
+    with pytest.raises(TeachError, match="scores differ by"):
+        parity(net, 0.2, path, pictures, 64)
+
+
 def test_a_pack_that_could_not_be_finished_is_never_there(tmp_path, monkeypatch):
     net = Taught(Lite0Features(), 1280, 2)
     model = tmp_path / "model.onnx"
     write_model(net, 1.0, 64, model)
     folder = tmp_path / "packs" / "mine"
-    write_pack(folder, About("mine", "first", {}, {}), ["a", "b"], 64, model)
+
+    def written(source, *labels):
+        write_pack(
+            folder, lambda made: fill(made, About("mine", source, {}, {}), labels, 64, model)
+        )
+
+    written("first", "a", "b")
     full = OSError(28, "No space left on device")
 
     def fail(handle):
@@ -272,13 +292,13 @@ def test_a_pack_that_could_not_be_finished_is_never_there(tmp_path, monkeypatch)
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(TeachError, match=r"No space left on device; free space"):
-        write_pack(folder, About("mine", "second", {}, {}), ["a", "b"], 64, model)
+        written("second", "a", "b")
     assert read_pack(folder).source == "first", "what was there stays"
     found = Packs.read(folder.parent)
     assert list(found.by_name) == ["mine"]
     assert not found.broken
     monkeypatch.undo()
-    write_pack(folder, About("mine", "third", {}, {}), ["a", "Other"], 64, model)
+    written("third", "a", "Other")
     changed = read_pack(folder)
     assert changed.source == "third"
     assert changed.tagger.ignore == ("Other",), "learnt, so that there is something else"
@@ -291,3 +311,53 @@ def test_looks_are_the_same_in_any_batch():
     every, _ = look(net, pictures, 32)
     alone = np.concatenate([look(net, [rgb], 32)[0] for rgb in pictures])
     assert np.abs(every - alone).max() < 1e-5
+
+
+# -- A head on the parser -----------------------------------------------------------------------
+
+
+def test_a_head_is_one_more_output_and_nothing_else_changes(tmp_path):
+    lesson = painted()
+    work = tmp_path / "work"
+    work.mkdir()
+    folder = tmp_path / "mine"
+    make_pack(lesson, Wish("head"), folder, work, Unwatched())
+    plain, pack = find("garments-lite0-int8"), read_pack(folder)
+    known = taught(pack)
+    assert known == TaughtLabels("mine", ("a", "b"), 0.5)
+    assert taught(plain) is None
+    assert pack.task == plain.task
+    assert not pack.twin_of
+    images = np.stack([fitted(one.rgb, pack.size) for one in lesson.pictures])
+    with open_engine(plain, "onnxruntime") as one, open_engine(pack, "onnxruntime") as other:
+        before = {name: out.copy() for name, out in one.infer({"images": images}).items()}
+        after = other.infer({"images": images})
+        for name, out in before.items():
+            assert np.array_equal(out, after[name]), name
+        scores = after["taught"]
+    assert (scores.argmax(1) == lesson.classes).all()
+    with open_engine(pack, "openvino") as engine:
+        assert np.abs(engine.infer({"images": images})["taught"] - scores).max() < 0.05
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "garments-lite0-int8" in card
+    before_size = (plain.folder / "model.onnx").stat().st_size
+    assert (folder / "model.onnx").stat().st_size - before_size < 50_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        '{"report": "a b", "labels": ["a", "b"], "least": 0.5, "ignore": []}',
+        '{"report": "x", "labels": ["a"], "least": 0.5, "ignore": []}',
+        '{"report": "x", "labels": ["a", 3], "least": 0.5, "ignore": []}',
+        '{"report": "x", "labels": ["a", "b"], "least": NaN, "ignore": []}',
+    ],
+)
+def test_labels_that_do_not_fit_are_one_line(tmp_path, text):
+    (tmp_path / "taught.json").write_text(text)
+    outputs = (Tensor("taught", "float32", ("n", 2)),)
+    pack = Pack(tmp_path, "mine", "t", "l", "s", (), outputs, {"taught.json": "0" * 64})
+    with pytest.raises(PackError, match="pack 'mine'"):
+        taught(pack)
