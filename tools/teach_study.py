@@ -2,9 +2,11 @@
 
     python tools/teach_study.py run --data ../shared/data/clothing
     python tools/teach_study.py show --plot docs/pictures/low-data.png
+    python tools/teach_study.py cost --packs out/packs
 
 The ten largest classes of the photos of single garments; what is tested on is held back from every
-draw. Each result is written when it is there: a run that was interrupted goes on. Needs the
+draw. Each result is written when it is there: a run that was interrupted goes on. ``cost`` runs the
+packs of a folder and the shipped parser in turn on a crop, through the pipeline's engine. Needs the
 ``train`` extra.
 """
 
@@ -13,14 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from evaluation.cost import crop_and_run, frame_1080p, ratios
 from training.low_data import ARMS, Result, drawn, run, summary
 from training.type_data import load_types
 
+from engines.packs import open_packs
+from engines.teach.making import PARSER
 from engines.teach.trainer import Recipe
+from pipeline.models.opening import EngineSettings, Models
+from pipeline.tagging.garments.parser import GarmentParser
 
 #: Classes, the largest ones.
 KINDS = 10
@@ -28,7 +37,7 @@ KINDS = 10
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show"))
+    parser.add_argument("what", choices=("run", "show", "cost"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
     parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
     parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
@@ -40,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=400, help="pictures to test on")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--packs", type=Path, help="folder of packs that were taught")
     return parser.parse_args()
 
 
@@ -111,8 +121,31 @@ def show(args: argparse.Namespace) -> None:
         figure.savefig(args.plot, dpi=110, bbox_inches="tight")
 
 
+def cost(folder: Path) -> None:
+    """Print what a crop costs with each pack of a folder, against the shipped parser."""
+    registry = open_packs(folder)
+    own = [pack.name for pack in registry if pack.folder.parent == folder]
+    frame, box = frame_1080p(), (800.0, 200.0, 1060.0, 900.0)
+    with Models(EngineSettings(threads=1, cache=False), registry) as models:
+        jobs: dict[str, Callable[[], object]] = {}
+        for name in (PARSER, *own):
+            engine, pack = models.open(name)
+            if pack.task == "garment-parsing":
+                jobs[name] = partial(GarmentParser(engine, pack).parse, [(frame, box)])
+            else:
+                jobs[name] = partial(crop_and_run, frame, box, engine, pack)
+        for name, ratio in ratios(jobs).items():
+            print(f"{name}: {ratio:.3f} of {PARSER}")
+
+
 def main() -> int:
     args = arguments()
+    if args.what == "cost":
+        if args.packs is None:
+            print("cost: --packs names a folder of packs")
+            return 2
+        cost(args.packs)
+        return 0
     if args.what == "run":
         if not args.data.is_dir():
             print(f"{args.data}: no such folder; --data names the photos")

@@ -51,7 +51,7 @@ def enlarged(images: Tensor, where: Tensor) -> Tensor:
     at = start[:, :, None] + step * (end - 1 - start)[:, :, None]  # (N, 2, side): y, x in pixels
     at = at * (2 / (side - 1)) - 1
     rows, columns = at[:, 0, :, None], at[:, 1, None, :]
-    shape = (len(images), side, side)
+    shape = (images.shape[0], side, side)
     sampled = torch.stack((columns.expand(shape), rows.expand(shape)), dim=3)
     return F.grid_sample(images, sampled, "bilinear", "border", align_corners=True)
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.vit import Block, Shape, VisionTransformer
+from engines.nets.vit import Block, Shape, State, VisionTransformer
 
 #: Numbers an adapter narrows tokens to.
 NARROW = 8
@@ -78,7 +78,7 @@ class InterLayerAdapter(nn.Module):
 
 def _as_grid(tokens: Tensor, side: int) -> Tensor:
     """Tokens (N, side * side, C) as a map (N, C, side, side)."""
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, side, side)
 
 
 class Bottleneck(nn.Module):
@@ -115,10 +115,12 @@ class AdaptedTransformer(nn.Module):
     """ILA, ILA+ (adapters that keep the tokens after the other blocks) or ILA++ (bottlenecks inside
     of the blocks): normalised RGB (N, 3, side, side) in, the class token (N, width) out."""
 
-    def __init__(self, shape: Shape, kind: str = "ila") -> None:
+    def __init__(self, shape: Shape, kind: str = "ila", weights: State | None = None) -> None:
         super().__init__()
         self.width = shape.width
         self.vit = VisionTransformer(shape)
+        if weights is not None:
+            self.vit.load(weights)
         self.vit.requires_grad_(False)
         self.vit.class_token.requires_grad_(True)
         grid, keeps, inside = shape.grid, *KINDS[kind]

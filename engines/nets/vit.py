@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+#: Tensors by Google's names.
+State = dict[str, Tensor]
 EPS = 1e-12
 
 
@@ -94,7 +96,7 @@ class VisionTransformer(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """Tokens before the first block."""
         patches = self.patches(x).flatten(2).transpose(1, 2)
-        first = self.class_token.expand(len(x), -1, -1)
+        first = self.class_token.expand(x.shape[0], -1, -1)
         return torch.cat((first, patches), 1) + self.positions
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,20 +105,42 @@ class VisionTransformer(nn.Module):
             x = block(x)
         return self.norm(x)
 
-    def load_npz(self, path: Path) -> None:
-        """Load a file of Google's, such as ``ViT-B_16.npz``; positions of another grid are
-        interpolated.
+    def load(self, state: State) -> None:
+        """Take over the weights of a file of Google's; positions of another grid are interpolated.
 
         Raises:
             KeyError: a tensor is missing.
-            ValueError: one has another size.
+            RuntimeError: one has another size.
         """
-        with np.load(path, allow_pickle=False) as file:
-            state = {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
         self.load_state_dict(_from_google(state, self.shape))
 
 
-def _from_google(state: dict[str, Tensor], shape: Shape) -> dict[str, Tensor]:
+def read_npz(path: Path) -> State:
+    """Tensors of a file such as ``ViT-B_16.npz``, read without unpickling.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
+
+
+def shape_of(state: State, side: int) -> Shape:
+    """Sizes of the transformer that a file is of, for pictures of ``side`` pixels.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    own = {name.split("/")[1] for name in state if name.startswith("Transformer/encoderblock_")}
+    query = state["Transformer/encoderblock_0/MultiHeadDotProductAttention_1/query/kernel"]
+    hidden = state["Transformer/encoderblock_0/MlpBlock_3/Dense_0/bias"]
+    width = query.shape[0]
+    patch = state["embedding/kernel"].shape[0]
+    return Shape(side, patch, width, len(own), query.shape[1], len(hidden) // width)
+
+
+def _from_google(state: State, shape: Shape) -> dict[str, Tensor]:
     """Google's names and layouts as ours."""
     width = shape.width
     found = {

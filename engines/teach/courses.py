@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from engines.nets.taught import Lite0Features, Taught
 from engines.teach import linear
 from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.trainer import Recipe, Trainer, look
+from engines.teach.transformers import TRANSFORMERS, transformer
 from engines.teach.watch import Watch
 from engines.teach.weights import imagenet_weights
 
@@ -40,6 +41,7 @@ class Room:
     Attributes:
         work: folder for what an interrupted course goes on from.
         device: ``cpu`` or ``cuda``.
+        weights: of a transformer to start from, an ``.npz`` file of Google's.
     """
 
     work: Path
@@ -47,6 +49,7 @@ class Room:
     side: int
     seed: int
     watch: Watch
+    weights: Path | None = None
 
 
 class Course(Protocol):
@@ -145,8 +148,8 @@ class NetworkCourse:
         self._lesson = lesson
         self._room = room
         wanted = int(np.clip(30 * len(lesson.pictures) // 24, 200, 3000))
-        start = recipe or Recipe(steps=wanted)
-        self.recipe = replace(start, method=name, side=room.side, seed=room.seed)
+        start = recipe or Recipe(method=name, steps=wanted)
+        self.recipe = replace(start, steps=wanted, side=room.side, seed=room.seed)
 
     def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
         """Choose the number of steps, and of folds, by how long a step takes."""
@@ -194,19 +197,32 @@ class NetworkCourse:
         own = [self._lesson.pictures[i].rgb for i in rows]
         return look(net, own, self._room.side)[0]
 
+    def _backbone(self) -> Any:
+        """What is trained on, up to its features, with a ``width``."""
+        if self.name in TRANSFORMERS:
+            return transformer(self.name, self._room.weights, self._room.side)
+        return Lite0Features(imagenet_weights(), FROZEN_BLOCKS)
+
     def _trainer(self, rows: Indices, recipe: Recipe) -> Trainer:
         torch.manual_seed(recipe.seed)
-        features = Lite0Features(imagenet_weights(), FROZEN_BLOCKS)
+        features = self._backbone()
         net = Taught(features, features.width, len(self._lesson.names))
         pictures = [self._lesson.pictures[i].rgb for i in rows]
         return Trainer(pictures, self._lesson.classes[rows], net, recipe, self._room.device)
 
 
-def _network(name: str) -> Callable[[Lesson, Room], Course]:
-    return lambda lesson, room: NetworkCourse(name, lesson, room)
+def _network(name: str, recipe: Recipe | None = None) -> Callable[[Lesson, Room], Course]:
+    return lambda lesson, room: NetworkCourse(name, lesson, room, recipe)
 
 
 #: Recipe -> how its course begins.
-COURSES = MappingProxyType(
-    {"linear": LinearCourse, "finetune": _network("finetune"), "adnet": _network("adnet")}
+COURSES: Mapping[str, Callable[[Lesson, Room], Course]] = MappingProxyType(
+    {
+        "linear": LinearCourse,
+        "finetune": _network("finetune"),
+        "adnet": _network("adnet"),
+        **{name: _network(name, recipe) for name, recipe in TRANSFORMERS.items()},
+    }
 )
+#: What ``auto`` tries, the cheapest first.
+TRIED = ("linear", "finetune", "adnet")

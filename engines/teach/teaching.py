@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engines.nets.taught import Taught
 from engines.teach.calibration import fit_temperature
-from engines.teach.courses import COURSES, Course, Room
+from engines.teach.courses import COURSES, TRIED, Course, Room
 from engines.teach.figures import Figures, figures, gain
 from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.splits import folds
@@ -39,6 +39,7 @@ class Wish:
         seconds: how long it may take.
         device: ``cpu`` or ``cuda``.
         side: of the square that the network sees, in pixels.
+        weights: of a transformer to start from.
         subject: what the pipeline will show it: ``person``, ``upper``, ``frame``, ...
     """
 
@@ -48,6 +49,7 @@ class Wish:
     side: int = 224
     seed: int = 0
     subject: str = "person"
+    weights: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,9 @@ class Outcome:
 
 def fingerprint(lesson: Lesson, wish: Wish) -> str:
     """Changes with pictures, labels and what was asked for, but not with how long it may take."""
-    found = hashlib.sha256(repr((wish.recipe, wish.device, wish.side, wish.seed)).encode())
+    found = hashlib.sha256(
+        repr((wish.recipe, wish.device, wish.side, wish.seed, str(wish.weights))).encode()
+    )
     for one in lesson.pictures:
         found.update(f"{one.label}\0{one.rgb.shape}\0".encode())
         found.update(np.ascontiguousarray(one.rgb).data)
@@ -113,17 +117,14 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught,
     Raises:
         TeachError: the recipe is unknown, or the budget too short for it.
     """
-    if wish.recipe != AUTO and wish.recipe not in COURSES:
-        raise TeachError(
-            f"--recipe {wish.recipe}: unknown; choose one of {', '.join([AUTO, *COURSES, HEAD])}"
-        )
+    check(wish.recipe)
     begin = time.monotonic()
     prepare(work, lesson, wish, watch)
-    room = Room(work, wish.device, wish.side, wish.seed, watch)
+    room = Room(work, wish.device, wish.side, wish.seed, watch, wish.weights)
     fold_of = parts(lesson, wish.seed)
     courses: dict[str, Course] = {}
     tried: dict[str, HeldOut] = {}
-    wanted = list(COURSES) if wish.recipe == AUTO else [wish.recipe]
+    wanted = list(TRIED) if wish.recipe == AUTO else [wish.recipe]
     why = f"'{wish.recipe}' was asked for"
     for place, name in enumerate(wanted):
         left = (wish.seconds * _USED - (time.monotonic() - begin)) / (len(wanted) - place)
@@ -152,6 +153,13 @@ def outcome(
     temperature = fit_temperature(held.logits, true)
     found = figures(held.logits, true, temperature)
     return Outcome(recipe, temperature, found, held, why, tried, seconds)
+
+
+def check(recipe: str) -> None:
+    """Raise TeachError unless there is such a recipe."""
+    known = [AUTO, *COURSES, HEAD]
+    if recipe not in known:
+        raise TeachError(f"--recipe {recipe}: unknown; choose one of {', '.join(known)}")
 
 
 def parts(lesson: Lesson, seed: int) -> Indices:

@@ -58,6 +58,10 @@ def teach(
             "--subject", help="What it looks at: person, upper, lower, shoe, tile, frame."
         ),
     ] = "person",
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="Of a transformer, for ila, glsim, ifa."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder in which the pack is made; else your packs."),
@@ -85,13 +89,14 @@ def teach(
             raise ConfigError(f"--side {side}: must be a multiple of 32, such as 160 or 224")
         _known(subject)
         from engines.teach.making import REPORT, make_pack
-        from engines.teach.teaching import Wish
+        from engines.teach.teaching import Wish, check
 
-        wish = Wish(recipe, seconds, _device(device), side, seed, subject)
+        check(recipe)
+        wish = Wish(recipe, seconds, _device(device), side, seed, subject, weights)
+        lesson = read_lesson(photos)
         make_folder(place)
         work = place / f".{name}.teaching"
         with reserved(work), _watched() as watch:
-            lesson = read_lesson(photos)
             for note in lesson.notes:
                 watch.tell(f"note: {note}")
             outcome = make_pack(lesson, wish, folder, work, watch)

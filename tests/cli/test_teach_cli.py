@@ -51,7 +51,7 @@ def people(folder):
 
 def test_what_was_taught_is_tagged_on_a_clip(tmp_path):
     done = command(
-        "teach", people(tmp_path), "--name", "jackets", "--recipe", "linear", "--side", 64,
+        "teach", people(tmp_path), "--name", "jackets", "--recipe", "linear", "--side", 96,
         "--out", tmp_path / "packs",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

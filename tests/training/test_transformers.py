@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,14 @@ from engines.nets.ila import (  # noqa: E402
     Bottleneck,
     InterLayerAdapter,
 )
-from engines.nets.vit import Block, Shape, VisionTransformer, resized  # noqa: E402
+from engines.nets.vit import Block, Shape, VisionTransformer, read_npz, resized, shape_of  # noqa: E402
 from engines.ort import open as open_model  # noqa: E402
+from engines.teach.courses import NetworkCourse, Room  # noqa: E402
+from engines.teach.export import parity, write_model  # noqa: E402
+from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
+from engines.teach.trainer import Recipe  # noqa: E402
+from engines.teach.transformers import transformer  # noqa: E402
+from engines.teach.watch import Unwatched  # noqa: E402
 
 pytestmark = [
     pytest.mark.train,
@@ -183,8 +191,8 @@ def test_both_looks_are_one_graph_without_pytorch(tmp_path):
     images = torch.rand(2, 3, 112, 112)
     path = tmp_path / "glsim.onnx"
     torch.onnx.export(
-        net, (images,), str(path), input_names=["x"], output_names=["y"], opset_version=17,
-        dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, dynamo=False,
+        net, (torch.rand(3, 3, 112, 112),), str(path), input_names=["x"], output_names=["y"],
+        opset_version=17, dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, dynamo=False,
     )  # fmt: skip
     import onnx
 
@@ -270,7 +278,9 @@ def test_published_files_are_read_name_by_name(tmp_path):
     state = google(shape)
     np.savez(tmp_path / "vit.npz", **state)
     net = VisionTransformer(shape)
-    net.load_npz(tmp_path / "vit.npz")
+    read = read_npz(tmp_path / "vit.npz")
+    assert shape_of(read, 32) == shape
+    net.load(read)
     x = torch.rand(2, 5, 8)
     heard = "Transformer/encoderblock_1/MultiHeadDotProductAttention_1"
     parts = ("query", "key", "value", "out")
@@ -286,7 +296,7 @@ def test_published_files_are_read_name_by_name(tmp_path):
     del state["cls"]
     np.savez(tmp_path / "vit.npz", **state)
     with pytest.raises(KeyError, match="cls"):
-        net.load_npz(tmp_path / "vit.npz")
+        net.load(read_npz(tmp_path / "vit.npz"))
 
 
 def test_positions_of_another_grid_are_interpolated():
@@ -296,3 +306,38 @@ def test_positions_of_another_grid_are_interpolated():
     assert larger.shape == (1, 37, 4)
     assert torch.equal(larger[:, 0], positions[:, 0])
     assert float(larger[:, 1:].mean()) == pytest.approx(float(positions[:, 1:].mean()), abs=0.02)
+
+
+# -- As recipes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", ["ila++", "glsim", "ifa"])
+def test_a_transformer_is_taught_and_runs_without_pytorch(tmp_path, recipe):
+    shape = Shape(side=64, patch=8, width=24, depth=9, heads=3)
+    np.savez(tmp_path / "vit.npz", **google(shape))
+    rng = np.random.default_rng(0)
+    pictures = [
+        Picture(rng.integers(0, 255, (40, 40, 3), np.uint8), "ab"[i % 2], f"{i}") for i in range(8)
+    ]
+    room = Room(tmp_path, "cpu", 64, 0, Unwatched(), tmp_path / "vit.npz")
+    course = NetworkCourse(recipe, make_lesson(pictures), room, Recipe(batch=4))
+    course.recipe = replace(course.recipe, steps=2)
+    net = course.learn(np.arange(8), "final")
+    write_model(net, 1.0, 64, tmp_path / "model.onnx")
+    assert parity(net, 1.0, tmp_path / "model.onnx", [p.rgb for p in pictures], 64) < 1e-4
+
+
+def test_a_transformer_needs_a_file_of_one(tmp_path):
+    with pytest.raises(TeachError, match=r"give --weights ViT-B_16.npz"):
+        transformer("ila", None, 64)
+    path = tmp_path / "other.npz"
+    for content in (b"", b"nothing"):
+        path.write_bytes(content)
+        with pytest.raises(TeachError, match="no transformer"):
+            transformer("glsim", path, 64)
+    np.savez(path, a=np.zeros(3))
+    with pytest.raises(TeachError, match="no transformer"):
+        transformer("ifa", path, 64)
+    np.savez(path, a=np.array([object()]))
+    with pytest.raises(TeachError, match="no transformer"):
+        transformer("ifa", path, 64)
