@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, create_engine, make_url, select, text
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from pipeline.errors import ConfigError, StoreError, redact
 from pipeline.store.facets import Arrays, Facets
-from pipeline.store.past import PastStore
+from pipeline.store.months import begin, drop, made, month_of, span
+from pipeline.store.numbering import first_of
+from pipeline.store.past import PastStore, young
+from pipeline.store.schema import visit
 from pipeline.store.sql import explained
 
 _OLDEST = 140_000
@@ -101,6 +104,30 @@ class PostgresStore(PastStore):
             )
             name = connection.execute(who, {"lock": _LOCK}).scalar() or "another process"
             raise StoreError(f"{self.where}: in use by {name}; wait until it has ended, or stop it")
+
+    def past_months(self, before: int) -> list[int]:
+        found = []
+        with self.reading() as connection:
+            for month in made(connection):
+                (low, high), end = span(month), begin(month + 1)
+                inside = select(visit.c.id).where(visit.c.id >= low, visit.c.id < high)
+                of_young = inside.where(visit.c.stream.in_(young(connection, end)))
+                if end <= before and not connection.execute(of_young.limit(1)).first():
+                    found.append(end)
+        return found
+
+    def drop_month(self, end: int) -> None:
+        from psycopg.errors import LockNotAvailable
+
+        with self.writing() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(text("SET LOCAL lock_timeout = '1s'"))
+                    drop(connection, month_of(first_of(end) - 1))
+            except OperationalError as error:
+                if not isinstance(error.orig, LockNotAvailable):
+                    raise
+        self._writer = None  # it may remember them
 
     def backup(self, file: str) -> None:
         raise StoreError(f"{self.where}: use pg_dump, which backs up PostgreSQL while it is used")

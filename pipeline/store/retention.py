@@ -64,10 +64,7 @@ class Retention:
 
     def _old_pictures(self, before: int) -> Iterator[None]:
         since = self._store.noted(_NOTE)
-        while found := self._store.pictures(since, before, CHUNK):
-            delete_pictures(self._folder, [name for _, name in found])
-            self._store.without_pictures([id_ for id_, _ in found])
-            yield
+        yield from self._pictures(since, before)
         if before - since > _HOUR_MS:
             self._store.note(_NOTE, before)
         # Of visits that are in no store: written before there was one, or while it was away.
@@ -75,6 +72,13 @@ class Retention:
         for path in _files(self._folder, last_day):
             if _written(path) * 1000 < before:
                 path.unlink(missing_ok=True)
+            yield
+
+    def _pictures(self, since: int, until: int) -> Iterator[None]:
+        """Delete those of the visits that began in a time."""
+        while found := self._store.pictures(since, until, CHUNK):
+            delete_pictures(self._folder, [name for _, name in found])
+            self._store.without_pictures([id_ for id_, _ in found])
             yield
 
     def _too_many(self, most: float) -> Iterator[None]:
@@ -90,11 +94,15 @@ class Retention:
 
     def _rows(self, before: int) -> Iterator[None]:
         query, gone = Query(until=before), False
-        while (found := self._store.forget_old(before, CHUNK)) is not None:
-            delete_pictures(self._folder, [one.picture for one in found if one.picture])
+        while self._store.forget_events(query):
             gone = True
             yield
-        while self._store.forget_events(query):
+        for end in self._store.past_months(before):
+            yield from self._pictures(0, end)
+            self._store.drop_month(end)
+            yield
+        while (found := self._store.forget_old(before, CHUNK)) is not None:
+            delete_pictures(self._folder, [one.picture for one in found if one.picture])
             gone = True
             yield
         if gone:
