@@ -18,6 +18,9 @@ _OLDEST = 140_000
 #: The lock of the one process that writes.
 _LOCK = 0x7468726561646C
 _CONNECT_S = 5
+#: What PostgreSQL takes a page out of order to cost, in pages in order. Its 4 is a disk that turns:
+#: the newest 50 of a rare brand it would rather look for among all visits, five times as long.
+_PAGE_COST = 1.1
 
 
 class PostgresStore(PastStore):
@@ -47,7 +50,7 @@ class PostgresStore(PastStore):
             pool_size=2,
             connect_args={
                 "connect_timeout": _CONNECT_S,
-                "options": "-c default_transaction_read_only=on",
+                "options": f"-c default_transaction_read_only=on -c random_page_cost={_PAGE_COST}",
             },
         )
         super().__init__(redact(url), reader, counts_only)
@@ -76,7 +79,8 @@ class PostgresStore(PastStore):
             connect_args={
                 "connect_timeout": _CONNECT_S,
                 "application_name": self._holder[:60],
-                # A cable that was pulled is noticed within half a minute.
+                # A cable that was pulled is noticed within half a minute, also in mid-sentence.
+                "tcp_user_timeout": 30_000,
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.pictures import FOLDER
+from pipeline.files import is_there
+from pipeline.pictures import FOLDER, is_snapshot
 from pipeline.store.events_file import drop_lines, first_line
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
@@ -19,8 +20,6 @@ CHUNK = 250
 _HOUR_MS = 3_600_000
 #: Under which is noted up to when pictures are gone.
 _NOTE = "pictures gone"
-#: How pictures end.
-_ENDING = ".jpg"
 
 
 class Retention:
@@ -128,17 +127,16 @@ def delete_pictures(folder: Path, names: list[str]) -> None:
             path = (folder / name).resolve()
         except ValueError:  # no path at all
             continue
-        if inside in path.parents:
+        if inside in path.parents and is_there(path) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def _files(folder: Path, last_day: str = "") -> Iterator[Path]:
-    """All pictures; with ``last_day`` but those in folders of later days."""
+    """All pictures of visits, and nobody's other files; with ``last_day`` but those in folders of
+    later days."""
     for day in (folder / FOLDER).glob("*/*"):
         if day.is_dir() and not (last_day and day.name > last_day):
-            yield from day.glob(f"*{_ENDING}")
-        elif day.suffix == _ENDING:
-            yield day
+            yield from (one for one in day.iterdir() if is_snapshot(one) and one.is_file())
 
 
 def _written(path: Path) -> float:

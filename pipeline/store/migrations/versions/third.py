@@ -21,14 +21,15 @@ def upgrade() -> None:
         return
     for table, column in CUT:
         _cut(table, column)
-    # What was unique over all months, only the writer can keep so now.
-    op.create_index("visit_name", "visit", ["name"])
-    op.create_index("visit_stream", "visit", ["stream"])
-    op.execute("CREATE INDEX visit_terms ON visit USING gin (terms) WITH (fastupdate = off)")
     make_room(connection, [first_of(round(time.time() * 1000)), *_months(connection)])
     for table, _ in CUT:
         op.execute(f"INSERT INTO {table} SELECT * FROM {table}_whole")
         op.drop_table(f"{table}_whole")
+    # What was unique over all months, only the writer can keep so now.
+    op.create_index("visit_name", "visit", ["name"])
+    op.create_index("visit_stream", "visit", ["stream"])
+    op.execute("CREATE INDEX visit_terms ON visit USING gin (terms) WITH (fastupdate = off)")
+    for table, _ in CUT:
         op.execute(f"ANALYZE {table}")
 
 
