@@ -246,7 +246,7 @@ def made(rng, n):
 
 def test_ngnn_learns_which_garment_fits():
     rng = np.random.default_rng(0)
-    train, test = made(rng, 300), made(rng, 200)
+    train, test = made(rng, 200), made(rng, 150)
     torch.manual_seed(0)
     net = Ngnn(adjacency([one.kinds for one in train], 2), 2)
     asked = outfits.questions(test, outfits.same_category(test), rng)
