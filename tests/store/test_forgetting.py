@@ -229,15 +229,7 @@ def test_pictures_outside_of_the_folder_are_never_deleted(tmp_path):
     victim.write_bytes(b"x")
     (out / "other.jpg").write_bytes(b"x")
     (out / "snapshots" / "door").mkdir()
-    names = [
-        "snapshots/door",
-        "snapshots/" + "x" * 300,
-        "../victim.jpg",
-        str(victim),
-        "snapshots/../../victim.jpg",
-        "other.jpg",
-        "\0",
-    ]
+    names = ["snapshots/door", "snapshots/" + "x" * 300, "../victim.jpg", str(victim), "snapshots/../../victim.jpg", "other.jpg", "\0"]
     delete_pictures(out, names)
     assert victim.exists()
     assert (out / "snapshots" / "door").is_dir()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from evaluation.stills import still
 
+from evaluation.stills import still
 from pipeline.picture.background import treat_background
 from pipeline.picture.colour import evenly_lit
 from pipeline.picture.crop import crops, person_window

@@ -46,10 +46,8 @@ class MeasureSettings(TaggerSettings):
 
     @property
     def wanted(self) -> bool:
-        return (
-            self.enabled
-            and self.plane is not None
-            and (self.objects or self.heights or self.lengths)
+        return self.enabled and self.plane is not None and (
+            self.objects or self.heights or self.lengths
         )
 
     @model_validator(mode="after")
