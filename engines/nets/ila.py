@@ -8,6 +8,7 @@ classifier learn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
@@ -24,6 +25,10 @@ DOWN_AFTER = (3, 7)
 DROP = 0.1
 #: The residual starts as the sum over a neighbourhood, give or take so much.
 SPREAD = 0.001
+#: Kind -> whether adapters stand after the other blocks, and inside of blocks.
+KINDS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
+    {"ila": (False, False), "ila+": (True, False), "ila++": (False, True)}
+)
 
 
 def narrowed(layer: nn.Module, x: Tensor) -> Tensor:
@@ -123,7 +128,8 @@ class AdaptedTransformer(nn.Module):
             self.vit.load(weights)
         self.vit.requires_grad_(False)
         self.vit.class_token.requires_grad_(True)
-        grid, keeps, inside = shape.grid, *KINDS[kind]
+        keeps, inside = KINDS[kind]
+        grid = shape.grid
         adapters: dict[str, nn.Module] = {}
         for index in range(shape.depth):
             down = index in DOWN_AFTER
@@ -150,7 +156,3 @@ class AdaptedTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.vit.norm(self.tokens(x)[-1])[:, 0]
-
-
-#: Kind -> whether adapters stand after the other blocks, and inside of blocks.
-KINDS = MappingProxyType({"ila": (False, False), "ila+": (True, False), "ila++": (False, True)})
