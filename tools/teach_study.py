@@ -96,7 +96,8 @@ def show(args: argparse.Namespace) -> None:
         "| pictures a class | recipe | seeds | right | against the control |\n|---|---|---|---|---|"
     )
     for row in rows:
-        gain = "" if row["arm"] == "control" else f"{row['gain']:+.3f} ± {row['error']:.3f}"
+        told = row["arm"] != "control" and not np.isnan(row["error"])
+        gain = f"{row['gain']:+.3f} ± {row['error']:.3f}" if told else ""
         print(
             f"| {row['count']} | {row['arm']} | {row['seeds']} | {row['mean']:.3f} ± "
             f"{row['deviation']:.3f} | {gain} |"
