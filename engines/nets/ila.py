@@ -8,6 +8,7 @@ classifier learn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.nets import official
 from engines.nets.vit import Block, Shape, State, VisionTransformer
 
 #: Numbers an adapter narrows tokens to.
@@ -128,7 +130,7 @@ class AdaptedTransformer(nn.Module):
             self.vit.load(weights)
         self.vit.requires_grad_(False)
         self.vit.class_token.requires_grad_(True)
-        keeps, inside = KINDS[kind]
+        keeps, self.inside = KINDS[kind]
         grid = shape.grid
         adapters: dict[str, nn.Module] = {}
         for index in range(shape.depth):
@@ -137,11 +139,29 @@ class AdaptedTransformer(nn.Module):
                 adapters[str(index)] = InterLayerAdapter(shape.width, grid, down)
             grid -= 2 * down
         self.adapters = nn.ModuleDict(adapters)
-        if inside:
+        if self.inside:
             self.vit.blocks = nn.ModuleList(
                 AdaptedBlock(block, shape.width)
                 for block in self.vit.blocks  # type: ignore[arg-type]
             )
+
+    def load_official(self, state: State) -> None:
+        """Take over a checkpoint of the authors' (``official.read_official``), adapters included;
+        those of ILA+ that keep tokens stay new: their names are not published.
+
+        Raises:
+            KeyError: a tensor is missing.
+            RuntimeError: one has another size.
+        """
+        found = official.transformer(state, self.vit.shape)
+        if self.inside:
+            found = {re.sub(r"^(blocks\.\d+)\.", r"\1.block.", n): t for n, t in found.items()}
+            for i in range(self.vit.shape.depth):
+                own = official.bottlenecks(state, i)
+                found |= {f"blocks.{i}.{name}": tensor for name, tensor in own.items()}
+        self.vit.load_state_dict(found)
+        for index, place in enumerate(DOWN_AFTER):
+            self.adapters[str(place)].load_state_dict(official.adapter(state, index))
 
     def tokens(self, x: Tensor) -> list[Tensor]:
         """Tokens after every block, adapters included."""
