@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
 from evaluation.stills import still
+
+from engines.teach.twins import thumbnail
 from pipeline.picture.background import treat_background
 from pipeline.picture.colour import evenly_lit
 from pipeline.picture.crop import crops, person_window
@@ -18,7 +19,7 @@ from pipeline.tagging.garments.parser import GarmentParser
 from pipeline.tagging.outfits.items import inner, masks_of, told
 from pipeline.tagging.parsing import Parsing
 from pipeline.types import Box
-from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb, thumbnail
+from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb
 
 F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
