@@ -340,12 +340,12 @@ def delete(folder: Path) -> None:
     """The oldest day, in chunks."""
     from pipeline.store.retention import CHUNK
 
-    query = Query(until=instant(BEGIN + timedelta(days=1)))
+    end = instant(BEGIN + timedelta(days=1))
     with writing(str(folder / "threadline.db"), "bench") as store:
         waits, gone, began = [], 0, time.perf_counter()
         while True:
             before = time.perf_counter()
-            found = store.forget(query, limit=CHUNK)
+            found = store.forget_old(end, CHUNK)
             if found is None:
                 break
             waits.append(1000 * (time.perf_counter() - before))

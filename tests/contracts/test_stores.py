@@ -73,6 +73,10 @@ def found(store, *either, **more) -> list[int]:
     return [one.track for one in store.search(Query(either, **more), limit=1000).visits]
 
 
+def forget(store, query, counts):
+    return store.forget_visits([one.name for one in store.search(query).visits], counts)
+
+
 def rolls(store) -> dict:
     with store.reading() as connection:
         return {tuple(row[:5]): row[5] for row in connection.execute(select(roll)) if row[5]}
@@ -259,7 +263,7 @@ def test_zones_lines_and_presence_are_kept(store):
         events = connection.execute(select(event)).all()
     assert cells == {0: 32, 27 * 48 - 1: 10}
     assert len(events) == 5
-    store.forget(Query(zones=("till",)), counts=True)
+    forget(store, Query(zones=("till",)), counts=True)
     assert not any(store.top(what, *span) for what in ("dwell", "zones", "out", "garments"))
 
 
@@ -311,10 +315,10 @@ def test_what_is_forgotten_is_in_no_table(store, counts):
     store.write(run.visit(RED_JACKET, HAT))
     store.write(run.visit(RED_JACKET, at=T0 + 60))
     before = rolls(store)
-    [gone] = store.forget(Query(((HATS,),)), counts=counts)
+    [gone] = forget(store, Query(((HATS,),)), counts)
     assert gone.picture.startswith("snapshots/entrance/1-")
     assert gone.picture.endswith(f"{gone.visit[-6:]}.jpg")
-    assert store.forget(Query(((HATS,),)), counts=counts) is None
+    assert forget(store, Query(((HATS,),)), counts) == []
     assert found(store) == [2]
     assert found(store, (HATS,)) == []
     assert store.check() == []
@@ -322,7 +326,9 @@ def test_what_is_forgotten_is_in_no_table(store, counts):
     if counts:
         assert rolls(store) == recounted(store)
     [last] = store.search(Query()).visits
-    store.forget_visit(last.name)
+    assert [one.name for one in store.named([last.name])] == [last.name]
+    store.forget_visits([last.name])
+    assert store.named([last.name]) == []
     with store.reading() as connection:
         assert not connection.execute(select(tag_table)).all()
         assert not connection.execute(select(visit)).all()
