@@ -40,7 +40,7 @@ class Request:
         ConfigError: ``visit`` is no UUID.
     """
 
-    query: Query = Query()
+    query: Query
     visit: str | None = None
     counts: bool = False
 

@@ -468,10 +468,10 @@ def test_what_a_run_was_asked_to_forget_when_it_was_killed_is_forgotten_by_the_n
     with Running(tmp_path, StoreSettings()) as run:
         run.put(2)
     one = min(run.handed)
-    request = TypeAdapter(Request).dump_json(Request(visit=one))
+    request = TypeAdapter(Request).dump_json(Request(Query(), one))
     (tmp_path / ".forget-0.taken").write_bytes(request)
     (tmp_path / ".forget-1.asked").write_text("nobody")
-    (tmp_path / ".forget-2.asked").write_text('{"visit": "nobody"}')
+    (tmp_path / ".forget-2.asked").write_text('{"query": {}, "visit": "nobody"}')
     with Running(tmp_path, StoreSettings()):
         wait_until(lambda: not list(tmp_path.glob(".forget-*ed")), 10, "all requests")
         wait_until(lambda: not list(tmp_path.glob(".forget-*.taken")), 10, "all requests")

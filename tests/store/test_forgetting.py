@@ -115,7 +115,7 @@ def test_a_time_at_a_camera_is_forgotten_with_what_happened_besides(shop):
 
 def test_one_visit_is_forgotten_and_its_hour_still_counts(shop):
     records = shop.add(Run().visit(HAT))
-    request = Request(visit=records[0]["visit"])
+    request = Request(Query(), records[0]["visit"])
     assert forget(shop.store, shop.folder, request) == 1
     assert shop.traces(records) == []
     assert shop.store.series("hour", MS, MS + 1).counts == [1]
