@@ -6,6 +6,7 @@ import random
 import re
 import uuid
 from collections import Counter
+from datetime import datetime
 
 import pytest
 from servers.postgres import PostgresServer
@@ -24,7 +25,7 @@ from store_support import (
 )
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.calendar import Buckets
+from pipeline.store.calendar import Buckets, instant
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import load
@@ -307,6 +308,19 @@ def test_statistics_by_hour_and_day(store):
     part = store.top("garments", midnight + HOUR, midnight + 13 * HOUR)
     assert sum(n for _, n in part) == 12
     assert store.series("hour", MS, MS + HOUR, camera="nowhere").counts == [0]
+
+
+@pytest.mark.parametrize(("day", "hours"), [((2026, 10, 25), 25), ((2026, 3, 29), 23)])
+def test_a_day_on_which_clocks_are_set_has_all_its_hours(store, day, hours):
+    begin, end = (instant(datetime(*day[:2], day[2] + i, tzinfo=store.zone)) for i in (0, 1))
+    run = Run()
+    for i in range(-1, hours + 1):  # one an hour, also on the days beside it
+        store.write(run.visit(HAT, at=begin / 1000 + 3600 * i + 1800))
+    assert list(store.series("hour", begin, end).counts) == [1] * hours
+    assert list(store.series("day", begin, end).counts) == [hours]
+    assert store.top("garments", begin, end) == [("hat", hours)]
+    assert store.count(Query(since=begin, until=end)).n == hours
+    assert rolls(store) == recounted(store)
 
 
 @pytest.mark.parametrize("counts", [True, False])
