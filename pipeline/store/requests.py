@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -37,8 +38,7 @@ def ask(folder: Path, request: Request) -> tuple[int, int] | None:
         StoreError: it was taken up, and is not finished yet.
     """
     asked = folder / f".forget-{secrets.token_hex(6)}.asked"
-    content = TypeAdapter(Request).dump_json(request)
-    replace_file(asked, content, durable=False, private=True)
+    _leave(asked, TypeAdapter(Request).dump_json(request))
     try:
         _wait(lambda: not asked.exists(), TAKEN_S)
     finally:
@@ -50,7 +50,19 @@ def ask(folder: Path, request: Request) -> tuple[int, int] | None:
         raise StoreError(f"{folder}: the run there is still at it, and goes on; look again later")
     answer = json.loads(done.read_bytes())
     done.unlink()
+    if "error" in answer:
+        raise StoreError(f"{folder}: {answer['error']}")
     return answer["gone"], answer["in_view"]
+
+
+def _leave(asked: Path, content: bytes) -> None:
+    """Write a request; where root asks, for whom the folder belongs to."""
+    beside = asked.with_suffix(".part")
+    replace_file(beside, content, durable=False, private=True)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        owner = asked.parent.stat()
+        os.chown(beside, owner.st_uid, owner.st_gid)
+    beside.replace(asked)
 
 
 def _wait(until: Callable[[], bool], seconds: float) -> bool:
@@ -112,9 +124,9 @@ class Requests:
             request = TypeAdapter(Request).validate_json(taken.read_bytes())
         except FileNotFoundError:  # withdrawn
             return
-        except (ValidationError, ConfigError):
-            log.warning("%s: no request to forget somebody; deleted", taken)
-            taken.unlink()
+        except (OSError, ValidationError, ConfigError):
+            log.warning("%s: no request to forget somebody that can be read; deleted", taken)
+            self._answer(taken, {"error": "the run there could not read what is asked"})
             return
         forgetting = Forgetting(self._store, self._folder, request, run)
         for _ in forgetting.steps(journal):
@@ -123,9 +135,11 @@ class Requests:
         while time.monotonic() < late:
             yield True
         forgetting.files()
-        answer = {"gone": forgetting.gone, "in_view": forgetting.in_view}
+        self._answer(taken, {"gone": forgetting.gone, "in_view": forgetting.in_view})
+        log.warning("%d forgotten, as `threadline forget` asked", forgetting.gone)
+
+    def _answer(self, taken: Path, answer: Mapping[str, object]) -> None:
         for old in self._folder.glob(".forget-*.done"):  # whoever asked did not wait
             old.unlink()
         replace_file(taken.with_suffix(".done"), json.dumps(answer).encode(), private=True)
         taken.unlink()
-        log.warning("%d forgotten, as `threadline forget` asked", forgetting.gone)

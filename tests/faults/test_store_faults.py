@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -32,6 +33,7 @@ from pipeline.store.forgetting import Request
 from pipeline.store.opening import reading, writing
 from pipeline.store.outlet import StoreSink, known_by
 from pipeline.store.query import Query
+from pipeline.store.requests import ask
 from pipeline.store.settings import StoreSettings
 from pipeline.types import TaggedFrame, Track
 
@@ -478,3 +480,24 @@ def test_what_a_run_was_asked_to_forget_when_it_was_killed_is_forgotten_by_the_n
     assert named_in(tmp_path, one) == set()
     assert kept(str(tmp_path / "threadline.db")) == 1
     assert caplog.text.count("no request to forget somebody") == 2
+
+
+def test_root_may_ask_a_run_that_is_another_users(tmp_path, monkeypatch):
+    if not hasattr(os, "geteuid") or os.geteuid():
+        pytest.skip("needs root, which may give files away")
+    monkeypatch.setattr("pipeline.store.requests.DONE_S", 0.1)
+    os.chown(tmp_path, 12345, 12345)
+    owners = []
+
+    def look():
+        wait_until(lambda: list(tmp_path.glob(".forget-*.asked")), 10, "the request")
+        [asked] = tmp_path.glob(".forget-*.asked")
+        owners.append((asked.stat().st_uid, asked.stat().st_mode & 0o777))
+        asked.rename(asked.with_suffix(".done")).write_text('{"error": "somebody is asleep"}')
+
+    run = threading.Thread(target=look)
+    run.start()
+    with pytest.raises(StoreError, match="somebody is asleep"):
+        ask(tmp_path, Request(Query()))
+    run.join()
+    assert owners == [(12345, 0o600)]
