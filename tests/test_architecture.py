@@ -86,6 +86,7 @@ CONSTANT_MAKERS = {
     "Turn",
     "Registration",
     "Recipe",
+    "replace",  # of a frozen one
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.
     *("MetaData", "Table", "with_variant"),
