@@ -55,6 +55,7 @@ HEAVY = {
     "transformers",
     "huggingface_hub",
     "safetensors",
+    "tokenizers",
     "openvino",
     "onnxruntime",
     "onnx",

@@ -85,9 +85,26 @@ _RAM_PLUS = replace(
     files=(("ram_plus_swin_large_14m.pth",),),
     targets="86.6 mAP on OpenImages-common (214 tags)",
 )
+_OPENVOCAB = Recipe(
+    name="openvocab",
+    repositories=("Marqo/marqo-fashionCLIP",),
+    files=(("open_clip_config.json",), ("open_clip_model.safetensors",), ("tokenizer.json",)),
+    licence="Apache-2.0",
+    terms="",
+    build="engines.published.clip_pack",
+    targets="recall of the first 0.094, precision of categories 0.734, on six and five data sets",
+)
+_FASHIONCLIP = replace(
+    _OPENVOCAB,
+    name="fashionclip",
+    repositories=("patrickjohncyh/fashion-clip",),
+    files=(("config.json",), ("model.safetensors", "pytorch_model.bin"), ("tokenizer.json",)),
+    licence="MIT",
+    targets="weighted F1 without training 0.83 on FMNIST, 0.73 on KAGL, 0.62 on DEEP",
+)
 #: Name -> recipe.
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (_YOLOS, _RAM, _RAM_PLUS)}
+    {recipe.name: recipe for recipe in (_YOLOS, _RAM, _RAM_PLUS, _OPENVOCAB, _FASHIONCLIP)}
 )
 
 
