@@ -55,6 +55,7 @@ HEAVY = {
     "transformers",
     "huggingface_hub",
     "safetensors",
+    "tokenizers",
     "openvino",
     "onnxruntime",
     "onnx",
@@ -87,6 +88,7 @@ CONSTANT_MAKERS = {
     "Turn",
     "Registration",
     "Recipe",
+    "replace",  # of a frozen one
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.
     *("MetaData", "Table", "with_variant"),
