@@ -191,9 +191,10 @@ def choose(tried: dict[str, HeldOut], classes: Indices) -> tuple[str, str]:
         more, error = gain(mine, other, classes[rows])
         better = more > CLEAR * error
         doubt = ", which is not clear enough" if more > 0 and not better else ""
+        side = "more" if more > 0 else "less"
         told.append(
-            f"on {len(rows)} pictures held out, {name} is right {abs(more):.1%} "
-            f"{'more' if more > 0 else 'less'} often than {best} (standard error {error:.1%}){doubt}"
+            f"on {len(rows)} pictures held out, {name} is right {abs(more):.1%} {side} often than "
+            f"{best} (standard error {error:.1%}){doubt}"
         )
         best = name if better else best
     every = "; ".join(told) or "nothing else fitted into the budget"
