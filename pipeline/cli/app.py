@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import camera, config, db, doctor, gallery, measure, models
+from pipeline.cli import camera, config, db, doctor, gallery, measure, models, outfits
 from pipeline.cli.errors import standard_output
 from pipeline.cli.forget import forget
 from pipeline.cli.run import run
@@ -30,6 +30,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(measure.app, name="measure")
+app.add_typer(outfits.app, name="outfits")
 app.add_typer(config.app, name="config")
 app.add_typer(camera.app, name="camera")
 

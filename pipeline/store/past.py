@@ -21,7 +21,7 @@ from pipeline.store.schema import event, meta, stream, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
 from pipeline.store.statistics import series, top
-from pipeline.store.visits import Term
+from pipeline.store.visits import Term, Visit
 
 
 class PastStore(SqlStore):
@@ -48,6 +48,11 @@ class PastStore(SqlStore):
         """What they wear, and where they were."""
         with self._known() as (connection, names):
             return Search(self.facets, names, query).facets(connection)
+
+    def visit(self, name: bytes) -> Visit | None:
+        """One visit with its tags, by its UUID."""
+        with self._known() as (connection, names):
+            return next(iter(load_named(connection, names, [name])), None)
 
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pipeline.store.facets import Facets
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone
-from pipeline.store.visits import Term
+from pipeline.store.visits import Term, Visit
 from pipeline.store.writing import Written
 
 
@@ -39,6 +39,10 @@ class Store(Protocol):
     def count(self, query: Query) -> Tally: ...
 
     def facets_of(self, query: Query) -> FacetCounts: ...
+
+    def visit(self, name: bytes) -> Visit | None:
+        """One visit with its tags, by its UUID."""
+        ...
 
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""

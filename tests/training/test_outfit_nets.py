@@ -169,9 +169,7 @@ def test_gradients_are_those_of_the_scores(which):
     names = [name for name, _ in net.named_parameters()]
 
     def scores(x, *weights):
-        return torch.func.functional_call(
-            net, dict(zip(names, weights, strict=True)), (kinds, x)
-        )
+        return torch.func.functional_call(net, dict(zip(names, weights, strict=True)), (kinds, x))
 
     weights = [p.detach().clone().requires_grad_() for p in net.parameters()]
     assert torch.autograd.gradcheck(scores, (items, *weights), fast_mode=True)
