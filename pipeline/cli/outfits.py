@@ -18,7 +18,7 @@ from rich.progress import track as progress
 
 from engines.packs import shipped
 from pipeline.cli.asked import StoreOption, place
-from pipeline.cli.errors import complain, explained, plain, start_logging, warn
+from pipeline.cli.errors import complain, errors, explained, plain, start_logging, warn
 from pipeline.cli.options import EngineOption, OutOption
 from pipeline.errors import ConfigError, SourceRefusedError
 from pipeline.files import replace_file
@@ -37,6 +37,8 @@ from pipeline.types import Frame
 app = typer.Typer(no_args_is_help=True, help="What goes with what. Experimental.")
 #: Products that could not be used and are named; all are counted.
 _NAMED = 5
+#: What is lighter is white, for all that JPEG does to it.
+_WHITE = 240
 #: First part of the cache's name: what is kept is worked out anew when this changes.
 _CACHE = "products-1"
 
@@ -99,7 +101,9 @@ def _snapshot(where: str, out: Path, name: str) -> Frame:
         raise ConfigError(
             f"--visit {name}: has no picture any more; pictures are kept for `pictures_h` hours"
         )
-    image = load_image(path)[:SNAPSHOT]  # the caption is below
+    image = load_image(path)[:SNAPSHOT]  # the caption is below, and white beside narrow people
+    seen = np.flatnonzero((image < _WHITE).any(axis=(0, 2)))
+    image = image[:, seen[0] : seen[-1] + 1] if len(seen) else image
     return Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(image)))
 
 
@@ -152,7 +156,7 @@ def _embedded(
     """
     kept, found, broken = _Kept.read(products), [], 0
     fresh: dict[str, Item] = {}
-    for one in progress(wanted, "products", transient=True):
+    for one in progress(wanted, "products", console=errors, transient=True):
         try:
             stat = one.path.stat()
             key = f"{one.path}|{stat.st_mtime_ns}|{stat.st_size}|{one.category}"

@@ -40,9 +40,8 @@ def alone_on(parser: GarmentParser, frame: Frame) -> Parsing:
 
 
 def worn_by(parser: GarmentParser, frame: Frame) -> list[Item]:
-    """The garments of the only person of a picture; none where there are no people."""
-    parsing = alone_on(parser, frame)
-    return items_of(frame, parsing) if parsing.dressed else []
+    """The garments of the only person of a picture."""
+    return items_of(frame, alone_on(parser, frame))
 
 
 def has_room(category: str, worn: Sequence[str]) -> bool:
