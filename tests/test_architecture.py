@@ -64,6 +64,7 @@ LIFTED = {
     ("pipeline/cli/statistics.py", "stats"): "one parameter per command line option",
     ("pipeline/cli/forget.py", "forget"): "one parameter per command line option",
     ("pipeline/cli/measure.py", "calibrate"): "one parameter per command line option",
+    ("pipeline/cli/outfits.py", "complete"): "one parameter per command line option",
 }
 #: What a module may call to make a constant: nothing of this can be changed afterwards, or, as with
 #: arrays and consoles, nobody does.

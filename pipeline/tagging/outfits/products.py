@@ -72,9 +72,11 @@ def listed(place: Path, left_out: Counter[str]) -> list[Listed]:
         ConfigError: there is no product in it, or it cannot be read.
     """
     if is_folder(place):
-        paths = find_photos([place], left_out)
-        return [Listed(path.stem[:_NAME], path, path.parent.name if path.parent != place else "")
-                for path in paths]  # fmt: skip
+        found = []
+        for path in find_photos([place], left_out):
+            category = path.parent.name if path.parent != place else ""
+            found.append(Listed(path.stem[:_NAME], path, category))
+        return found
     try:
         with place.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)

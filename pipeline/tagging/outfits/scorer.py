@@ -22,7 +22,7 @@ I64 = npt.NDArray[np.int64]
 #: What comes along.
 WEIGHTS = Path(__file__).with_name("outfits.npz")
 #: Slope of LeakyReLU below zero.
-LEAK = np.float32(0.01)
+LEAK = 0.01
 #: Numbers that tell where a score stands among those of real outfits.
 RANKS = 101
 
