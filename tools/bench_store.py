@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from pipeline.ids import Ids, new_id
 from pipeline.store.calendar import Buckets, instant
 from pipeline.store.dictionary import Dictionary
+from pipeline.store.numbering import first_of
 from pipeline.store.opening import reading, writing
 from pipeline.store.query import Garment, Query
 from pipeline.store.schema import packed, unpacked
@@ -40,6 +41,8 @@ LABELS = {
 }  # fmt: skip
 COLOURS = ("black", "blue", "grey", "white", "red", "navy", "brown", "beige", "green", "pink",
            "yellow", "purple", "orange")  # fmt: skip
+#: Visits in one commit of ``write``; six events each, of which a run commits at most 2,000.
+PER_COMMIT = (20, 200, 333)
 BRANDS = [f"brand{i:03}" for i in range(200)]
 
 
@@ -112,7 +115,7 @@ class Maker:
             numbers = sorted((camera, *terms))
             name = at.to_bytes(6, "big") + chance.randbytes(10)
             visits.append((id_, name, camera, camera, i, at, at + 20_000, at % 10**7, 0, at << 12,
-                           "", packed(numbers)))  # fmt: skip
+                           "", packed(numbers), 0))  # fmt: skip
             words.append((id_, " ".join(map(str, numbers))))
             tags += [(id_, *row) for row in rows]
             self._count(at, camera, counts)
@@ -178,7 +181,7 @@ class Maker:
 
     def _put(self, visits: list[object], tags: list[object], words: list[object]) -> None:
         self.db.execute("BEGIN")
-        self.db.executemany(f"INSERT INTO visit VALUES ({','.join('?' * 12)})", visits)
+        self.db.executemany(f"INSERT INTO visit VALUES ({','.join('?' * 13)})", visits)
         self.db.executemany(f"INSERT INTO tag VALUES ({','.join('?' * 16)})", tags)
         self.db.executemany("INSERT INTO facet(rowid, t) VALUES (?, ?)", words)
         self.db.execute("COMMIT")
@@ -267,8 +270,9 @@ def to_postgres(folder: Path, url: str) -> None:
     """Copy by COPY, far quicker than rows."""
     import psycopg
 
-    with writing(url, "bench", ZONE.key):
-        pass
+    days = [first_of(instant(BEGIN + timedelta(days=day))) for day in range(DAYS + 1)]
+    with writing(url, "bench", ZONE.key) as store, store.writing() as connection:
+        store.facets.make_room(connection, days)
     source = sqlite3.connect(folder / "threadline.db")
     began = time.perf_counter()
     with psycopg.connect(url) as target:
@@ -277,7 +281,7 @@ def to_postgres(folder: Path, url: str) -> None:
             with target.cursor().copy(f"COPY {table} FROM STDIN") as put:
                 for row in source.execute(f"SELECT * FROM {table}"):
                     if table == "visit":
-                        row = (*row[:-1], unpacked(row[-1]))
+                        row = (*row[:11], unpacked(row[11]), *row[12:])
                     put.write_row(row)
         target.execute("CREATE INDEX visit_terms ON visit USING gin (terms)")
         target.commit()
@@ -317,9 +321,9 @@ def write(folder: Path, count: int) -> None:
     some = records(count)
     per_visit = len(some) // count
     with writing(str(folder / "threadline.db"), "bench") as store:
-        for visits in (20, 200):
-            waits, size = [], visits * per_visit
-            part, some = some[: len(some) // 2], some[len(some) // 2 :]
+        for i, visits in enumerate(PER_COMMIT):
+            waits, size, each = [], visits * per_visit, count // len(PER_COMMIT) * per_visit
+            part = some[i * each : (i + 1) * each]
             began, busy = time.perf_counter(), time.process_time()
             for at in range(0, len(part), size):
                 before = time.perf_counter()
@@ -330,7 +334,8 @@ def write(folder: Path, count: int) -> None:
             print(
                 f"{visits} visits a commit: {n / took:.0f} visits/s, {n / busy:.0f} a second of "
                 f"processor time, load {os.getloadavg()[0]:.1f}; "
-                f"commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms"
+                f"commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms",
+                flush=True,
             )
 
 
@@ -338,12 +343,12 @@ def delete(folder: Path) -> None:
     """The oldest day, in chunks."""
     from pipeline.store.retention import CHUNK
 
-    query = Query(until=instant(BEGIN + timedelta(days=1)))
+    end = instant(BEGIN + timedelta(days=1))
     with writing(str(folder / "threadline.db"), "bench") as store:
         waits, gone, began = [], 0, time.perf_counter()
         while True:
             before = time.perf_counter()
-            found = store.forget(query, limit=CHUNK)
+            found = store.forget_old(end, CHUNK)
             if found is None:
                 break
             waits.append(1000 * (time.perf_counter() - before))
@@ -361,7 +366,7 @@ def main() -> None:
     parser.add_argument("--tags", type=int, default=10_000_000)
     parser.add_argument("--postgres")
     parser.add_argument("--tries", type=int, default=7)
-    parser.add_argument("--visits", type=int, default=20_000)
+    parser.add_argument("--visits", type=int, default=21_000)
     args = parser.parse_args()
     if args.what == "make":
         began = time.perf_counter()

@@ -119,6 +119,7 @@ def _rows(page: Page, store: Store, out: Path) -> Iterator[dict[str, Any]]:
             "open": one.open,
             "zones": sorted(one.zones),
             "picture": _picture(one, out),
+            "heads": one.heads,
             "wears": list(one.summary),
             **({"tags": [_tag(tag) for tag in one.tags.values()]} if one.tags else {}),
         }

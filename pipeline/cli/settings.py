@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.packs import Packs
+from engines.packs import Packs, open_packs, read_pack
+from engines.packs.table import FILE
+from engines.packs.taught import TAUGHT
 from pipeline.errors import ConfigError, SourceRefusedError, source_name
 from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
@@ -30,6 +33,35 @@ def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -
     if path is not None:
         return load(path, changes, packs)
     return parse("", "command line", changes=changes, packs=packs)
+
+
+def packs(folder: Path | None, named: Sequence[str]) -> tuple[Packs, list[str]]:
+    """The models of a run, those of ``--packs`` and ``--pack`` included, and the names of the
+    latter: each is a name, or a folder, which has a separator or is there.
+
+    Raises:
+        PackError: a folder cannot be used.
+    """
+    folders = {name: Path(name) for name in named if "/" in name or os.sep in name}
+    folders |= {name: Path(name) for name in named if (Path(name) / FILE).is_file()}
+    found = open_packs(folder).joined([read_pack(path.resolve()) for path in folders.values()])
+    return found, [folders[name].resolve().name if name in folders else name for name in named]
+
+
+def tagging(registry: Packs, names: Sequence[str], accepted: bool) -> dict[str, Any]:
+    """Settings of the packs named: those that are taggers, and a garment parser that was taught,
+    which takes the place of the usual one.
+
+    Raises:
+        ConfigError: two parsers are named.
+    """
+    known = dict.fromkeys(names)
+    parsers = [name for name in known if name in registry and TAUGHT in registry.find(name).files]
+    if len(parsers) > 1:
+        raise ConfigError(f"--pack {parsers[1]}: {parsers[0]} parses garments already; name one")
+    taggers = [{"pack": n, "accept_licence": accepted} for n in known if n not in parsers]
+    found: dict[str, Any] = {"packs": taggers} if taggers else {}
+    return found | ({"garments": {"model": parsers[0]}} if parsers else {})
 
 
 def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def first_of(ms: int) -> int:
     return ms // 100 * _PER_TENTH
 
 
+def moment_of(visit: int) -> int:
+    """When a visit of this number began, to the tenth of a second, milliseconds."""
+    return visit // _PER_TENTH * 100
+
+
 def numbered(connection: Connection, new: Sequence[Visit]) -> None:
     """Give visits numbers that nobody has. What finds its tenth full gets one of the next."""
     tenths = sorted({one.began // 100 for one in new})

@@ -86,14 +86,6 @@ class PastStore(SqlStore):
 
     # Deleting.
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
-        """Delete some of what a query finds; which, ``None`` once there is nothing."""
-        with self.writing() as connection:
-            names = Dictionary()
-            names.load(connection)
-            ids = Search(self.facets, names, query).ids(connection, limit)
-            return self._remove(connection, names, ids, counts) if ids else None
-
     def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
         """Delete some visits that began before a time; ``None`` once there is nothing. Those of
         recordings are as old as the run that found them."""
@@ -105,13 +97,28 @@ class PastStore(SqlStore):
             ids = list(connection.execute(some).scalars())
             return self._remove(connection, names, ids, False) if ids else None
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
-        """Delete one visit; ``None`` if there is no such visit."""
+    def past_months(self, before: int) -> list[int]:
+        """When the months end that are over before a time and can be dropped: without visits of
+        recordings that a run has found since. None where a database has no such months."""
+        return []
+
+    def drop_month(self, end: int) -> None:
+        """Delete all visits of a month of ``past_months`` at once; left for later where somebody
+        reads them."""
+
+    def named(self, names: Sequence[bytes]) -> list[Visit]:
+        """Visits by their UUIDs."""
+        with self._known() as (connection, known):
+            return load_named(connection, known, names)
+
+    def forget_visits(self, names: Sequence[bytes], counts: bool = False) -> list[Gone]:
+        """Delete visits, with ``counts`` from these too; which there were."""
         with self.writing() as connection:
-            names = Dictionary()
-            names.load(connection)
-            ids = [one.id for one in load_named(connection, names, [name])]
-            return self._remove(connection, names, ids, counts) if ids else None
+            known = Dictionary()
+            known.load(connection)
+            query = select(visit.c.id).where(visit.c.name.in_(names))
+            ids = list(connection.execute(query).scalars())
+            return self._remove(connection, known, ids, counts)
 
     def _remove(
         self, connection: Connection, names: Dictionary, ids: list[int], counts: bool
@@ -169,8 +176,12 @@ class PastStore(SqlStore):
 
 
 def _without_young(connection: Connection, query: Select[Any], before: int) -> Select[Any]:
-    """A query without the visits of recordings that a run has found since a time."""
-    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
-    young = select(stream.c.id).where(recorded, stream.c.run >= lowest(before / 1000))
-    spared = list(connection.execute(young).scalars())
+    spared = young(connection, before)
     return query.where(visit.c.stream.not_in(spared)) if spared else query
+
+
+def young(connection: Connection, since: int) -> list[int]:
+    """The streams that are of recordings a run has found since a time: their visits are older."""
+    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
+    query = select(stream.c.id).where(recorded, stream.c.run >= lowest(since / 1000))
+    return list(connection.execute(query).scalars())

@@ -58,17 +58,27 @@ class Store(Protocol):
         """The most frequent ``garments``, ``colours``, ``brands`` ..., and how many people."""
         ...
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
-        """Delete up to ``limit`` of the visits that a query finds, with ``counts`` from these too;
-        which these were. ``None``: nothing is left to delete."""
-        ...
-
     def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
         """Delete some visits that began before a time; ``None`` once there is nothing. Those of
         recordings are as old as the run that found them."""
         ...
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None: ...
+    def past_months(self, before: int) -> list[int]:
+        """When the months end that are over before a time and can be dropped: without visits of
+        recordings that a run has found since. None where a database has no such months."""
+        ...
+
+    def drop_month(self, end: int) -> None:
+        """Delete all visits of a month at once; left for later where somebody reads them."""
+        ...
+
+    def named(self, names: Sequence[bytes]) -> list[Visit]:
+        """Visits by their UUIDs."""
+        ...
+
+    def forget_visits(self, names: Sequence[bytes], counts: bool = False) -> list[Gone]:
+        """Delete visits, with ``counts`` from these too; which there were."""
+        ...
 
     def forget_events(self, query: Query, limit: int = 5000) -> int:
         """Delete up to ``limit`` of the events about nobody that lie in a query's time and cameras;

@@ -54,7 +54,7 @@ class Search:
         query = self._select(None)
         if query is None:
             return Tally(0, True)
-        inner = query.limit(MOST_COUNTED + 1).subquery()
+        inner = query.order_by(None).limit(MOST_COUNTED + 1).subquery()
         n = connection.execute(select(func.count()).select_from(inner)).scalar() or 0
         return Tally(min(n, MOST_COUNTED), n <= MOST_COUNTED)
 
@@ -72,10 +72,6 @@ class Search:
             if "," not in kind:
                 found[kind][name] = n
         return FacetCounts(found, min(len(ids), MOST_FACETS), len(ids) <= MOST_FACETS)
-
-    def ids(self, connection: Connection, limit: int) -> list[int]:
-        """The newest visits found."""
-        return self._ids(connection, limit)
 
     def _ids(self, connection: Connection, limit: int, before: int | None = None) -> list[int]:
         query = self._select(before)
