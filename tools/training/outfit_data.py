@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,9 @@ from pipeline.tagging.parsing import Mask, Parsing
 from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb, thumbnail
 
 F32 = npt.NDArray[np.float32]
+Half = npt.NDArray[np.float16]
 #: Features of crops RGB uint8 (n, side, side, 3) of single garments.
-Embed = Callable[[Image], F32]
+Embed = Callable[[Image], Half]
 #: Side of those crops in pixels.
 SIDE = 224
 
@@ -44,7 +46,7 @@ class Person:
     group: int
     categories: tuple[str, ...]
     colours: F32
-    looks: F32
+    looks: Half
     alone: F32
 
 
@@ -62,7 +64,7 @@ def street_people(root: Path, parser: GarmentParser, embed: Embed, most: int) ->
         if len(found) < 2:
             continue
         rng = np.random.default_rng((0, int(row)))
-        looks = np.full((len(found), EMBEDDING), np.nan, np.float16)
+        looks: Half = np.full((len(found), EMBEDDING), np.nan, np.float16)
         if done < most:
             looks = embed(np.stack([cut_out(rgb, parsing, mask) for _, mask in found]))
         done += 1
@@ -88,13 +90,18 @@ def cut_out(rgb: Image, parsing: Parsing, mask: Mask) -> Image:
 
 def save_people(path: Path, people: Sequence[Person]) -> None:
     """Write people to a file."""
-    arrays = {name: np.concatenate([getattr(one, name) for one in people])
-              for name in ("colours", "looks", "alone")}  # fmt: skip
-    np.savez_compressed(
-        path, ids=[one.id for one in people], groups=[one.group for one in people],
-        counts=[len(one.categories) for one in people],
-        categories=[name for one in people for name in one.categories], **arrays,
-    )  # fmt: skip
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in people])
+        for name in ("colours", "looks", "alone")
+    }
+    arrays: dict[str, Any] = {
+        **joined,
+        "ids": [one.id for one in people],
+        "groups": [one.group for one in people],
+        "counts": [len(one.categories) for one in people],
+        "categories": [name for one in people for name in one.categories],
+    }
+    np.savez_compressed(path, **arrays)
 
 
 def load_people(path: Path) -> list[Person]:

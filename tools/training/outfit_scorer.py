@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ def arrays(
     categories: tuple[str, ...],
     mean: F32,
     scale: F32,
-) -> dict[str, npt.NDArray[np.generic]]:
+) -> dict[str, Any]:
     """A network as ``Scorer`` takes it, without ``ranks``. One with a single kind of node has the
     same matrices for every category."""
     state = {name: value.detach().numpy() for name, value in net.state_dict().items()}

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -82,12 +83,14 @@ def listed(place: Path, left_out: Counter[str]) -> list[Listed]:
             rows = csv.DictReader(file)
             if "picture" not in (rows.fieldnames or ()):
                 raise ConfigError(f"{place}: no column 'picture'; a first line names the columns")
-            found = [_row(place, row) for row, _ in zip(rows, range(MOST), strict=False)]
+            found = [_row(place, row) for row in islice(rows, MOST + 1)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{place}: no folder and no CSV file of products: {reason}") from None
-    if not found:
-        raise ConfigError(f"{place}: no product in it")
+    if not 0 < len(found) <= MOST:
+        raise ConfigError(
+            f"{place}: {f'more than {MOST} products' if found else 'no product'} in it"
+        )
     return found
 
 
