@@ -18,8 +18,8 @@ _PREFIX = "model."
 
 def read_official(path: Path) -> State:
     """Tensors of a checkpoint by the authors' names. Nothing in it is run: of what pickles may
-    name, only ``argparse.Namespace`` is allowed, for the settings, which are left out; an empty class
-    stands in for it.
+    name, only ``argparse.Namespace`` is allowed, for the settings, which are left out; an empty
+    class stands in for it.
 
     Raises:
         OSError: it cannot be read.
