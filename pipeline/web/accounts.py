@@ -68,9 +68,9 @@ class Accounts:
         except sqlite3.IntegrityError:
             raise ConflictError(f"user {name}: is there already; change them") from None
 
-    def change(self, name: str, **changes: Any) -> None:
+    def change(self, name: str, but: bytes = b"", **changes: Any) -> None:
         """Change ``password``, ``role`` or ``cameras`` of a user; a new password ends all of their
-        sessions.
+        sessions, ``but`` one.
 
         Raises:
             NoSuchError: there is none of this name.
@@ -87,7 +87,7 @@ class Accounts:
         if changes.get("password") is not None:
             kept = self.passwords.hash(changes["password"])
             self._kept.change("UPDATE user SET password = ? WHERE name = ?", kept, name)
-            self.end_all(name)
+            self.end_all(name, but)
 
     def remove(self, name: str) -> None:
         """Remove a user with their sessions and searches; raises as ``change``."""

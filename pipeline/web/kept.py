@@ -1,5 +1,5 @@
 """What the window keeps besides the past: who may, cameras with their logins, saved searches, what
-was done. One file, its owner's alone; nothing of it is readable through the API but what is meant to be."""
+was done. One file, its owner's alone; no login in it is readable through the API."""
 
 from __future__ import annotations
 
