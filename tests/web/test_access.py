@@ -7,14 +7,12 @@ import time
 
 import httpx
 import pytest
-from web_support import PASSWORD, served
+from web_support import PASSWORD
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from pipeline.errors import ConfigError
 from pipeline.web.app import OPEN, guarded
 from pipeline.web.passwords import digest
-from pipeline.web.serving import Address, Serving
 from pipeline.web.who import RANKS
 
 
@@ -241,25 +239,3 @@ def test_tokens_are_shown_once_and_end(window):
     number, secret = window.service.accounts.add_token("old", "viewer", ["read"], None, 1)
     window.service.kept.change("UPDATE token SET ends = 1 WHERE id = ?", number)
     assert window.service.accounts.of_token(secret) is None
-
-
-def test_the_first_password_is_set_here_and_once(window, tmp_path):
-    with served(tmp_path) as fresh:
-        login = {"user": "anna", "password": PASSWORD}
-        with httpx.Client(base_url=f"{fresh.url}/api/v1") as client:
-            assert client.get("/me").json()["code"] == "setup"
-            for headers in (
-                {"Origin": "http://evil.example"},
-                {"Host": "evil.example"},  # its name leads here for a moment
-                {"X-Forwarded-For": "10.0.0.9"},
-            ):
-                assert client.post("/setup", json=login, headers=headers).status_code == 403
-            with (
-                pytest.raises(ConfigError, match="threadline user add"),
-                Serving(fresh.service, Address("0.0.0.0", 0)),
-            ):
-                pass
-            assert client.post("/setup", json=login).status_code == 201
-            assert client.get("/me").json()["role"] == "admin"
-            assert client.post("/setup", json=login).status_code == 409
-        assert fresh.service.kept.path.stat().st_mode & 0o777 == 0o600

@@ -1,22 +1,30 @@
-"""Cameras managed through the API, live ones watched, and everything found again after a restart."""
+"""Cameras managed through the API, watched live, and found again after a restart."""
 
 from __future__ import annotations
 
+import io
 import json
+import socket as sockets
 import struct
 import threading
 import time
+from contextlib import closing
 
 import av
 import cv2
 import httpx
 import numpy as np
 import pytest
-from support import wait_until
+from support import RtspServer, wait_until
 from web_support import PASSWORD, served
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from pipeline.errors import ConfigError
+from pipeline.web import viewers
 from pipeline.web.exporting import exported
+from pipeline.web.serving import Address, Serving
+from pipeline.web.watch import memory_mb
 
 pytestmark = pytest.mark.rtsp
 
@@ -52,7 +60,7 @@ def received(connection, enough, most_s=20.0):
 def test_a_camera_from_its_first_day_to_a_restart(rtsp, shop):
     server = rtsp(2)
     with served(shop) as window:
-        window.service.accounts.add("anna", PASSWORD, "admin")
+        _set_up(window)
         with window.client("anna") as admin:
             _added(admin, server)
             _changed(admin, server)
@@ -75,6 +83,25 @@ def test_a_camera_from_its_first_day_to_a_restart(rtsp, shop):
         assert admin.delete("/cameras/door").status_code == 204
         assert admin.get("/cameras").json()["cameras"] == []
         assert httpx.get(f"{window.url}/api/v1/notice/door").status_code == 404
+
+
+def _set_up(window):
+    """The first password is set on the machine itself, and once."""
+    login = {"user": "anna", "password": PASSWORD}
+    with httpx.Client(base_url=f"{window.url}/api/v1") as client:
+        assert client.get("/me").json()["code"] == "setup"
+        for headers in (
+            {"Origin": "http://evil.example"},
+            {"Host": "evil.example"},  # its name leads here for a moment
+            {"X-Forwarded-For": "10.0.0.9"},
+        ):
+            assert client.post("/setup", json=login, headers=headers).status_code == 403
+        elsewhere = Serving(window.service, Address("0.0.0.0", 0))
+        with pytest.raises(ConfigError, match="threadline user add"):
+            elsewhere.__enter__()
+        assert client.post("/setup", json=login).status_code == 201
+        assert client.get("/me").json()["role"] == "admin"
+        assert client.post("/setup", json=login).status_code == 409
 
 
 def _added(admin, server):
@@ -149,8 +176,6 @@ def _plays(found):
     assert [one[0] for one in parts[:2]] == [2, 3]
     times = [one[2] for one in parts if one[0] == 3]
     assert times == sorted(set(times))
-    import io
-
     with av.open(io.BytesIO(b"".join(one[4] for one in parts))) as video:
         shown = [float(frame.pts * frame.time_base) for frame in video.decode(video=0)]
         assert (video.streams.video[0].width, video.streams.video[0].height) == (
@@ -189,28 +214,85 @@ def _told_by_events(window, admin):
     assert window.service.runner.stats.cameras.keys() == {"door"}
 
 
-def test_a_masked_camera_shows_nobody_its_own_video(rtsp, tmp_path):
+@pytest.fixture(scope="module")
+def watched(annexb, tmp_path_factory):
+    """A window with two live cameras, of which one is masked."""
+    server = RtspServer(annexb, 2).start()
     mask = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
-    camera = {"id": "door", "url": rtsp().url(), "privacy": {"mask": [mask]}}
-    with served(tmp_path, cameras=[camera]) as window:
-        wait_until(lambda: window.service.live.newest("door"), 20, "a result")
-        with socket(window, window.token("admin", "live", "read")) as live:
-            live.send(json.dumps({"tiles": [{"camera": "door", "as": "video"}]}))
-            received(live, lambda m: {"camera": "door", "error": "masked"} in m)
+    cameras = [
+        {"id": "door", "url": server.url(0)},
+        {"id": "dark", "url": server.url(1), "privacy": {"mask": [mask]}},
+    ]
+    with served(tmp_path_factory.mktemp("watched"), cameras=cameras) as window:
+        for camera in ("door", "dark"):
+            wait_until(lambda c=camera: window.service.live.newest(c), 30, "a result")
+        yield window
+    server.kill()
 
 
-def test_a_viewer_who_does_not_read_delays_nobody(rtsp, tmp_path):
-    camera = {"id": "door", "url": rtsp().url()}
-    with served(tmp_path, cameras=[camera]) as window:
-        headers = window.token("operator", "live")
-        wait_until(lambda: window.service.live.newest("door"), 20, "a result")
-        with socket(window, headers) as slow, socket(window, headers) as quick:
-            for one in (slow, quick):
-                one.send(json.dumps({"tiles": [{"camera": "door", "as": "video"}]}))
-            slow.recv_bufsize = 1  # nobody reads from it
-            counted = window.service.runner.stats.camera("door")
-            before, began = counted.analysed, time.monotonic()
-            received(quick, lambda m: sum(isinstance(o, tuple) and o[0] == 3 for o in m) >= 20)
-            wait_until(lambda: counted.analysed > before + 3, 10, "results go on")
-            assert time.monotonic() - began < 15
-        assert window.service.live.viewers <= 2
+def test_a_masked_camera_shows_nobody_its_own_video(rtsp, watched):
+    with socket(watched, watched.token("admin", "live", "read")) as live:
+        live.send(json.dumps({"tiles": [{"camera": "dark", "as": "video"}]}))
+        received(live, lambda m: {"camera": "dark", "error": "masked"} in m)
+
+
+def test_what_is_no_question_ends_the_socket(rtsp, watched):
+    headers = watched.token("viewer", "live")
+    for bad in ("nonsense", "[]", '{"tiles": [{"camera": "door", "as": "film"}]}', "x" * 20_000):
+        with socket(watched, headers) as live:
+            live.send(bad)
+            with pytest.raises(ConnectionClosedError) as closed:
+                live.recv(timeout=10)
+            assert closed.value.rcvd.code == 1008
+    with socket(watched, headers) as live:
+        live.send(json.dumps({"tiles": [{"camera": "door"}] * 33}))
+        with pytest.raises(ConnectionClosedError):
+            live.recv(timeout=10)
+
+
+def test_a_viewer_who_may_not_look_any_more_is_sent_away(rtsp, watched, monkeypatch):
+    monkeypatch.setattr(viewers, "_CHECK_S", 0.1)
+    headers = watched.token("viewer", "live")
+    with socket(watched, headers) as live:
+        for one in watched.service.accounts.tokens():
+            watched.service.accounts.remove_token(one["id"])
+        with pytest.raises(ConnectionClosedError) as closed:
+            live.recv(timeout=10)
+        assert closed.value.rcvd.code == 4403
+
+
+def never_reads(window, headers):
+    """A viewer with hardly any buffer who asks for much and takes nothing."""
+    tiles = [{"camera": name, "as": "jpeg", "width": 1920, "rate": 10} for name in ("door", "dark")]
+    asked = json.dumps({"tiles": tiles}).encode()
+    mask = b"\0\0\0\0"
+    frame = b"\x81" + struct.pack(">BH", 0x80 | 126, len(asked)) + mask + asked
+    slow = sockets.socket()
+    slow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 2048)
+    slow.connect(("127.0.0.1", int(window.url.rpartition(":")[2])))
+    lines = [
+        "GET /api/v1/live HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Version: 13",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    slow.sendall("\r\n".join([*lines, "", ""]).encode() + frame)
+    return slow
+
+
+def test_a_viewer_who_takes_nothing_delays_nobody_and_costs_little(rtsp, watched):
+    counted = watched.service.runner.stats.camera("door")
+    live = watched.service.live
+    with closing(never_reads(watched, watched.token("viewer", "live"))):
+        wait_until(lambda: live.viewers == 1, 10, "the slow viewer is there")
+        with socket(watched, watched.token("operator", "live")) as quick:
+            quick.send(json.dumps({"tiles": [{"camera": "door", "as": "video"}]}))
+            before, memory = counted.analysed, memory_mb()
+            received(quick, lambda m: sum(isinstance(o, tuple) and o[0] == 3 for o in m) >= 60)
+            wait_until(lambda: counted.analysed > before + 10, 15, "results go on")
+            assert memory_mb() - memory < 60
+            assert live.viewers == 2
+    wait_until(lambda: live.viewers == 0, 10, "they left")
