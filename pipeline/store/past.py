@@ -136,6 +136,15 @@ class PastStore(SqlStore):
             ids = list(connection.execute(some).scalars())
             return self._remove(connection, names, ids, False) if ids else None
 
+    def past_months(self, before: int) -> list[int]:
+        """When the months end that are over before a time and can be dropped: without visits of
+        recordings that a run has found since. None where a database has no such months."""
+        return []
+
+    def drop_month(self, end: int) -> None:
+        """Delete all visits of a month of ``past_months`` at once; left for later where somebody
+        reads them."""
+
     def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
         """Delete one visit; ``None`` if there is no such visit."""
         with self.writing() as connection:
@@ -200,8 +209,12 @@ class PastStore(SqlStore):
 
 
 def _without_young(connection: Connection, query: Select[Any], before: int) -> Select[Any]:
-    """A query without the visits of recordings that a run has found since a time."""
-    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
-    young = select(stream.c.id).where(recorded, stream.c.run >= lowest(before / 1000))
-    spared = list(connection.execute(young).scalars())
+    spared = young(connection, before)
     return query.where(visit.c.stream.not_in(spared)) if spared else query
+
+
+def young(connection: Connection, since: int) -> list[int]:
+    """The streams that are of recordings a run has found since a time: their visits are older."""
+    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
+    query = select(stream.c.id).where(recorded, stream.c.run >= lowest(since / 1000))
+    return list(connection.execute(query).scalars())

@@ -116,7 +116,7 @@ def guarded() -> Iterator[Guarded]:
         for route in router.routes:
             if not isinstance(route, APIRoute | APIWebSocketRoute):
                 raise RuntimeError(f"{prefix}: holds what is no route of its own")
-            methods = route.methods if isinstance(route, APIRoute) else ()
+            methods = (route.methods or ()) if isinstance(route, APIRoute) else ()
             one = Guarded(prefix + route.path, frozenset(methods), tuple(_needed(route.dependant)))
             if not one.needed and one.path not in OPEN:
                 raise RuntimeError(f"{one.path}: says not who may ask it")
