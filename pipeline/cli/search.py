@@ -104,46 +104,8 @@ def _print_names(store: Store) -> None:
 
 def _rows(page: Page, store: Store, out: Path) -> Iterator[dict[str, Any]]:
     for one in page.visits:
-<<<<<<< HEAD
         path = picture_file(one, out)
         yield row_of(one, store.zone) | {"picture": str(path) if path else None}
-=======
-        began, ended = local(one.began, store.zone), local(one.ended, store.zone)
-        yield {
-            "visit": str(uuid.UUID(bytes=one.name)),
-            "camera": one.camera,
-            "began": began.isoformat(timespec="milliseconds"),
-            "ended": ended.isoformat(timespec="milliseconds"),
-            "seconds": round((one.ended - one.began) / 1000, 1),
-            "open": one.open,
-            "zones": sorted(one.zones),
-            "picture": _picture(one, out),
-            "heads": one.heads,
-            "wears": list(one.summary),
-            **({"tags": [_tag(tag) for tag in one.tags.values()]} if one.tags else {}),
-        }
-
-
-def _tag(tag: StoredTag) -> dict[str, Any]:
-    return {
-        "kind": tag.kind,
-        "label": tag.label,
-        "category": tag.category,
-        "level": tag.level,
-        "colours": list(tag.colours),
-        "attributes": dict(tag.attributes),
-        "score": tag.score,
-        "box": list(tag.box),
-        "model": tag.model,
-        "gone": tag.gone,
-    }
-
-
-def _picture(one: Visit, out: Path) -> str | None:
-    """The path of a picture, while it is there."""
-    path = out / one.picture if one.picture else None
-    return str(path) if path is not None and path.is_file() else None
->>>>>>> main
 
 
 def _print_json(page: Page, store: Store, out: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import chunks, load_named, picture_of
-from pipeline.store.numbering import first_of, time_of
+from pipeline.store.numbering import first_of, moment_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
 from pipeline.store.schema import event, meta, stream, visit
@@ -83,7 +83,7 @@ class PastStore(SqlStore):
             query = query.where(visit.c.picture.is_not(None))
         with self.reading() as connection:
             id_ = connection.execute(query).scalar()
-            return None if id_ is None else time_of(id_)
+            return None if id_ is None else moment_of(id_)
 
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""
