@@ -44,6 +44,7 @@ LEVELS = (
     },
     {"settings": ("pipeline.settings",)},
     {"flow": ("pipeline.flow",), "photos": ("pipeline.photos",)},
+    {"web": ("pipeline.web",)},
     {"cli": ("pipeline.cli", "pipeline.__main__")},
 )
 #: Rooms whose modules are pure: none of these, directly or through others.
@@ -51,6 +52,7 @@ PURE = ("pipeline.picture", "pipeline.types", "pipeline.people", "pipeline.flow.
 IMPURE = {"threading", "queue", "logging", "subprocess", "socket", "engines.trt", "engines.ov"}
 #: Libraries that are imported late, by whom they are needed.
 HEAVY = {"torch", "openvino", "onnxruntime", "onnx", "tensorrt", "pycuda", "rapidocr", "gi"}
+SERVERS = {"fastapi", "starlette", "uvicorn", "argon2", "prometheus_client"}
 
 MOST_LINES = 300
 MOST_FUNCTION = 40
@@ -64,6 +66,7 @@ LIFTED = {
     ("pipeline/cli/statistics.py", "stats"): "one parameter per command line option",
     ("pipeline/cli/forget.py", "forget"): "one parameter per command line option",
     ("pipeline/cli/measure.py", "calibrate"): "one parameter per command line option",
+    ("pipeline/cli/serve.py", "serve"): "one parameter per command line option",
 }
 #: What a module may call to make a constant: nothing of this can be changed afterwards, or, as with
 #: arrays and consoles, nobody does.
@@ -77,6 +80,8 @@ CONSTANT_MAKERS = {
     # Tables are declared once; nobody changes them.
     *("MetaData", "Table", "with_variant"),
     "Lock",  # nothing is kept in it
+    "fromhex",
+    "APIRouter",  # routes are declared once
 }
 FORBIDDEN_NAMES = {"util", "utils", "common", "core", "helper", "helpers", "manager", "misc"}
 
@@ -200,8 +205,15 @@ def test_heavy_libraries_are_imported_late(module):
 @rule
 def test_databases_are_imported_late(module):
     """Whoever runs without a store, or asks for help, does not wait for SQLAlchemy."""
-    if not within(module, "pipeline.store"):
+    if not within(module, "pipeline.store") and not within(module, "pipeline.web"):
         assert not {name.split(".")[0] for name in reached(module)} & {"sqlalchemy", "alembic"}
+
+
+@rule
+def test_servers_are_imported_late(module):
+    """Nor for what only the window needs."""
+    if not within(module, "pipeline.web"):
+        assert not {name.split(".")[0] for name in reached(module)} & SERVERS
 
 
 @rule

@@ -13,14 +13,13 @@ from pipeline.cli.asked import (
     LastOption,
     StoreOption,
     ToOption,
-    Wish,
     place,
-    query_of,
 )
 from pipeline.cli.errors import explained, start_logging
 from pipeline.cli.options import OutOption
 from pipeline.errors import ConfigError
 from pipeline.files import is_there, reserved
+from pipeline.store.asking import Wish, query_of
 
 
 def forget(

@@ -7,7 +7,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from pipeline.errors import SinkError
 from pipeline.flow.health import Health
@@ -31,6 +33,7 @@ GIVE_UP_S = 5.0
 KEEP_S = 1.0
 TIDY_S = 60.0
 _POLL_S = 0.02
+Unwanted = Callable[[Mapping[str, Any]], bool]
 
 
 class Journaling:
@@ -52,6 +55,7 @@ class Journaling:
         self.last = journal.last()
         self._closed = False
         self._drained = False
+        self._asked: deque[tuple[Unwanted, Future[int]]] = deque()
         self._kept: dict[str, int] = {}
         self._kept_at = self._tidied_at = time.monotonic()
 
@@ -77,6 +81,14 @@ class Journaling:
             self._lost(len(events) - room)
             self._changed.notify_all()
         return len(events) <= room
+
+    def forget(self, unwanted: Unwanted) -> Future[int]:
+        """Have events deleted from the journal, soon; from any thread."""
+        answer: Future[int] = Future()
+        with self._changed:
+            self._asked.append((unwanted, answer))
+            self._changed.notify_all()
+        return answer
 
     def wait_for(self, after: int, timeout_s: float) -> bool:
         """Wait until there are events after a number, or no more will come; whether there are."""
@@ -117,7 +129,7 @@ class Journaling:
             if pause_s:
                 self._changed.wait_for(lambda: self._closed, pause_s)
                 return
-            self._changed.wait_for(lambda: self._waiting or self._closed, KEEP_S)
+            self._changed.wait_for(lambda: self._waiting or self._asked or self._closed, KEEP_S)
         if self._waiting and not self._closed:
             time.sleep(GATHER_S)
 
@@ -164,6 +176,12 @@ class Journaling:
 
     def _look_after(self) -> None:
         now = time.monotonic()
+        while self._asked:
+            unwanted, answer = self._asked.popleft()
+            try:
+                answer.set_result(self._journal.forget(unwanted))
+            except BaseException as error:
+                answer.set_exception(error)
         if now - self._kept_at > KEEP_S:
             self._kept_at = now
             self._tried(self._keep)

@@ -17,15 +17,23 @@ from pipeline.store.retention import delete_pictures
 from pipeline.store.visits import milliseconds
 
 Unwanted = Callable[[Mapping[str, Any]], bool]
+Forget = Callable[[Unwanted], object]
 
 
-def forget(store: Store, folder: Path, query: Query, counts: bool = False) -> int:
+def forget(
+    store: Store,
+    folder: Path,
+    query: Query,
+    counts: bool = False,
+    journal: Forget | None = None,
+) -> int:
     """Forget what a query finds everywhere it is kept; how many visits. Where it asks for no
     clothes and no zone, events about nobody in its time are forgotten too.
 
     Args:
         folder: of the results.
         counts: also taken out of the counts by hour and day.
+        journal: takes events out of the journal, where a run writes it; else it is opened.
     """
     gone: set[str] = set()
     while (found := store.forget(query, counts)) is not None:
@@ -34,27 +42,39 @@ def forget(store: Store, folder: Path, query: Query, counts: bool = False) -> in
     everything = not query.either and not query.without and not query.zones
     while everything and store.forget_events(query):
         pass
-    _lines(store, folder, lambda r: r.get("visit") in gone or (everything and _meant(r, query)))
+
+    def unwanted(record: Mapping[str, Any]) -> bool:
+        return record.get("visit") in gone or (everything and _meant(record, query))
+
+    _lines(store, folder, unwanted, journal)
     return len(gone)
 
 
-def forget_visit(store: Store, folder: Path, name: str, counts: bool = False) -> int:
-    """Forget one visit by its UUID; ConfigError if that is none."""
+def forget_visit(
+    store: Store,
+    folder: Path,
+    name: str,
+    counts: bool = False,
+    journal: Forget | None = None,
+) -> int:
+    """Forget one visit by its UUID; ConfigError if that is none. Arguments as of ``forget``."""
     try:
         key = uuid.UUID(name)
     except ValueError:
         raise ConfigError(f"--visit {name}: no id of a visit") from None
     found = store.forget_visit(key.bytes, counts) or []
     delete_pictures(folder, [one.picture for one in found if one.picture])
-    _lines(store, folder, lambda record: record.get("visit") == str(key))
+    _lines(store, folder, lambda record: record.get("visit") == str(key), journal)
     return len(found)
 
 
-def _lines(store: Store, folder: Path, unwanted: Unwanted) -> None:
+def _lines(store: Store, folder: Path, unwanted: Unwanted, journal: Forget | None) -> None:
     drop_lines(folder, unwanted)
-    if (folder / JOURNAL).is_file():
-        with Journal(folder) as journal:
-            journal.forget(unwanted)
+    if journal is not None:
+        journal(unwanted)
+    elif (folder / JOURNAL).is_file():
+        with Journal(folder) as opened:
+            opened.forget(unwanted)
     store.settle()
 
 

@@ -21,6 +21,11 @@ def first_of(ms: int) -> int:
     return ms // 100 * _PER_TENTH
 
 
+def time_of(id_: int) -> int:
+    """When a visit of this number began, milliseconds, to a tenth of a second."""
+    return id_ // _PER_TENTH * 100
+
+
 def numbered(connection: Connection, new: Sequence[Visit]) -> None:
     """Give visits numbers that nobody has. What finds its tenth full gets one of the next."""
     tenths = sorted({one.began // 100 for one in new})

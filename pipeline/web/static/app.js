@@ -36,7 +36,7 @@ function Rail({ route }) {
   const { page } = route;
   const rare = RARE.has(page) || page === "more";
   const current = page === "person" ? "search" : page;
-  return html`<div class="rail"><a class="mark" href="#/wall"><img src="static/icon.svg" alt="" />Threadline</a>
+  return html`<div class="rail"><a class="mark" href="#/wall"><img src="icon.svg" alt="" />Threadline</a>
     <nav aria-label=${t("pages")}>${PLACES.map((name) => html`<a key=${name} class=${`to ${RARE.has(name) ? "rare" : ""}`} href=${address(name)}
       aria-current=${current === name ? "page" : undefined}><${Icon} name=${name} />${t(`page.${name}`)}</a>`)}
       <a class="to phone" href="#/more" aria-current=${rare ? "page" : undefined}><${Icon} name="more" />${t("page.more")}</a></nav>

@@ -9,8 +9,8 @@ let loading = null;
 /** The chart library: a script of its own, loaded when the first chart is drawn. */
 function library() {
   loading ??= new Promise((done, failed) => {
-    const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "static/vendor/uplot.css" });
-    const script = Object.assign(document.createElement("script"), { src: "static/vendor/uplot.js", onload: () => done(window.uPlot), onerror: failed });
+    const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "vendor/uplot.css" });
+    const script = Object.assign(document.createElement("script"), { src: "vendor/uplot.js", onload: () => done(window.uPlot), onerror: failed });
     document.head.append(sheet, script);
   });
   return loading;

@@ -28,7 +28,7 @@ export function keep(name, value) {
 }
 
 export async function loadWords() {
-  const found = await getJson(`static/lang/${language()}.json`);
+  const found = await getJson(`lang/${language()}.json`);
   Object.assign(words, found);
   document.documentElement.lang = language();
 }

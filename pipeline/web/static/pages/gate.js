@@ -23,7 +23,7 @@ export function Gate({ first, onEnter }) {
     }
   };
   return html`<main class="gate"><form class="card" onSubmit=${enter}>
-    <div class="mark"><img src="static/icon.svg" alt="" />Threadline</div>
+    <div class="mark"><img src="icon.svg" alt="" />Threadline</div>
     <div class="stack"><h1>${t(first ? "gate.first" : "gate.login")}</h1>${first && html`<p class="soft">${t("gate.first.why")}</p>`}</div>
     <${Field} label=${t("user")}><input class="input" name="user" autocomplete="username" autocapitalize="none" required autofocus value=${said.user} onInput=${set("user")} /><//>
     <${Field} label=${t("password")} hint=${first && t("gate.least")}><input class="input" name="password" type="password" required minlength=${first ? 12 : undefined}
