@@ -1,8 +1,9 @@
 // Small parts that pages are put together from.
 import { html, useState, useEffect, useRef, useErrorBoundary } from "./dom.js";
-import { t, word, percent } from "./i18n.js";
+import { t, percent } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { COLOURS } from "./palette.js";
+import { described } from "./words.js";
 
 export function Button({ icon, label, kind = "", children, ...rest }) {
   return html`<button type="button" class=${`button ${kind} ${children ? "" : "bare"}`} aria-label=${children ? undefined : label}
@@ -20,8 +21,7 @@ export function Swatch({ colours = [] }) {
 /** What a tag is called: ``navy striped t-shirt``. */
 export function tagText(tag) {
   const pattern = tag.attributes?.pattern;
-  const said = [...(tag.colours || []).map(word), pattern && pattern !== "plain" ? word(pattern) : "", word(tag.label)];
-  return said.filter(Boolean).join(" ");
+  return described(tag.colours || [], tag.label, pattern === "plain" ? "" : pattern);
 }
 
 export function Tag({ tag, onClick }) {
@@ -74,7 +74,11 @@ export function Select({ label, value, options, onChange }) {
 /** Over everything, until closed: Escape, the sign, a click beside it. */
 export function Dialog({ title, onClose, wide, children, foot }) {
   const box = useRef(null);
-  useEffect(() => { if (!box.current.open) box.current.showModal(); }, []);
+  useEffect(() => {
+    if (box.current.open) return;
+    box.current.showModal();
+    box.current.querySelector(".dialog-body :is(input, select, textarea):not([hidden])")?.focus(); // not the sign that closes
+  }, []);
   return html`<dialog ref=${box} class=${`dialog ${wide ? "wide" : ""}`} aria-label=${title}
     onCancel=${(event) => { event.preventDefault(); onClose(); }}
     onMouseDown=${(event) => event.target === box.current && onClose()}>

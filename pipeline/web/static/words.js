@@ -1,5 +1,5 @@
 // Summaries of garments as the service says them ("blue/white jeans"), in the user's language.
-import { word } from "./i18n.js";
+import { t, word } from "./i18n.js";
 import { COLOURS } from "./palette.js";
 
 /** {colours, name} of ``blue/white jeans``. */
@@ -10,7 +10,13 @@ export function taken(summary) {
   return { colours, name: summary.slice(space + 1) };
 }
 
+/** Colours and a pattern before or after the garment, as the language has it. */
+export function described(colours, name, pattern = "") {
+  const what = [colours.map(word).join("/"), pattern && word(pattern)].filter(Boolean).join(" ");
+  return what ? t("garment", { what, name: word(name) }) : word(name);
+}
+
 export function said(summary) {
   const { colours, name } = taken(summary);
-  return [colours.map(word).join("/"), word(name)].filter(Boolean).join(" ");
+  return described(colours, name);
 }

@@ -1,7 +1,7 @@
 // People by what they wear, where and when.
 import { html, useState, useEffect, useRef } from "../dom.js";
 import { get, post, save, own } from "../api.js";
-import { t, word } from "../i18n.js";
+import { t } from "../i18n.js";
 import { address, set, changed } from "../route.js";
 import { clock, dateOf, longDay } from "../time.js";
 import { typing } from "../keys.js";
@@ -10,6 +10,7 @@ import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 import { Facets, Saved } from "../facets.js";
 import { Span } from "../span.js";
+import { said } from "../words.js";
 
 const ASKED = ["q", "and", "or", "not", "camera", "zone", "brand"];
 /** What was found last, so that "back" finds the same page at the same place. */
@@ -119,7 +120,7 @@ function Picked({ query }) {
   const found = ASKED.slice(1).flatMap((name) => query.getAll(name).map((value) => ({ name, value })));
   if (!found.length) return null;
   const without = ({ name, value }) => set({ [name]: query.getAll(name).filter((one) => one !== value) });
-  const text = ({ name, value }) => (name === "not" ? `${t("search.not")} ` : "") + (["and", "not", "or"].includes(name) ? value.split(" ").map(word).join(" ") : value);
+  const text = ({ name, value }) => (name === "not" ? `${t("search.not")} ` : "") + (["and", "not", "or"].includes(name) ? said(value) : value);
   return html`<span class="chips">${found.map((one) => html`<span class="pick" key=${`${one.name} ${one.value}`}>${text(one)}
     <button type="button" aria-label=${t("search.without", { what: one.value })} onClick=${() => without(one)}><${Icon} name="close" /></button></span>`)}</span>`;
 }

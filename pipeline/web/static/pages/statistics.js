@@ -7,6 +7,7 @@ import { shortDay, span, daysLater, DAY, HOUR, SECOND } from "../time.js";
 import { Page, Button, Choice, Select, Failure, Swatch, useLoad } from "../parts.js";
 import { COLOURS, ink } from "../palette.js";
 import { cleared } from "../boxes.js";
+import { said } from "../words.js";
 import { Span, rangeOf } from "../span.js";
 import { Chart, savePng, saveCsv } from "../chart.js";
 
@@ -93,15 +94,11 @@ function Top({ what, both, query }) {
   const rows = () => [[what, t("people"), ...(value[1] ? [t("compare")] : [])], ...mine.map(([name, n]) => [name, n, ...(value[1] ? [others.get(name) || 0] : [])])];
   return html`<${Panel} title=${t(`stats.${what}`)} error=${error} tools=${mine.length > 0 && csvButton(rows, what)}>
     ${!mine.length && html`<p class="soft">${t("stats.none")}</p>`}<div class="bars">${mine.map(([name, n]) => html`<a class="bar-row" key=${name} href=${link(name)}>
-      <span class="what"><${Swatch} colours=${colours(name)} /><span class="cut">${translated(name)}</span></span>
+      <span class="what"><${Swatch} colours=${colours(name)} /><span class="cut">${name in COLOURS ? word(name) : said(name)}</span></span>
       <span class="track"><i style=${{ width: `${(100 * n) / most}%` }}></i>${value[1] && html`<i class="other" style=${{ width: `${(100 * (others.get(name) || 0)) / most}%` }}></i>`}</span><span class="n">${number(n)}</span></a>`)}</div><//>`;
 }
 
-/** ``red jacket``, ``jeans``, ``pattern=striped``: word by word where it is a colour first. */
-function translated(name) {
-  const first = name.split(" ", 1)[0];
-  return first in COLOURS && name !== first ? `${word(first)} ${word(name.slice(first.length + 1))}` : word(name);
-}
+/** The colour that a name is or begins with. */
 const colours = (name) => [name.split(" ", 1)[0]].filter((one) => one in COLOURS);
 
 function Dwell({ both }) {
