@@ -75,7 +75,7 @@ class Live {
     const pts = view.getFloat64(2 + n), stream = view.getUint32(10 + n);
     const content = new Uint8Array(bytes, 14 + n), on = this.#tiles.get(camera)?.on;
     if (kind === JPEG) on?.picture?.(content, pts, stream);
-    else if (kind === INIT || kind === FRAGMENT) on?.segment?.(content, kind === INIT, stream);
+    else if (kind === INIT || kind === FRAGMENT) on?.segment?.(content, kind === INIT, { stream, pts });
   }
 }
 

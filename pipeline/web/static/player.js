@@ -1,12 +1,12 @@
 // A camera's own H.264 in a video element: fragments of one picture each, kept half a second behind live.
 const Source = window.ManagedMediaSource || window.MediaSource;
-/** Seconds kept behind what is shown, aimed at, and from which it jumps. */
-const KEPT_S = 4, AIM_S = 0.6, JUMP_S = 3;
+/** Seconds: kept behind what is shown; least and most behind live; beyond that, from which it jumps. */
+const KEPT_S = 4, LEAST_S = 0.6, MOST_S = 2.5, JUMP_S = 2.5;
 
 export const canPlay = (codec) => Boolean(Source?.isTypeSupported(`video/mp4; codecs="${codec}"`));
 
 export class Player {
-  #video; #media = null; #buffer = null; #waiting = []; #codec = ""; #address = null; #live = true;
+  #video; #media = null; #buffer = null; #waiting = []; #codec = ""; #address = null; #live = true; #aim = LEAST_S;
 
   constructor(video) {
     this.#video = video;
@@ -19,6 +19,11 @@ export class Player {
   begin({ codec }) {
     this.#codec = codec;
     return canPlay(codec);
+  }
+
+  /** What is known of a picture comes so many seconds after it: stay as far behind, so that it is there in time. */
+  wait(lag) {
+    this.#aim = Math.min(MOST_S, Math.max(LEAST_S, lag + 0.2, this.#aim - 0.02));
   }
 
   /** A segment; an initial one begins a new time. */
@@ -73,8 +78,8 @@ export class Player {
     const { buffered } = this.#buffer, video = this.#video;
     if (!buffered.length) { this.#feed(); return; }
     const end = buffered.end(buffered.length - 1), gap = end - video.currentTime;
-    if (video.currentTime < buffered.start(0) || gap > JUMP_S) video.currentTime = Math.max(buffered.start(0), end - AIM_S);
-    else video.playbackRate = gap > 2 * AIM_S ? 1.1 : gap < AIM_S / 3 ? 0.95 : 1;
+    if (video.currentTime < buffered.start(0) || gap > this.#aim + JUMP_S) video.currentTime = Math.max(buffered.start(0), end - this.#aim);
+    else video.playbackRate = gap > this.#aim + 0.5 ? 1.1 : gap < this.#aim - 0.25 ? 0.9 : 1;
     if (video.paused && this.#live) video.play().catch(() => {});
     if (video.currentTime - buffered.start(0) > 2 * KEPT_S) this.#buffer.remove(buffered.start(0), video.currentTime - KEPT_S);
     else this.#feed();

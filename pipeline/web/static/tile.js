@@ -128,7 +128,7 @@ function Filmed({ camera, onCount, onRefused }) {
   const video = useRef(null), canvas = useRef(null);
   useEffect(() => {
     const boxes = new Boxes(), player = new Player(video.current);
-    let stream = 0, handle = 0;
+    let stream = 0, newest = 0, handle = 0;
     const frame = (_, { mediaTime, width, height }) => {
       if (canvas.current) {
         const pen = cleared(canvas.current), { clientWidth, clientHeight } = canvas.current;
@@ -139,9 +139,17 @@ function Filmed({ camera, onCount, onRefused }) {
     };
     if (video.current.requestVideoFrameCallback) handle = video.current.requestVideoFrameCallback(frame);
     const stop = live.watch(camera, { as: "video" }, {
-      boxes: (result) => { boxes.add(result); onCount(result.people.length); },
+      boxes: (result) => {
+        boxes.add(result);
+        onCount(result.people.length);
+        if (result.stream === stream) player.wait(newest - result.pts);
+      },
       video: (about) => { if (!player.begin(about)) onRefused("codec"); },
-      segment: (content, initial, number) => { if (initial) stream = number; player.add(content, initial); },
+      segment: (content, initial, of) => {
+        if (initial) stream = of.stream;
+        else newest = of.pts;
+        player.add(content, initial);
+      },
       error: onRefused,
     });
     return () => { stop(); player.end(); video.current?.cancelVideoFrameCallback?.(handle); };
