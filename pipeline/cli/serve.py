@@ -64,10 +64,11 @@ def serve(
         with reserved(out):
             service = Service(Asked(settings, out, registry, controller))
             _run(service, address)
-        if service.runner.left_behind:  # native code that is still busy would crash on the way out
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+        # Everything is written and closed. What libraries take down beyond that may take seconds,
+        # and native code that was left behind would crash on the way.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _settings(config_file: Path | None, registry: Any, out: Path) -> Config:

@@ -120,7 +120,7 @@ def _rest(app: FastAPI, pages: Pages) -> None:
     def metrics(who: Reader, service: Serving) -> Response:
         return Response(text_for(service, who), media_type="text/plain; version=0.0.4")
 
-    @app.get("/{path:path}", include_in_schema=False)
+    @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     def page(path: str, request: Request) -> Response:
         """A file, or the page itself: what it shows is in its address."""
         found = pages.answer(path or INDEX, request)

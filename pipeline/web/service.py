@@ -65,12 +65,13 @@ class Service:
     def __enter__(self) -> Service:
         with ExitStack() as stack:
             stack.enter_context(self.kept)
-            stack.callback(self._close_store)
             self.accounts = Accounts(self.kept)
             self.brands = stack.enter_context(Brands(self.asked.config, self.asked.packs))
             self.cameras = CameraBook(self.kept, self.runner)
             self.live.masked = self.cameras.closed
             stack.enter_context(self.runner)
+            # Before the run lets go of it: the last one to leave clears SQLite's log.
+            stack.callback(self._close_store)
             self.watch = Watch(self)
             self._stack = stack.pop_all()
         return self
