@@ -19,8 +19,8 @@ export default function System({ route }) {
   return html`<${Page} title=${t("page.system")} tools=${tools}><${Shown} query=${route.query} /><//>`;
 }
 
-function Meter({ share }) {
-  return html`<div class="meter" role="meter" aria-valuenow=${Math.round(100 * share)} aria-valuemin="0" aria-valuemax="100"><i class=${share > 0.9 ? "warn" : ""} style=${{ width: `${Math.min(100, 100 * share)}%` }}></i></div>`;
+function Meter({ share, label }) {
+  return html`<div class="meter" role="meter" aria-label=${label} aria-valuenow=${Math.round(100 * share)} aria-valuemin="0" aria-valuemax="100"><i class=${share > 0.9 ? "warn" : ""} style=${{ width: `${Math.min(100, 100 * share)}%` }}></i></div>`;
 }
 
 function Facts({ title, rows, children }) {
@@ -37,10 +37,10 @@ function Now() {
   const latencies = now.cameras.map(({ latency }) => latency?.p95).filter(Number.isFinite), dropped = now.cameras.reduce((sum, one) => sum + (one.dropped || 0), 0);
   return html`<div class="grid">${error && html`<div class="all"><${Failure} error=${error} /></div>`}
     <${Facts} title=${t("system.load")} rows=${[[t("system.cpu"), t("system.of.cores", { share: percent(load.cpu), n: load.cores })], [t("system.memory"), `${number(load.memory_mb)} MB`], [t("system.slowdown"), now.slowdown > 1 ? `× ${number(now.slowdown, 2)}` : t("system.slowdown.none")],
-      [t("system.latency"), latencies.length ? seconds(Math.max(...latencies)) : "–"], [t("system.dropped"), number(dropped)], [t("system.viewers"), number(now.viewers)], [t("system.uptime"), span(now.uptime_s * SECOND)], [t("system.version"), now.version]]}><${Meter} share=${load.cpu} /><//>
+      [t("system.latency"), latencies.length ? seconds(Math.max(...latencies)) : "–"], [t("system.dropped"), number(dropped)], [t("system.viewers"), number(now.viewers)], [t("system.uptime"), span(now.uptime_s * SECOND)], [t("system.version"), now.version]]}><${Meter} share=${load.cpu} label=${t("system.cpu")} /><//>
     <${Facts} title=${t("system.disk")} rows=${[[t("system.free"), `${gb(disk.free_gb)} / ${gb(disk.total_gb)}`], [t("system.pictures"), gb(disk.pictures_gb)], [t("system.store"), gb(disk.store_gb)],
       [t("system.keep.pictures"), kept(retention.pictures_h, HOUR)], [t("system.keep.rows"), kept(retention.rows_d, DAY)], [t("system.keep.gb"), retention.pictures_gb === null ? null : gb(retention.pictures_gb)], [t("system.keep.counts"), t("system.ever")],
-      [t("system.next"), retention.next ? `${full(Date.parse(retention.next))} (${t(`system.next.${retention.next_what}`)})` : "–"]]}><${Meter} share=${disk.total_gb ? 1 - disk.free_gb / disk.total_gb : 0} /><//>
+      [t("system.next"), retention.next ? `${full(Date.parse(retention.next))} (${t(`system.next.${retention.next_what}`)})` : "–"]]}><${Meter} share=${disk.total_gb ? 1 - disk.free_gb / disk.total_gb : 0} label=${t("system.disk")} /><//>
     <section class="panel all"><header><h2>${t("page.cameras")}</h2></header><div class="scroll"><table><thead><tr><th>${t("camera")}</th><th>${t("system.state")}</th><th class="right">${t("system.latency.both")}</th><th class="right">${t("system.analysed")}</th><th class="right">${t("system.dropped")}</th><th class="right">${t("system.lost")}</th><th class="right">${t("system.reconnects")}</th></tr></thead>
       <tbody>${now.cameras.map((one) => html`<tr key=${one.id}><td><a href=${address(["cameras", one.id])}>${one.id}</a></td><td><span class="row tight"><i class=${`dot ${dotOf(one.state)}`}></i>${t(`state.${one.state}`)}${one.note && html`<span class="small bad-text">${one.note}</span>`}</span></td>
         <td class="right num">${seconds(one.latency?.p50)} / ${seconds(one.latency?.p99)}</td><td class="right num">${number(one.analysed)}</td><td class="right num">${number(one.dropped)}</td><td class="right num">${number(one.lost)}</td><td class="right num">${number(one.reconnects)}</td></tr>`)}</tbody></table></div></section>
