@@ -203,6 +203,7 @@ def test_the_first_day(page, new_shop, rtsp):
 
     shop.stop()
     shop.start()
+    page.context.clear_cookies()
     page.goto(shop.url)
     page.get_by_label("User").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)

@@ -95,7 +95,7 @@ function One({ id }) {
   return html`<${Page} title=${id} tools=${tools}>${error && html`<${Failure} error=${error} again=${again} />`}
     ${camera && html`<div class="stack">${camera.origin === "file" && html`<div class="notice"><span>${t("cameras.file.why")}</span></div>`}
       ${camera.state?.note && html`<div class="notice bad"><${Icon} name="warn" /><span>${camera.state.note}</span></div>`}
-      <${Editor} key=${JSON.stringify([camera.zones, camera.lines, camera.mask])} camera=${camera} may=${mine} onSaved=${again} />
+      <${Editor} camera=${camera} may=${mine} onSaved=${again} />
       <div class="grid"><${Settings} camera=${camera} may=${mine} onSaved=${again} /><section class="panel"><header><h2>${t("offer")}</h2></header>${may && html`<${Probe} question=${{ id }} />`}</section></div></div>`}
     ${asking && html`<${Confirm} title=${t("cameras.remove", { id })} text=${t("cameras.remove.sure")} action=${t("delete")} onClose=${() => setAsking(false)} onDone=${async () => { await remove(`cameras/${at(id)}`); go(address("cameras")); }} />`}<//>`;
 }
