@@ -113,6 +113,13 @@ def test_the_first_page_is_small():
     assert all(path.name != "uplot.js" for path in first), "charts are loaded when one is shown"
 
 
+def test_what_the_first_page_needs_is_asked_for_at_once():
+    text = (STATIC / "index.html").read_text(encoding="utf-8")
+    named = {STATIC / name for name in re.findall(r'modulepreload" href="([^"]+)"', text)}
+    needed = imported(STATIC / "app.js") | imported(STATIC / "pages" / "wall.js")
+    assert named == needed - {STATIC / "app.js"}
+
+
 def test_every_page_has_its_file():
     text = (STATIC / "app.js").read_text(encoding="utf-8")
     pages = re.findall(r'import\("(\./pages/\w+\.js)"\)', text)

@@ -84,16 +84,17 @@ function Frame({ me }) {
     ${route.query.has("me") && html`<${Mine} onClose=${() => set({ me: null })} />`}<${Keys} /><//>`;
 }
 
-function App() {
+function App({ asked }) {
   const [me, setMe] = useState(null);
   const [gate, setGate] = useState(null);
   const enter = (found) => { storeZone(found.zone); setGate(null); setMe(found); };
-  const ask = () => get("me").then(enter, (error) => {
+  const refused = (error) => {
     if (error instanceof ApiError && error.status === 401) setGate(error.code === "setup" ? "setup" : "login");
     else setGate(error);
-  });
+  };
+  const ask = () => get("me").then(enter, refused);
   useEffect(() => {
-    ask();
+    asked.then((found) => (found instanceof Error ? refused(found) : enter(found)));
     const out = () => setMe((old) => { if (old) setTimeout(ask); return null; }); // asked once, not for every answer of 401
     addEventListener("logged-out", out);
     return () => removeEventListener("logged-out", out);
@@ -105,13 +106,14 @@ function App() {
 
 async function start() {
   theme();
+  const asked = get("me").catch((error) => error); // while the words come
   await loadWords();
   const open = location.hash.match(/^#\/notice\/([^?]+)/);
   if (open) {
     const { Notice } = await import("./pages/notice.js");
     render(html`<${Notice} camera=${decodeURIComponent(open[1])} />`, document.getElementById("app"));
   } else {
-    render(html`<${App} />`, document.getElementById("app"));
+    render(html`<${App} asked=${asked} />`, document.getElementById("app"));
   }
 }
 

@@ -4,8 +4,9 @@ import { get, post, save, own } from "../api.js";
 import { t } from "../i18n.js";
 import { address, set, changed } from "../route.js";
 import { clock, dateOf, longDay } from "../time.js";
+import { useMay } from "../me.js";
 import { typing } from "../keys.js";
-import { Page, Button, Empty, Failure, Dialog, Field, useLoad } from "../parts.js";
+import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 import { Facets, Saved } from "../facets.js";
@@ -29,16 +30,21 @@ export default function Search({ route }) {
   const [facets, setFacets] = useState(false);
   const [naming, setNaming] = useState(false);
   const [saves, setSaves] = useState(0);
+  const [forgetting, setForgetting] = useState(false);
+  // The service forgets by words, cameras and times: what a facet adds would be left out of that.
+  const mayForget = useMay("operator") && key !== "{}" && !["and", "or", "not", "brand", "zone"].some((name) => name in question);
   const counts = useLoad((signal) => get("search/counts", question, signal), [key]);
   const tools = html`<${Button} icon="star" onClick=${() => setNaming(true)} disabled=${key === "{}"}>${t("search.save")}<//>
     <${Button} icon="download" onClick=${() => save("search/export", { ...question, format: "csv" })}>CSV<//>
-    <${Button} icon="download" onClick=${() => save("search/export", { ...question, format: "json" })}>JSON<//>`;
+    <${Button} icon="download" onClick=${() => save("search/export", { ...question, format: "json" })}>JSON<//>
+    ${mayForget && html`<${Button} icon="trash" onClick=${() => setForgetting(true)}>${t("forget.all")}<//>`}`;
   return html`<${Page} title=${t("page.search")} tools=${tools} flush>
     <div class="search"><aside class=${`facets ${facets ? "open" : ""}`} aria-label=${t("search.facets")}>
       <${Button} class="only-phone button" icon="close" onClick=${() => setFacets(false)}>${t("close")}<//>
       <${Saved} key=${saves} /><${Facets} query=${route.query} counts=${counts.value} /></aside>
     <div class="cut stretch"><${Ask} query=${route.query} onFacets=${() => setFacets(true)} />
       <${Found} key=${key} id=${key} route=${route} question=${question} counts=${counts.value} /></div></div>
+    ${forgetting && html`<${ForgetAll} question=${question} onClose=${() => setForgetting(false)} />`}
     ${naming && html`<${Name} query=${route.query} onClose=${() => { setNaming(false); setSaves(saves + 1); }} />`}<//>`;
 }
 
@@ -146,6 +152,16 @@ function useSteps(list) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
+}
+
+/** Forget everybody who is found: how many is asked first. */
+function ForgetAll({ question: { q, camera, from, to, last }, onClose }) {
+  const whom = { q: q?.[0], cameras: camera, from, to, last };
+  const { value, error } = useLoad(() => post("forget", { ...whom, dry: true }), []);
+  if (error) return html`<${Dialog} title=${t("forget.all")} onClose=${onClose}><${Failure} error=${error} /><//>`;
+  if (!value) return null;
+  return html`<${Confirm} title=${t("forget.all")} action=${t("forget")} onClose=${onClose} text=${`${value.exact ? "" : "> "}${t("search.people", { n: value.n })}. ${t("forget.sure")}`}
+    onDone=${async () => { await post("forget", { ...whom, dry: false }); kept.key = null; location.reload(); }} />`;
 }
 
 function Name({ query, onClose }) {
