@@ -12,7 +12,7 @@ export function Beside({ camera }) {
     let timer = null, ended = false;
     const load = () => {
       timer = null;
-      get("search", { camera: camera.id, limit: 12 }).then((found) => !ended && setVisits(found.visits), () => {});
+      get("search", { camera: camera.id, limit: 40 }).then((found) => !ended && setVisits(found.visits.filter(({ wears }) => wears.length).slice(0, 12)), () => {});
     };
     load();
     const soon = (record) => { if (record.camera === camera.id && !timer) timer = setTimeout(load, 1500); };

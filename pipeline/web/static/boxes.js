@@ -58,6 +58,7 @@ export function drawBoxes(pen, found, frame, words) {
   const size = Math.max(10, Math.min(13, wide / 45));
   pen.font = `600 ${size}px system-ui, sans-serif`;
   pen.textBaseline = "middle";
+  const taken = [];
   const placed = ([x0, y0, x1, y1]) => [x + x0 * wide, y + y0 * high, (x1 - x0) * wide, (y1 - y0) * high];
   for (const one of found.people) {
     const [left, top, w, h] = placed(one.box);
@@ -69,29 +70,33 @@ export function drawBoxes(pen, found, frame, words) {
     pen.lineWidth = 1.75;
     pen.strokeRect(left, top, w, h);
     pen.globalAlpha = 1;
-    written(pen, one.tags.slice(0, high > 340 ? 4 : 2).map(words), { left, top, bottom: top + h }, { size, frame });
+    written(pen, one.tags.slice(0, high > 340 ? 4 : 2).map(words), { left, top }, { size, frame, taken });
   }
   for (const mark of found.marks || []) {
     const [left, top, w, h] = placed(mark.box);
     pen.strokeStyle = "#c4a2f5";
     pen.lineWidth = 1.75;
     pen.strokeRect(left, top, w, h);
-    written(pen, [mark.text], { left, top, bottom: top + h }, { size, frame });
+    written(pen, [mark.text], { left, top }, { size, frame, taken });
   }
 }
 
-/** Lines of text above a box, or inside of it where there is no room, never outside of the picture. */
-function written(pen, lines, box, { size, frame }) {
-  const step = size + 5;
-  let y = box.top - lines.length * step - 1;
-  if (y < frame.y) y = Math.min(box.top + 2, frame.y + frame.high - lines.length * step);
-  for (const line of lines) {
-    const wide = pen.measureText(line).width + 8;
-    const left = Math.max(frame.x, Math.min(box.left, frame.x + frame.wide - wide));
-    pen.fillStyle = "rgb(8 12 14 / 78%)";
-    pen.fillRect(left, y, wide, step - 1);
-    pen.fillStyle = "#f2fffd";
-    pen.fillText(line, left + 4, y + (step - 1) / 2);
-    y += step;
+/** Lines of text above a box, or inside of it where there is no room, never outside of the picture. Where
+ * another text is, only the first line, or none: what cannot be read says nothing. */
+function written(pen, lines, box, { size, frame, taken }) {
+  const step = size + 5, wide = Math.max(0, ...lines.map((line) => pen.measureText(line).width)) + 8;
+  const left = Math.max(frame.x, Math.min(box.left, frame.x + frame.wide - wide));
+  for (let count = lines.length; count > 0; count = count > 1 ? 1 : 0) {
+    const high = count * step, above = box.top - high - 1;
+    const top = above < frame.y ? Math.min(box.top + 2, frame.y + frame.high - high) : above;
+    if (taken.some((one) => left < one.right && left + wide > one.left && top < one.bottom && top + high > one.top)) continue;
+    taken.push({ left, top, right: left + wide, bottom: top + high });
+    lines.slice(0, count).forEach((line, n) => {
+      pen.fillStyle = "rgb(8 12 14 / 78%)";
+      pen.fillRect(left, top + n * step, pen.measureText(line).width + 8, step - 1);
+      pen.fillStyle = "#f2fffd";
+      pen.fillText(line, left + 4, top + n * step + (step - 1) / 2);
+    });
+    return;
   }
 }
