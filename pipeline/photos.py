@@ -27,7 +27,6 @@ from pipeline.tagging.looks import Look, show
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import Evidence, Kind, Subject, Tagger
 from pipeline.tagging.tiles import Rota, same_thing, settled, tiles
-from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Detection, Frame, Tag
 
 
@@ -184,10 +183,9 @@ class PhotoTagger:
 
     def _voted(self, tagger: Tagger, evidence: Sequence[Tag]) -> tuple[Tag, ...]:
         """What is reported after a single look."""
-        settings = tagger.settings.of("").vote
-        vote = Vote(settings.model_copy(update={"looks": 1}))
+        vote = tagger.vote("")
         vote.add(evidence)
-        return vote.result()
+        return vote.result(hurry=True)
 
     def _around(
         self, tagger: Tagger, frame: Frame, people: Sequence[Box], known: Sequence[Tag]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 from pipeline.ids import began
 
 #: Their folder in that of the results.
 FOLDER = "snapshots"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+#: Of a picture, or of one that was being written when the program was killed.
+_NAME = re.compile(r"\d{6}-person-\d{4,}-[0-9a-f]{6}\.jpg|\.[0-9a-f]{12}\.part", re.ASCII)
 
 
 def snapshot_file(source: str, track_id: int, visit: str) -> str:
@@ -15,3 +20,8 @@ def snapshot_file(source: str, track_id: int, visit: str) -> str:
     ``snapshots/entrance/2026-11-26/052312-person-0012-9f3a1c.jpg``, in UTC."""
     day, moment = time.strftime("%Y-%m-%d %H%M%S", time.gmtime(began(visit))).split()
     return f"{FOLDER}/{source}/{day}/{moment}-person-{track_id:04d}-{visit[-6:]}.jpg"
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a file is called as pictures of visits are: nobody else's would be."""
+    return bool(_NAME.fullmatch(path.name) and _DAY.fullmatch(path.parent.name))

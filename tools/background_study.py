@@ -30,7 +30,8 @@ from training.garment_data import Image, Photo
 from training.type_data import FROM_STREET, square
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
-from pipeline.picture.background import Background, treat_background
+from engines.packs.tagger import Background
+from pipeline.picture.background import treat_background
 
 SIDE = 48
 EPOCHS = 10

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from pipeline.ids import Ids, new_id
 from pipeline.store.calendar import Buckets, instant
 from pipeline.store.dictionary import Dictionary
+from pipeline.store.numbering import first_of
 from pipeline.store.opening import reading, writing
 from pipeline.store.query import Garment, Query
 from pipeline.store.schema import packed, unpacked
@@ -112,7 +113,7 @@ class Maker:
             numbers = sorted((camera, *terms))
             name = at.to_bytes(6, "big") + chance.randbytes(10)
             visits.append((id_, name, camera, camera, i, at, at + 20_000, at % 10**7, 0, at << 12,
-                           "", packed(numbers)))  # fmt: skip
+                           "", packed(numbers), 0))  # fmt: skip
             words.append((id_, " ".join(map(str, numbers))))
             tags += [(id_, *row) for row in rows]
             self._count(at, camera, counts)
@@ -178,7 +179,7 @@ class Maker:
 
     def _put(self, visits: list[object], tags: list[object], words: list[object]) -> None:
         self.db.execute("BEGIN")
-        self.db.executemany(f"INSERT INTO visit VALUES ({','.join('?' * 12)})", visits)
+        self.db.executemany(f"INSERT INTO visit VALUES ({','.join('?' * 13)})", visits)
         self.db.executemany(f"INSERT INTO tag VALUES ({','.join('?' * 16)})", tags)
         self.db.executemany("INSERT INTO facet(rowid, t) VALUES (?, ?)", words)
         self.db.execute("COMMIT")
@@ -267,8 +268,9 @@ def to_postgres(folder: Path, url: str) -> None:
     """Copy by COPY, far quicker than rows."""
     import psycopg
 
-    with writing(url, "bench", ZONE.key):
-        pass
+    days = [first_of(instant(BEGIN + timedelta(days=day))) for day in range(DAYS + 1)]
+    with writing(url, "bench", ZONE.key) as store, store.writing() as connection:
+        store.facets.make_room(connection, days)
     source = sqlite3.connect(folder / "threadline.db")
     began = time.perf_counter()
     with psycopg.connect(url) as target:
@@ -277,7 +279,7 @@ def to_postgres(folder: Path, url: str) -> None:
             with target.cursor().copy(f"COPY {table} FROM STDIN") as put:
                 for row in source.execute(f"SELECT * FROM {table}"):
                     if table == "visit":
-                        row = (*row[:-1], unpacked(row[-1]))
+                        row = (*row[:11], unpacked(row[11]), *row[12:])
                     put.write_row(row)
         target.execute("CREATE INDEX visit_terms ON visit USING gin (terms)")
         target.commit()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -82,6 +82,19 @@ class Packs:
                 else:
                     good[pack.name] = pack
         return cls(MappingProxyType(good), MappingProxyType(broken))
+
+    def joined(self, more: Iterable[Pack]) -> Packs:
+        """The same with some packs from elsewhere.
+
+        Raises:
+            PackError: one has the name of another pack.
+        """
+        found = dict(self.by_name)
+        for pack in more:
+            taken = found.setdefault(pack.name, pack).folder
+            if taken != pack.folder:
+                raise PackError(f"{pack.folder}: {taken} has this name, too; rename one")
+        return Packs(MappingProxyType(found), self.broken)
 
     def __iter__(self) -> Iterator[Pack]:
         return iter(self.by_name.values())

@@ -15,12 +15,17 @@ from types import MappingProxyType
 import numpy as np
 
 from engines.base import EngineError, ModelFileError, TensorSpec
+from engines.packs.tagger import TaggerTable
 
 #: Most pixels of a side of a model's pictures.
 MOST_SIDE = 16384
 MODEL = "model.onnx"
 LABELS = "labels.json"
 ANSWERS = "answers.json"
+#: Probability at which each label is reported: ``{"label": 0.65}``.
+THRESHOLDS = "thresholds.json"
+#: float32 (labels, numbers), of unit length: what the labels of an embedder look like.
+EMBEDDINGS = "embeddings.npy"
 
 
 class PackError(EngineError):
@@ -41,6 +46,8 @@ class Tensor:
         layout: of pictures, ``nhwc`` or ``nchw``; empty for anything else.
         colour: order of a picture's channels, ``rgb`` or ``bgr``; empty for anything else.
         meaning: what its numbers are, for people.
+        scale, mean, std: of pictures that are not bytes: ``(pixel / scale - mean) / std``, by
+            channel in the order of ``colour``.
     """
 
     name: str
@@ -49,6 +56,9 @@ class Tensor:
     layout: str = ""
     colour: str = ""
     meaning: str = ""
+    scale: float = 255.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @property
     def spec(self) -> TensorSpec:
@@ -80,6 +90,9 @@ class Pack:
             number.
         thresholds: name -> value fitted for this model.
         figures: what was measured -> value.
+        terms: what its licence asks of whoever uses it, in a line; used as a tagger only by those
+            who accept that. Empty where it asks nothing.
+        tagger: how it is used as a tagger; ``None`` if it is none by itself.
     """
 
     folder: Path
@@ -98,6 +111,8 @@ class Pack:
     compare: str = ""
     thresholds: Mapping[str, float] = field(default_factory=_empty, hash=False)
     figures: Mapping[str, float] = field(default_factory=_empty, hash=False)
+    terms: str = ""
+    tagger: TaggerTable | None = None
 
     @property
     def path(self) -> Path:
@@ -190,7 +205,8 @@ def verify(pack: Pack) -> Path:
 
 @lru_cache(maxsize=32)
 def labels(pack: Pack) -> tuple[Label, ...]:
-    """Labels of a pack, in the order of its output indices.
+    """Labels of a pack, in the order of its output indices; one without a category may stand as
+    bare text.
 
     Raises:
         PackError: it has no list of labels, or one that cannot be read.
@@ -200,7 +216,10 @@ def labels(pack: Pack) -> tuple[Label, ...]:
     path = pack.folder / LABELS
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        found = tuple(Label(row["label"], row["category"]) for row in rows)
+        found = tuple(
+            Label(row, None) if isinstance(row, str) else Label(row["label"], row["category"])
+            for row in rows
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PackError(f"pack '{pack.name}': {path} is no list of labels: {error!r}") from None
     if not all(isinstance(x.name, str) and isinstance(x.category, str | None) for x in found):

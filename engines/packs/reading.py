@@ -7,27 +7,33 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from engines.packs.pack import MODEL, MOST_SIDE, Pack, PackError, Tensor
+from engines.packs.pack import EMBEDDINGS, LABELS, MODEL, MOST_SIDE, Pack, PackError, Tensor
+from engines.packs.table import (
+    FILE,
+    MOST_NUMBER,
+    SAFE_NAME,
+    Table,
+    filled,
+    numbers,
+    one_of,
+    safe,
+    text,
+)
+from engines.packs.tagger_reading import read_tagger
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-FILE = "pack.toml"
 #: A pack.toml is a page; anything larger is something else.
 MOST_BYTES = 64 * 1024
-#: Names that are safe as files on every system.
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32")
 LAYOUTS = ("", "nhwc", "nchw")
 COLOURS = ("", "rgb", "bgr")
-MOST_NUMBER = 1e9
 MOST_TEXT = 400
-
-T = TypeVar("T")
 
 
 def read_pack(folder: Path) -> Pack:
@@ -64,56 +70,30 @@ def _line(text: str) -> str:
     return " ".join(plain.split())[:MOST_TEXT]
 
 
-class _Table:
-    """A TOML table whose keys are taken one by one; what is left at the end is unknown."""
-
-    def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
-        self._values = dict(values)
-        self._where = where
-
-    def take(self, key: str, check: Callable[[Any], T | None], kind: str, *default: T) -> T:
-        """The value of a key, or the default if there is one.
-
-        Raises:
-            PackError: the key is missing, or ``check`` returns ``None`` for its value.
-        """
-        if key not in self._values:
-            if default:
-                return default[0]
-            raise PackError(f"{FILE} lacks {self._where}{key}")
-        value = check(self._values.pop(key))
-        if value is None:
-            raise PackError(f"{self._where}{key} in {FILE} must be {kind}")
-        return value
-
-    def end(self) -> None:
-        """Raise PackError if a key is left."""
-        if self._values:
-            raise PackError(f"{FILE}: {self._where}{next(iter(self._values))!a} is unknown")
-
-
 def _pack(folder: Path, values: dict[str, Any]) -> Pack:
-    table = _Table(values)
-    name = table.take("name", _safe, "a name of letters, digits, '.', '_' and '-'")
+    table = Table(values)
+    name = table.take("name", safe, "a name of letters, digits, '.', '_' and '-'")
     if name != folder.name:
         raise PackError(f"is called '{name}' in {FILE}; folder and name must be the same")
     pack = Pack(
         folder=folder,
         name=name,
-        task=table.take("task", _safe, "a word"),
-        licence=table.take("licence", _filled, "text"),
-        source=table.take("source", _text, "text"),
+        task=table.take("task", safe, "a word"),
+        licence=table.take("licence", filled, "text"),
+        source=table.take("source", text, "text"),
         inputs=table.take("inputs", _tensors("inputs"), "a list of tables"),
         outputs=table.take("outputs", _tensors("outputs"), "a list of tables"),
         files=table.take("files", _files, "a table of file name = SHA-256"),
         size=table.take("size", _size, "[width, height] in pixels", (0, 0)),
         multiple=table.take("multiple", _side, "a number of pixels", 0),
-        twin_of=table.take("twin_of", _safe, "the name of a pack", ""),
-        pre=table.take("pre", _text, "text", ""),
-        post=table.take("post", _text, "text", ""),
-        compare=table.take("compare", _text, "text", ""),
-        thresholds=table.take("thresholds", _numbers, "a table of numbers", MappingProxyType({})),
-        figures=table.take("figures", _numbers, "a table of numbers", MappingProxyType({})),
+        twin_of=table.take("twin_of", safe, "the name of a pack", ""),
+        pre=table.take("pre", text, "text", ""),
+        post=table.take("post", text, "text", ""),
+        compare=table.take("compare", text, "text", ""),
+        thresholds=table.take("thresholds", numbers, "a table of numbers", MappingProxyType({})),
+        figures=table.take("figures", numbers, "a table of numbers", MappingProxyType({})),
+        terms=table.take("terms", text, "text", ""),
+        tagger=table.take("tagger", read_tagger, "a table", None),
     )
     table.end()
     _consistent(pack)
@@ -136,29 +116,32 @@ def _consistent(pack: Pack) -> None:
                 isinstance(n, int) and n != m for n, m in zip(sides, pack.size, strict=True)
             ):
                 raise PackError(f"size in {FILE} must be that of the pictures in '{tensor.name}'")
+    if pack.tagger is not None:
+        needed = [LABELS] + [EMBEDDINGS] * (pack.tagger.kind == "embedder")
+        if lacking := [name for name in needed if name not in pack.files]:
+            raise PackError(f"[files] in {FILE} lacks {lacking[0]}, which its [tagger] needs")
+        if not any(tensor.layout for tensor in pack.inputs):
+            raise PackError(f"its [tagger] in {FILE} needs an input with a layout: a picture")
     if pack.twin_of == pack.name:
         raise PackError(f"twin_of in {FILE} must name another pack")
 
 
-def _text(value: Any) -> str | None:
-    """Text of one line."""
-    return value if isinstance(value, str) and value.isprintable() else None
-
-
-def _filled(value: Any) -> str | None:
-    return _text(value) or None
-
-
-def _safe(value: Any) -> str | None:
-    return value if isinstance(value, str) and SAFE_NAME.fullmatch(value) else None
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str | None]:
-    return lambda value: value if isinstance(value, str) and value in choices else None
-
-
 def _side(value: Any) -> int | None:
     return value if type(value) is int and 0 < value <= MOST_SIDE else None
+
+
+def _above_zero(value: Any) -> float | None:
+    good = type(value) in (int, float) and 0 < value <= MOST_NUMBER
+    return float(value) if good else None
+
+
+def _three(value: Any) -> tuple[float, float, float] | None:
+    """One number for each channel, in the order of the colours."""
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    if not all(type(n) in (int, float) and abs(n) <= MOST_NUMBER for n in value):
+        return None
+    return float(value[0]), float(value[1]), float(value[2])
 
 
 def _size(value: Any) -> tuple[int, int] | None:
@@ -180,20 +163,11 @@ def _files(value: Any) -> Mapping[str, str] | None:
     return MappingProxyType(dict(value))
 
 
-def _numbers(value: Any) -> Mapping[str, float] | None:
-    if not isinstance(value, dict):
-        return None
-    for name, n in value.items():
-        if not _text(name) or type(n) not in (int, float) or not abs(n) <= MOST_NUMBER:
-            return None
-    return MappingProxyType({name: float(n) for name, n in value.items()})
-
-
 def _shape(value: Any) -> tuple[int | str, ...] | None:
     """Positive sizes, and names of free dimensions."""
     if not isinstance(value, list) or not value:
         return None
-    good = all(_safe(n) or (type(n) is int and 0 < n <= 2**31) for n in value)
+    good = all(safe(n) or (type(n) is int and 0 < n <= 2**31) for n in value)
     return tuple(value) if good else None
 
 
@@ -201,7 +175,7 @@ def _tensors(where: str) -> Callable[[Any], tuple[Tensor, ...] | None]:
     def read(rows: Any) -> tuple[Tensor, ...] | None:
         if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
             return None
-        found = tuple(_tensor(_Table(row, f"{where}.")) for row in rows)
+        found = tuple(_tensor(Table(row, f"{where}.")) for row in rows)
         if len({tensor.name for tensor in found}) < len(found):
             raise PackError(f"{where} in {FILE}: two have the same name")
         return found
@@ -209,18 +183,23 @@ def _tensors(where: str) -> Callable[[Any], tuple[Tensor, ...] | None]:
     return read
 
 
-def _tensor(table: _Table) -> Tensor:
+def _tensor(table: Table) -> Tensor:
     tensor = Tensor(
-        name=table.take("name", _filled, "text"),
-        dtype=table.take("dtype", _one_of(DTYPES), f"one of {', '.join(DTYPES)}"),
+        name=table.take("name", filled, "text"),
+        dtype=table.take("dtype", one_of(DTYPES), f"one of {', '.join(DTYPES)}"),
         shape=table.take("shape", _shape, "a list of sizes and names of free dimensions"),
-        layout=table.take("layout", _one_of(LAYOUTS), "nhwc or nchw", ""),
-        colour=table.take("colour", _one_of(COLOURS), "rgb or bgr", ""),
-        meaning=table.take("meaning", _text, "text", ""),
+        layout=table.take("layout", one_of(LAYOUTS), "nhwc or nchw", ""),
+        colour=table.take("colour", one_of(COLOURS), "rgb or bgr", ""),
+        scale=table.take("scale", _above_zero, "a number above 0", 255.0),
+        mean=table.take("mean", _three, "three numbers", (0.0, 0.0, 0.0)),
+        std=table.take("std", _three, "three numbers", (1.0, 1.0, 1.0)),
+        meaning=table.take("meaning", text, "text", ""),
     )
     table.end()
     if tensor.layout and (len(tensor.shape) != 4 or not tensor.colour):
         raise PackError(f"{tensor.name} in {FILE}: pictures have four dimensions and a colour")
     if tensor.layout and tensor.shape[tensor.layout.index("c")] != 3:
         raise PackError(f"{tensor.name} in {FILE}: pictures have three channels")
+    if not all(tensor.std):
+        raise PackError(f"{tensor.name} in {FILE}: std must not be 0")
     return tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engines import Packs, Precision, runs_plans
-from engines.packs import open_packs
+from engines.packs import open_packs, user_folder
+from engines.published.recipes import RECIPES, Options, find_recipe
 from engines.trt.build import Batch
 from engines.trt.build import Progress as Report
 from engines.trt.plans import Plans
@@ -23,6 +25,7 @@ from pipeline.cli.options import PacksOption
 from pipeline.errors import ConfigError
 from pipeline.models.building import PRECISIONS, PlanRequest, build_plan, plan_engines
 from pipeline.models.opening import plans_folder
+from pipeline.models.pulling import pull
 from pipeline.models.quantising import quantised
 
 app = typer.Typer(no_args_is_help=True, help="The models: list, check, build and quantise them.")
@@ -141,6 +144,56 @@ def _batch(text: str) -> Batch:
         return Batch.parse(text)
     except ValueError as error:
         raise ConfigError(f"--{error}") from None
+
+
+@app.command("pull")
+def pull_model(
+    name: Annotated[str | None, typer.Argument(help="Which; without it, they are listed.")] = None,
+    given: Annotated[
+        Path | None, typer.Option("--from", help="Folder with its files, instead of the network.")
+    ] = None,
+    revision: Annotated[str, typer.Option("--revision", help="Of its repository.")] = "",
+    size: Annotated[str, typer.Option("--size", help="Of its pictures: WIDTHxHEIGHT.")] = "",
+    tags: Annotated[
+        Path | None, typer.Option("--tags", help="File of the labels wanted, one a line.")
+    ] = None,
+    packs: Annotated[
+        Path | None, typer.Option("--packs", help="Folder to put it in; else the user's own.")
+    ] = None,
+) -> None:
+    """Fetch a published model, make a pack of it, and compare it with the original."""
+    with explained():
+        if name is None:
+            for each in RECIPES.values():
+                typer.echo(f"{each.name:<22} {each.repositories[0]:<42} {each.licence}")
+            return
+        recipe = find_recipe(name)
+        folder = packs or user_folder()
+        if recipe.terms:
+            warn(f"{recipe.name}: {recipe.terms}")
+        cost = pull(recipe, folder, Options(_size(size), tags), revision, given, _told)
+        if cost is None:
+            typer.echo(f"{folder / name} is there already, and whole; delete it to pull it anew")
+            return
+        typer.echo(f"{folder / name}")
+        typer.echo(
+            f"{cost.megabytes:.0f} MB, {cost.gflop:.1f} GFLOP a picture, {1000 * cost.seconds:.0f} "
+            f"ms on {cost.engine}; within {cost.apart:.0e} of the original's outputs"
+        )
+        typer.echo(f"accuracy is not verified here; published: {recipe.targets}")
+
+
+def _told(text: str) -> None:
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _size(text: str) -> tuple[int, int]:
+    if not text:
+        return 0, 0
+    match = re.fullmatch(r"([1-9]\d{1,3})x([1-9]\d{1,3})", text)
+    if match is None:
+        raise ConfigError(f"--size {text}: must be WIDTHxHEIGHT in pixels, such as 288x512")
+    return int(match[1]), int(match[2])
 
 
 @app.command("quantize")

@@ -20,6 +20,13 @@ GalleryOption = Annotated[
 PacksOption = Annotated[
     Path | None, typer.Option("--packs", help="Folder of further models, one folder each.")
 ]
+PackOption = Annotated[
+    list[str] | None,
+    typer.Option("--pack", help="A pack that tags, too: its name or folder; may be repeated."),
+]
+AcceptOption = Annotated[
+    bool, typer.Option("--accept-licence", help="Accept what the licences of the --pack ask.")
+]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", "-v", help="Log what is opened and when, too.")
 ]

@@ -15,15 +15,16 @@ from typing import Annotated, Any
 
 import typer
 
-from engines.packs import open_packs
 from pipeline.cli import settings as options
 from pipeline.cli.errors import errors, explained, standard_output, start_logging, warn
 from pipeline.cli.options import (
+    AcceptOption,
     ConfigOption,
     EngineOption,
     GalleryOption,
     LogJsonOption,
     OutOption,
+    PackOption,
     PacksOption,
     QuietOption,
     VerboseOption,
@@ -61,6 +62,8 @@ def run(
         ),
     ] = None,
     gallery: GalleryOption = None,
+    pack: PackOption = None,
+    accept_licence: AcceptOption = False,
     packs: PacksOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -72,8 +75,10 @@ def run(
     """
     start_logging(verbose, log_json)
     with explained():
-        registry = open_packs(packs)
+        registry, named = options.packs(packs, pack or [])
         changes = options.changes(engine, gallery)
+        if named:
+            changes["packs"] = options.tagging(named, accept_licence)
         outputs: dict[str, Any] = {"frames": True} if frames else {}
         if video is not None:
             outputs["video"] = video

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.packs import Packs
+from engines.packs import Packs, open_packs, read_pack
+from engines.packs.table import FILE
 from pipeline.errors import ConfigError, SourceRefusedError, source_name
 from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
@@ -30,6 +32,24 @@ def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -
     if path is not None:
         return load(path, changes, packs)
     return parse("", "command line", changes=changes, packs=packs)
+
+
+def packs(folder: Path | None, named: Sequence[str]) -> tuple[Packs, list[str]]:
+    """The models of a run, those of ``--packs`` and ``--pack`` included, and the names of the
+    latter: each is a name, or a folder, which has a separator or is there.
+
+    Raises:
+        PackError: a folder cannot be used.
+    """
+    folders = {name: Path(name) for name in named if "/" in name or os.sep in name}
+    folders |= {name: Path(name) for name in named if (Path(name) / FILE).is_file()}
+    found = open_packs(folder).joined([read_pack(path.resolve()) for path in folders.values()])
+    return found, [folders[name].resolve().name if name in folders else name for name in named]
+
+
+def tagging(names: Sequence[str], accepted: bool) -> list[dict[str, Any]]:
+    """Settings of packs that are taggers."""
+    return [{"pack": name, "accept_licence": accepted} for name in dict.fromkeys(names)]
 
 
 def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str, Any]:

@@ -13,14 +13,15 @@ import cv2
 import typer
 from rich.progress import track as progress_bar
 
-from engines.packs import open_packs
 from pipeline.cli import settings as options
 from pipeline.cli.errors import complain, explained, start_logging, warn
 from pipeline.cli.options import (
+    AcceptOption,
     ConfigOption,
     EngineOption,
     GalleryOption,
     OutOption,
+    PackOption,
     PacksOption,
     QuietOption,
 )
@@ -49,14 +50,18 @@ def tag(
     config_file: ConfigOption = None,
     engine: EngineOption = None,
     gallery: GalleryOption = None,
+    pack: PackOption = None,
+    accept_licence: AcceptOption = False,
     packs: PacksOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Tag the clothes and logos on pictures."""
     start_logging()
     with explained(), ExitStack() as stack:
-        registry = open_packs(packs)
+        registry, named = options.packs(packs, pack or [])
         changes = {**options.changes(engine, gallery), "cameras": []}
+        if named:
+            changes["packs"] = options.tagging(named, accept_licence)
         config = options.read_settings(config_file, registry, changes)
         if any(_URL.match(str(path)) for path in photos):  # it may hold a password
             raise ConfigError("addresses are not read; download the picture first")

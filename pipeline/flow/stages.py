@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from engines import EngineError
+from pipeline.errors import PipelineError
 from pipeline.events import EventStage, Pictured
 from pipeline.flow.stats import Stats
 from pipeline.models.opening import Models
@@ -20,7 +23,10 @@ from pipeline.settings.live import LiveSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.beside import Main
 from pipeline.tagging.looks import LookStage
+from pipeline.tagging.packs.opening import open_pack
 from pipeline.tagging.tagger import Tagger
+
+log = logging.getLogger("threadline.stages")
 
 #: Camera -> its main stream, where that is received beside a sub-stream and is up.
 Mains = Callable[[str], Main | None]
@@ -37,16 +43,24 @@ def open_detector(settings: LiveSettings, models: Models, budget: Budget) -> Det
 
 
 def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
-    """The taggers that any camera may use, in the order in which they look.
+    """The taggers that any camera may use, in the order in which they look, packs behind the
+    others. A pack that cannot be opened is one warning.
 
     Raises:
-        EngineError, PipelineError: one cannot be opened.
+        EngineError, PipelineError: another cannot be opened.
     """
-    return [
+    found = [
         entry.open(settings.section(name), models)
         for name, entry in known_taggers().items()
         if settings.uses(name)
     ]
+    parsed = settings.section("garments") if settings.uses("garments") else None
+    for name, own in settings.packs().items():
+        try:
+            found.append(open_pack(models.packs.find(name), own, models, parsed))
+        except (EngineError, PipelineError, OSError, MemoryError) as error:
+            log.warning("pack %s is not used: %s", name, error or type(error).__name__)
+    return found
 
 
 def pictured(settings: LiveSettings, live: bool) -> Pictured:

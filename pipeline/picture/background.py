@@ -7,16 +7,13 @@ of this project are pre-trained, so ``keep`` is the default.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from engines.packs.tagger import Background
 from pipeline.picture.yuv import PAD
 from pipeline.types import Rgb
-
-Background = Literal["keep", "blur", "dim", "remove"]
 
 
 def treat_background(rgb: Rgb, mask: npt.NDArray[np.bool_], how: Background) -> Rgb:

@@ -49,6 +49,16 @@ def middle_in(box: Box, outer: Box) -> bool:
     return outer[0] <= x < outer[2] and outer[1] <= y < outer[3]
 
 
+def nearer(part: Box, one: Box, other: Box) -> bool:
+    """Whether a part of two people's boxes is nearer to the middle of one than of the other: boxes
+    of people side by side cover each other's edges."""
+
+    def off(box: Box) -> float:
+        return abs(part[0] + part[2] - box[0] - box[2]) / max(box[2] - box[0], 1.0)
+
+    return middle_in(part, one) and off(one) < off(other)
+
+
 def visible_share(box: Box, width: int, height: int) -> float:
     """Share of the box's area that lies inside of the frame."""
     area = (box[2] - box[0]) * (box[3] - box[1])

@@ -235,6 +235,8 @@ def _without(camera: Any, changes: Mapping[str, Any]) -> Any:
         own = kept.get(name)
         if isinstance(own, Mapping) and isinstance(section, Mapping):
             kept[name] = {key: value for key, value in own.items() if key not in section}
+        elif name in kept:
+            del kept[name]
     return kept
 
 

@@ -32,6 +32,7 @@ class LiveSettings:
             if isinstance(section := config.section(name), Section)
         }
         self.zones = _View(Zones())
+        self._packs = {entry.pack: _View(entry) for entry in config.packs}
         for camera in config.cameras:
             self.add(camera)
 
@@ -42,6 +43,10 @@ class LiveSettings:
     def uses(self, name: str) -> bool:
         """Whether a tagger was wanted when the run began, by all cameras or by one of them."""
         return self._config.uses(name)
+
+    def packs(self) -> dict[str, Any]:
+        """The packs that any camera may use: the settings of each, to be asked ``of(source)``."""
+        return {name: view for name, view in self._packs.items() if self._config.uses_pack(name)}
 
     def add(self, camera: Camera) -> None:
         """Take in a camera, in the place of one of the same name.
@@ -59,9 +64,15 @@ class LiveSettings:
                 view.own[camera.name] = own[name]
             else:
                 view.own.pop(camera.name, None)
+        for pack, view in self._packs.items():
+            if camera.packs is None:
+                view.own.pop(camera.name, None)
+            else:
+                here = {"enabled": pack in camera.packs}
+                view.own[camera.name] = view.section.model_copy(update=here)
         self.zones.own[camera.name] = camera.areas
 
     def drop(self, source: str) -> None:
         """Forget a camera."""
-        for view in (*self._views.values(), self.zones):
+        for view in (*self._views.values(), *self._packs.values(), self.zones):
             view.own.pop(source, None)

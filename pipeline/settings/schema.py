@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from operator import getitem
 from typing import Annotated, Any, cast, get_args, get_origin
 
-from pydantic import ValidationError, ValidationInfo, create_model, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from engines.packs import PackError, Packs, shipped
@@ -25,10 +25,15 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.store.settings import StoreSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.due import LookSettings
+from pipeline.tagging.packs.settings import PackSettings
 
 
 class Camera(Zones, CameraSettings):
     """One camera or recording: how it is read, its areas, and sections of its own."""
+
+    packs: tuple[str, ...] | None = Field(
+        None, description="which of the run's packs look at it; left out: those that are enabled"
+    )
 
     @property
     def areas(self) -> Zones:
@@ -54,6 +59,9 @@ class Config(Section):
     privacy: PrivacySettings = PrivacySettings()
     pace: PaceSettings = PaceSettings()
     store: StoreSettings = StoreSettings()
+    packs: tuple[PackSettings, ...] = Field(
+        (), description="packs that are used as taggers: their names, or with settings of their own"
+    )
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Config:
@@ -64,6 +72,9 @@ class Config(Section):
                 raise ValueError(f"two cameras are called '{name}'; give one another id")
         for key, model, task in self._models():
             _check_model(key, model, task, packs)
+        for i, entry in enumerate(self.packs):
+            own = [one.pack for one in self.packs[:i]]
+            _check_pack(f"packs.{i}.pack", entry.pack, packs, (*type(self).model_fields, *own))
         for i, camera in enumerate(self.cameras):
             try:
                 self.check(camera, packs)
@@ -83,6 +94,11 @@ class Config(Section):
             )
         if camera.far and not packs.find(self.person.model).multiple:
             raise ValueError(f"far: '{self.person.model}' sees pictures of one size only")
+        for name in camera.packs or ():
+            if name not in {entry.pack for entry in self.packs}:
+                raise ValueError(f"packs: '{name}' is not among the packs: of the run")
+            if not self.uses_pack(name):
+                raise ValueError(f"packs: '{name}': no camera used it when the run began")
         for name in type(self).model_fields:
             if camera.override(name):
                 section = self.section_of(camera, name)
@@ -93,6 +109,12 @@ class Config(Section):
         """Whether a tagger is wanted by these settings, for all cameras or for one of them."""
         own = (self.section_of(camera, name) for camera in self.cameras)
         return any(section.wanted for section in (self.section(name), *own))
+
+    def uses_pack(self, name: str) -> bool:
+        """Whether a pack is to be a tagger, for all cameras or for one of them."""
+        entries = (entry for entry in self.packs if entry.pack == name)
+        named = any(name in (camera.packs or ()) for camera in self.cameras)
+        return named or any(entry.enabled for entry in entries)
 
     def section_of(self, camera: Camera, name: str) -> Any:
         """A section as it stands for one camera.
@@ -133,6 +155,18 @@ def _check_model(key: str, model: str, task: str, packs: Packs) -> None:
         reason = f"'{model}' is no {task} model"
     known = ", ".join(pack.name for pack in packs.of(task)) or "none; add it with --packs"
     raise ValueError(f"{key}: {reason}; for {task}: {known}")
+
+
+def _check_pack(key: str, name: str, packs: Packs, taken: Collection[str]) -> None:
+    """Raise ValueError unless a pack can be a tagger of this name."""
+    try:
+        pack = packs.find(name)
+    except PackError as error:
+        raise ValueError(f"{key}: {error}") from None
+    if pack.tagger is None:
+        raise ValueError(f"{key}: '{name}' has no [tagger] in its pack.toml: no tagger by itself")
+    if name in taken:
+        raise ValueError(f"{key}: '{name}' stands twice, or is the name of a section")
 
 
 def first_mistake(error: ValidationError, *within: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 
 from pipeline.errors import ConfigError, StoreError
+from pipeline.store.months import CUT
 from pipeline.store.protocol import Store
 from pipeline.store.schema import meta, metadata, term
 from pipeline.store.visits import milliseconds
@@ -154,10 +155,13 @@ def copy(source: Store, target: Store, progress: Progress = lambda done: None) -
             raise StoreError(f"{target.where}: holds something already; copy into an empty one")
         writing.execute(delete(meta))
         for table in metadata.sorted_tables:
+            column = dict(CUT).get(table.name)
             rows = reading.execution_options(yield_per=_ROWS).execute(
                 select(table).order_by(*table.primary_key.columns)
             )
             for part in rows.mappings().partitions(_ROWS):
+                if column is not None:
+                    target.facets.make_room(writing, {row[column] for row in part})
                 writing.execute(insert(table), [dict(row) for row in part])
                 if table.name == "visit":
                     target.facets.change(writing, (), [(row["id"], row["terms"]) for row in part])

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from pipeline.store.months import make_room
 from pipeline.store.schema import visit
 
 #: A visit's number and its terms.
@@ -45,6 +46,10 @@ class Facets(Protocol):
     #: The visit's number, where ``condition`` is asked.
     id: ColumnElement[Any]
 
+    def make_room(self, connection: Connection, visits: Iterable[int]) -> None:
+        """Have tables for visits of these numbers, before they are put in."""
+        ...
+
     def change(self, connection: Connection, gone: Iterable[Entry], new: Iterable[Entry]) -> None:
         """Take entries out, as they were put in, and put others in."""
         ...
@@ -59,6 +64,9 @@ class FullText:
     ``contentless_delete`` needs SQLite 3.43."""
 
     id: ColumnElement[Any] = table("facet", column("rowid")).c.rowid
+
+    def make_room(self, connection: Connection, visits: Iterable[int]) -> None:
+        pass
 
     def change(self, connection: Connection, gone: Iterable[Entry], new: Iterable[Entry]) -> None:
         take = "INSERT INTO facet(facet, rowid, t) VALUES ('delete', ?, ?)"
@@ -82,9 +90,12 @@ def _all(groups: Groups) -> str:
 
 
 class Arrays:
-    """PostgreSQL's GIN index keeps itself."""
+    """PostgreSQL's GIN index keeps itself. Visits lie in tables of months."""
 
     id: ColumnElement[Any] = visit.c.id
+
+    def make_room(self, connection: Connection, visits: Iterable[int]) -> None:
+        make_room(connection, visits)
 
     def change(self, connection: Connection, gone: Iterable[Entry], new: Iterable[Entry]) -> None:
         pass

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select
 from pipeline.pictures import snapshot_file
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.schema import stream, tag, visit
-from pipeline.store.visits import LEVELS, StoredTag, Visit, summary
+from pipeline.store.visits import HEADS, LEVELS, StoredTag, Visit, summary
 
 #: Values in one query: databases bound their number.
 CHUNK = 500
@@ -78,6 +78,7 @@ def _visit(row: Row[Any], tags: Sequence[StoredTag], names: Dictionary) -> Visit
         open=bool(row.open),
         last=row.last,
         picture=picture_of(row, names),
+        heads=None if row.heads is None else HEADS[row.heads],
         tags={one.slot: one for one in tags},
         zones={name for kind, name in terms if kind == "zone"},
         id=row.id,
@@ -151,4 +152,5 @@ def visit_row(one: Visit, names: Dictionary, terms: Sequence[int]) -> dict[str, 
         "last": one.last,
         "picture": "" if one.picture == _usual(one.camera, one.track, one.name) else one.picture,
         "terms": terms,
+        "heads": HEADS.index(one.heads) if one.heads else None,
     }

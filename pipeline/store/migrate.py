@@ -45,7 +45,7 @@ def check_version(connection: Connection, where: str) -> None:
         raise StoreError(f"{where}: of an older version; bring it up to date: threadline db check")
 
 
-def upgrade(connection: Connection, where: str) -> None:
+def upgrade(connection: Connection, where: str, upto: str = "head") -> None:
     """Make all changes that a store lacks, within the connection's transaction.
 
     Raises:
@@ -61,9 +61,9 @@ def upgrade(connection: Connection, where: str) -> None:
             check_version(connection, where)
 
     def steps(revision: Any, context: MigrationContext) -> Any:
-        return script._upgrade_revs("head", revision)
+        return script._upgrade_revs(upto, revision)
 
     config = Config()
-    with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
+    with EnvironmentContext(config, script, fn=steps, destination_rev=upto) as environment:
         environment.configure(connection=connection, target_metadata=metadata)
         environment.run_migrations()

@@ -21,9 +21,9 @@ def first_of(ms: int) -> int:
     return ms // 100 * _PER_TENTH
 
 
-def time_of(id_: int) -> int:
-    """When a visit of this number began, milliseconds, to a tenth of a second."""
-    return id_ // _PER_TENTH * 100
+def moment_of(visit: int) -> int:
+    """When a visit of this number began, to the tenth of a second, milliseconds."""
+    return visit // _PER_TENTH * 100
 
 
 def numbered(connection: Connection, new: Sequence[Visit]) -> None:

@@ -14,7 +14,7 @@ from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import chunks, load_named, picture_of
-from pipeline.store.numbering import first_of, time_of
+from pipeline.store.numbering import first_of, moment_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
 from pipeline.store.schema import event, meta, stream, visit
@@ -83,7 +83,7 @@ class PastStore(SqlStore):
             query = query.where(visit.c.picture.is_not(None))
         with self.reading() as connection:
             id_ = connection.execute(query).scalar()
-            return None if id_ is None else time_of(id_)
+            return None if id_ is None else moment_of(id_)
 
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""
@@ -135,6 +135,15 @@ class PastStore(SqlStore):
             some = _without_young(connection, old, before).order_by(visit.c.id).limit(limit)
             ids = list(connection.execute(some).scalars())
             return self._remove(connection, names, ids, False) if ids else None
+
+    def past_months(self, before: int) -> list[int]:
+        """When the months end that are over before a time and can be dropped: without visits of
+        recordings that a run has found since. None where a database has no such months."""
+        return []
+
+    def drop_month(self, end: int) -> None:
+        """Delete all visits of a month of ``past_months`` at once; left for later where somebody
+        reads them."""
 
     def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
         """Delete one visit; ``None`` if there is no such visit."""
@@ -200,8 +209,12 @@ class PastStore(SqlStore):
 
 
 def _without_young(connection: Connection, query: Select[Any], before: int) -> Select[Any]:
-    """A query without the visits of recordings that a run has found since a time."""
-    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
-    young = select(stream.c.id).where(recorded, stream.c.run >= lowest(before / 1000))
-    spared = list(connection.execute(young).scalars())
+    spared = young(connection, before)
     return query.where(visit.c.stream.not_in(spared)) if spared else query
+
+
+def young(connection: Connection, since: int) -> list[int]:
+    """The streams that are of recordings a run has found since a time: their visits are older."""
+    recorded = or_(stream.c.recorded.is_not(None), stream.c.recording.is_not(None))
+    query = select(stream.c.id).where(recorded, stream.c.run >= lowest(since / 1000))
+    return list(connection.execute(query).scalars())

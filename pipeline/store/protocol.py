@@ -86,6 +86,15 @@ class Store(Protocol):
         recordings are as old as the run that found them."""
         ...
 
+    def past_months(self, before: int) -> list[int]:
+        """When the months end that are over before a time and can be dropped: without visits of
+        recordings that a run has found since. None where a database has no such months."""
+        ...
+
+    def drop_month(self, end: int) -> None:
+        """Delete all visits of a month at once; left for later where somebody reads them."""
+        ...
+
     def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None: ...
 
     def forget_events(self, query: Query, limit: int = 5000) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.pictures import FOLDER
+from pipeline.files import is_there
+from pipeline.pictures import FOLDER, is_snapshot
 from pipeline.store.events_file import drop_lines, first_line
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
@@ -19,8 +20,6 @@ CHUNK = 250
 _HOUR_MS = 3_600_000
 #: Under which is noted up to when pictures are gone.
 _NOTE = "pictures gone"
-#: How pictures end.
-_ENDING = ".jpg"
 
 
 class Retention:
@@ -64,10 +63,7 @@ class Retention:
 
     def _old_pictures(self, before: int) -> Iterator[None]:
         since = self._store.noted(_NOTE)
-        while found := self._store.pictures(since, before, CHUNK):
-            delete_pictures(self._folder, [name for _, name in found])
-            self._store.without_pictures([id_ for id_, _ in found])
-            yield
+        yield from self._pictures(since, before)
         if before - since > _HOUR_MS:
             self._store.note(_NOTE, before)
         # Of visits that are in no store: written before there was one, or while it was away.
@@ -75,6 +71,13 @@ class Retention:
         for path in _files(self._folder, last_day):
             if _written(path) * 1000 < before:
                 path.unlink(missing_ok=True)
+            yield
+
+    def _pictures(self, since: int, until: int) -> Iterator[None]:
+        """Delete those of the visits that began in a time."""
+        while found := self._store.pictures(since, until, CHUNK):
+            delete_pictures(self._folder, [name for _, name in found])
+            self._store.without_pictures([id_ for id_, _ in found])
             yield
 
     def _too_many(self, most: float) -> Iterator[None]:
@@ -90,11 +93,15 @@ class Retention:
 
     def _rows(self, before: int) -> Iterator[None]:
         query, gone = Query(until=before), False
-        while (found := self._store.forget_old(before, CHUNK)) is not None:
-            delete_pictures(self._folder, [one.picture for one in found if one.picture])
+        while self._store.forget_events(query):
             gone = True
             yield
-        while self._store.forget_events(query):
+        for end in self._store.past_months(before):
+            yield from self._pictures(0, end)
+            self._store.drop_month(end)
+            yield
+        while (found := self._store.forget_old(before, CHUNK)) is not None:
+            delete_pictures(self._folder, [one.picture for one in found if one.picture])
             gone = True
             yield
         if gone:
@@ -120,17 +127,16 @@ def delete_pictures(folder: Path, names: list[str]) -> None:
             path = (folder / name).resolve()
         except ValueError:  # no path at all
             continue
-        if inside in path.parents:
+        if inside in path.parents and is_there(path) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def _files(folder: Path, last_day: str = "") -> Iterator[Path]:
-    """All pictures; with ``last_day`` but those in folders of later days."""
+    """All pictures of visits, and nobody's other files; with ``last_day`` but those in folders of
+    later days."""
     for day in (folder / FOLDER).glob("*/*"):
         if day.is_dir() and not (last_day and day.name > last_day):
-            yield from day.glob(f"*{_ENDING}")
-        elif day.suffix == _ENDING:
-            yield day
+            yield from (one for one in day.iterdir() if is_snapshot(one) and one.is_file())
 
 
 def _written(path: Path) -> float:

@@ -105,7 +105,7 @@ visit = Table(
     "visit",
     metadata,
     Column("id", Key, primary_key=True, autoincrement=False),
-    Column("name", LargeBinary(16), nullable=False, unique=True),  # its UUID
+    Column("name", LargeBinary(16), nullable=False),  # its UUID
     Column("stream", Integer, nullable=False),
     Column("camera", Integer, nullable=False),
     Column("track", Integer, nullable=False),
@@ -116,7 +116,11 @@ visit = Table(
     Column("last", BigInteger, nullable=False),  # number of the last event counted
     Column("picture", Text),  # empty: as pictures of visits are called
     Column("terms", Terms, nullable=False),  # as they stand in the index
+    Column("heads", SmallInteger),  # in the picture: 0 pixelated, 1 kept
     Index("visit_stream", "stream"),
+    # PostgreSQL, where visits lie in tables of months, keeps nothing unique over all of these.
+    UniqueConstraint("name").ddl_if(dialect="sqlite"),
+    Index("visit_name", "name").ddl_if(dialect="postgresql"),
 )
 
 tag = Table(

@@ -56,7 +56,7 @@ class Search:
         query = self._select(None)
         if query is None:
             return Tally(0, True)
-        inner = query.limit(MOST_COUNTED + 1).subquery()
+        inner = query.order_by(None).limit(MOST_COUNTED + 1).subquery()
         n = connection.execute(select(func.count()).select_from(inner)).scalar() or 0
         return Tally(min(n, MOST_COUNTED), n <= MOST_COUNTED)
 

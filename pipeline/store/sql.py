@@ -21,6 +21,7 @@ from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.facets import Facets
 from pipeline.store.migrate import check_version, upgrade
+from pipeline.store.numbering import first_of
 from pipeline.store.schema import meta
 from pipeline.store.writing import Writer, Written
 
@@ -76,6 +77,7 @@ class SqlStore:
                 known = {"zone": zone or _machines_zone(), "id": str(uuid.uuid4())}
                 rows = [{"key": key, "value": value} for key, value in known.items()]
                 connection.execute(insert(meta), rows)
+            self.facets.make_room(connection, [first_of(round(time.time() * 1000))])
         self.zone = _zone(known["zone"], self.where)
 
     def open_reading(self) -> None:

@@ -23,6 +23,7 @@ def row_of(one: Visit, zone: ZoneInfo) -> dict[str, Any]:
         "open": one.open,
         "zones": sorted(one.zones),
         "picture": one.picture,
+        "heads": one.heads,
         "wears": list(one.summary),
         **({"tags": [tag_of(tag) for tag in one.tags.values()]} if one.tags else {}),
     }

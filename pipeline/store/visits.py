@@ -15,6 +15,8 @@ _MOST = 2**31 - 1
 #: Characters of a name that are kept.
 _NAME = 1000
 LEVELS = ("fine", "category", "part")
+#: What is done to heads in pictures.
+HEADS = ("pixelate", "keep")
 #: Events about a person's tags; all others are rows of their own.
 PERSON = frozenset({"entered", "appeared", "changed", "vanished", "left"})
 
@@ -53,7 +55,8 @@ class StoredTag:
 @dataclass(slots=True)
 class Visit:
     """A person at a camera from ``began`` to ``ended``, in milliseconds; as far as is known while
-    it is ``open``. ``summary`` is what the index knows of the tags of one that was searched."""
+    it is ``open``. ``heads``: what was done to them in its picture. ``summary`` is what the index
+    knows of the tags of one that was searched."""
 
     name: bytes
     run: str
@@ -66,6 +69,7 @@ class Visit:
     open: bool = True
     last: int = -1
     picture: str | None = None
+    heads: str | None = None
     tags: dict[tuple[str, str], StoredTag] = field(default_factory=dict)
     zones: set[str] = field(default_factory=set)
     id: int = 0
@@ -178,6 +182,7 @@ def fold(visit: Visit, record: Mapping[str, Any]) -> bool:
     visit.ended = at if name == "left" else max(visit.ended, at)
     visit.tags, visit.last = tags, order
     visit.picture = text(record["snapshot"]) if record.get("snapshot") else visit.picture
+    visit.heads = record["heads"] if record.get("heads") in HEADS else visit.heads
     return True
 
 

@@ -179,6 +179,7 @@ class Writer:
         new = [one for one in changed if not one.id]
         old = [one for one in changed if one.id]
         numbered(connection, new)
+        self._facets.make_room(connection, [one.id for one in new])
         rows = {
             one.id: visit_row(one, self.names, sorted(self.names.id(t) for t in terms(one)))
             for one in changed
@@ -205,7 +206,7 @@ class Writer:
             gone |= {row.id: row.terms for row in connection.execute(query)}
             connection.execute(delete(tag).where(tag.c.visit.in_(part)))
         if old:
-            fields = ("ended", "open", "last", "picture", "terms")
+            fields = ("ended", "open", "last", "picture", "terms", "heads")
             values = {name: bindparam(f"new_{name}", type_=visit.c[name].type) for name in fields}
             changes = [
                 {"of": one.id, **{f"new_{name}": rows[one.id][name] for name in fields}}

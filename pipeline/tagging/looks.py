@@ -21,6 +21,7 @@ from pipeline.tagging.closeups import Closeups, Wanted
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.failures import Failures, Timed
 from pipeline.tagging.persons import Persons
+from pipeline.tagging.shares import Shares
 from pipeline.tagging.surroundings import Surroundings
 from pipeline.tagging.tagger import Evidence, Subject, Tagger
 from pipeline.types import Frame, TaggedFrame
@@ -32,17 +33,22 @@ Best = dict[tuple[str, int | None], Subject]
 
 
 def show(
-    looks: Sequence[Look], taggers: Sequence[Tagger], failures: Failures
+    looks: Sequence[Look],
+    taggers: Sequence[Tagger],
+    failures: Failures,
+    spent: Callable[[Tagger, float, int], None] = lambda tagger, seconds, count: None,
 ) -> list[dict[str, Evidence]]:
     """Evidence of every look, by tagger. What one tagger gives of a subject, those after it may
-    use."""
+    use. ``spent`` is told what each tagger's looks took, in seconds, and how many they were."""
     found: list[dict[str, Evidence]] = [{} for _ in looks]
     given: list[dict[str, object]] = [{} for _ in looks]
     for tagger in taggers:
         own = [i for i, (_, part) in enumerate(looks) if tagger in part]
         if not own:
             continue
+        began = time.perf_counter()
         evidence = failures.look(tagger, [replace(looks[i][0], given=given[i]) for i in own])
+        spent(tagger, time.perf_counter() - began, len(own))
         for i, one in zip(own, evidence, strict=True):
             found[i][tagger.name] = one
             given[i] = {**given[i], **one.given}
@@ -69,6 +75,7 @@ class LookStage:
         self._taggers = list(taggers)
         self._budget = budget
         self._failures = Failures(timed)
+        self._shares = Shares()
         self._persons = Persons(taggers, settings)
         self._surroundings = Surroundings(taggers)
         self._closeups = Closeups(mains, self._persons, self._surroundings, settings)
@@ -76,14 +83,16 @@ class LookStage:
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
         batch = [_rated(tagged) for tagged in batch]
         began = time.perf_counter()
+        self._shares.begin(self._taggers, self._budget.slowdown)
+        self._persons.poor = self._surroundings.poor = self._shares.poor()
         self._closeups.begin()
         people = self._people(batch)
         around = [one for tagged in batch for one in self._around(tagged)]
         known = [subject for subject, _ in people] + [subject for subject, _, _ in around]
         looks: list[Look] = [(self._closeups.shown(subject), part) for subject, part in people]
         looks += [(subject, (tagger,)) for _, subject, tagger in around]
-        found = show(looks, self._taggers, self._failures)
-        self._budget.spent("crop", time.perf_counter() - began, len(looks))
+        found = show(looks, self._taggers, self._failures, self._shares.spent)
+        self._spent(time.perf_counter() - began, looks)
         best: Best = {}
         frames = [tagged.frame for tagged in batch]
         for subject, (shown, part), evidence in zip(known, looks, found, strict=True):
@@ -97,6 +106,11 @@ class LookStage:
                 best[subject.frame.source, subject.id] = shown
         self._switch_off()
         return [self._attached(tagged, best, looks) for tagged in batch]
+
+    def _spent(self, seconds: float, looks: Sequence[Look]) -> None:
+        """Report what looks cost all cameras: without taggers that pay for themselves."""
+        shared = sum(any(one.share is None for one in part) for _, part in looks)
+        self._budget.spent("crop", max(seconds - self._shares.round_s, 0.0), shared)
 
     def _around(self, tagged: TaggedFrame) -> list[tuple[Subject, Subject, Tagger]]:
         """What to look at besides people: as it is known, as it is shown, and by whom."""
@@ -137,8 +151,11 @@ class LookStage:
         live = [look for look in wanted if look[1].frame.live]
         live.sort(key=lambda look: (look[0], look[1].quality), reverse=True)
         chosen = [look for look in wanted if not look[1].frame.live]
-        chosen += live[: self._budget.allowed("crop")]
-        return [(subject, part) for _, subject, part in chosen]
+        out: list[Look] = [(subject, part) for _, subject, part in chosen]
+        for _, subject, part in live[: self._budget.allowed("crop")]:
+            affordable = tuple(tagger for tagger in part if self._shares.admit(tagger))
+            out += [(subject, affordable)] if affordable else []
+        return out
 
     def _attached(self, tagged: TaggedFrame, best: Best, looks: Sequence[Look]) -> TaggedFrame:
         frame = tagged.frame

@@ -10,7 +10,7 @@ from pipeline.settings.section import PerSource
 from pipeline.tagging.due import Due, LookSettings
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.tagger import Evidence, Memory, Priority, Subject, Tagger, Urgency
-from pipeline.tagging.vote import Vote
+from pipeline.tagging.vote import Ballot
 from pipeline.types import Box, Tag, TaggedFrame, Track
 
 
@@ -18,7 +18,7 @@ from pipeline.types import Box, Tag, TaggedFrame, Track
 class State:
     """What one tagger knows of one subject."""
 
-    vote: Vote
+    vote: Ballot
     memory: Memory = field(default_factory=Memory)
     tags: tuple[Tag, ...] = ()
 
@@ -51,12 +51,17 @@ class _Person:
 
 
 class Persons:
-    """The people of all cameras, by track."""
+    """The people of all cameras, by track.
+
+    Attributes:
+        poor: names of taggers that can afford no look at a live camera now.
+    """
 
     def __init__(self, taggers: Sequence[Tagger], settings: PerSource[LookSettings]) -> None:
         self._taggers = [tagger for tagger in taggers if "person" in tagger.wants]
         self._names = [tagger.name for tagger in self._taggers]
         self._settings = settings
+        self.poor: frozenset[str] = frozenset()
         self._known: dict[tuple[str, int], _Person] = {}
 
     def wanted(
@@ -73,7 +78,7 @@ class Persons:
         needs: dict[Tagger, Priority] = {}
         for tagger in self._taggers:
             own = tagger.settings.of(frame.source)
-            if not own.wanted:
+            if not own.wanted or (frame.live and tagger.name in self.poor):
                 continue
             state = person.states.get(tagger.name) if person else None
             due = Due(settings, slowdown, own.vote.hurry and slowdown > 1)
@@ -93,8 +98,8 @@ class Persons:
         person = self._known.setdefault((source, track_id), _Person())
         for tagger in self._taggers:
             if tagger.name in evidence:
-                vote = tagger.settings.of(source).vote
-                state = person.states.setdefault(tagger.name, State(Vote(vote)))
+                state = person.states.get(tagger.name) or State(tagger.vote(source))
+                person.states[tagger.name] = state
                 state.count(subject, evidence[tagger.name], hurried)
         person.tags = tuple(
             replace(tag, track_id=track_id)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pipeline.tagging.persons import State
 from pipeline.tagging.tagger import Evidence, Subject, Tagger
 from pipeline.tagging.tiles import Rota
-from pipeline.tagging.vote import Vote
 from pipeline.types import Box, Frame, Tag, TaggedFrame
 
 _Key = tuple[str, str]
 
 
 class Surroundings:
-    """The tags of all cameras that are attached to no person."""
+    """The tags of all cameras that are attached to no person.
+
+    Attributes:
+        poor: names of taggers that can afford no look at a live camera now.
+    """
 
     def __init__(self, taggers: Sequence[Tagger]) -> None:
+        self.poor: frozenset[str] = frozenset()
         self._taggers = [tagger for tagger in taggers if tagger.wants & {"tile", "frame"}]
         self._rotas: dict[_Key, Rota] = {}
         self._pictures: dict[_Key, State] = {}
@@ -38,7 +41,7 @@ class Surroundings:
         people = tuple(track.box for track in tagged.tracks)
         for tagger in self._taggers:
             settings = tagger.settings.of(frame.source)
-            if not settings.wanted:
+            if not settings.wanted or (frame.live and tagger.name in self.poor):
                 continue
             key = (frame.source, tagger.name)
             tile_s = tagger.every_s("tile", frame.source)
@@ -48,15 +51,16 @@ class Surroundings:
                 if tile is not None:
                     yield Subject("tile", frame, tile, others=people), tagger
             every_s = tagger.every_s("frame", frame.source)
-            if every_s and self._picture(key, frame, settings, every_s * slowdown):
+            if every_s and self._picture(tagger, frame, every_s * slowdown):
                 whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
                 yield Subject("frame", frame, whole, others=people), tagger
 
-    def _picture(self, key: _Key, frame: Frame, settings: Any, every_s: float) -> bool:
+    def _picture(self, tagger: Tagger, frame: Frame, every_s: float) -> bool:
         """Whether the whole picture is due."""
+        key = (frame.source, tagger.name)
         state = self._pictures.get(key)
         if state is None or frame.pts < state.memory.at:  # new, or the stream began anew
-            self._pictures[key] = State(Vote(settings.vote))
+            self._pictures[key] = State(tagger.vote(frame.source))
             return True
         return frame.pts - state.memory.at >= every_s
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from engines.base import Engine
 from engines.packs import Pack
 from pipeline.settings.section import PerSource, Section
-from pipeline.tagging.vote import VoteSettings
+from pipeline.tagging.vote import Ballot, Vote, VoteSettings
 from pipeline.types import Box, Frame, Tag
 
 #: A followed person, a part of the picture that is searched in turn, or the whole picture.
@@ -143,8 +143,8 @@ class Tagger:
         tile_shape: width and height whose proportions its tiles have.
     """
 
-    name: ClassVar[str]
-    wants: ClassVar[frozenset[Kind]] = frozenset({"person"})
+    name: str
+    wants: frozenset[Kind] = frozenset({"person"})
     settled: ClassVar[frozenset[Kind]] = frozenset()
     tile_shape: tuple[int, int] = (1, 1)
 
@@ -155,6 +155,16 @@ class Tagger:
         """How much a look at a person is needed; ``None``: none, not even along with others."""
         vote = self.settings.of(subject.frame.source).vote
         return schedule.due(subject, memory, vote.looks)
+
+    def vote(self, source: str) -> Ballot:
+        """A vote over the looks at one more subject of a camera."""
+        return Vote(self.settings.of(source).vote)
+
+    @property
+    def share(self) -> float | None:
+        """Share of the time that its looks at live cameras may take, where it pays for itself;
+        ``None``: it shares the budget for crops with the others."""
+        return None
 
     def every_s(self, kind: Kind, source: str) -> float:
         """Seconds between two looks at a camera's tiles (one after the other), or at its whole

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pydantic import Field, model_validator
 
@@ -93,33 +94,57 @@ class _Slot:
         )
 
 
+class Past:
+    """How much the past counts against one more look, by how well each showed the subject."""
+
+    def __init__(self, memory: float) -> None:
+        self._most = min(memory, 0.999) / (1 - min(memory, 0.999))
+        self._weight = 0.0
+        self._best = 0.0
+
+    def kept(self, quality: float) -> float:
+        """Share of the past in the mean with a look of this ``quality``; counts that look."""
+        self._best = max(self._best, quality)
+        past = min(self._weight, self._most * self._best)
+        self._weight = past + quality
+        return past / self._weight
+
+
+class Ballot(Protocol):
+    """A vote over one subject."""
+
+    settings: VoteSettings
+    looks: int
+
+    def add(self, evidence: Sequence[Tag], quality: float = 1.0) -> None:
+        """Count one crop's evidence with a weight of its ``quality`` (above 0, any unit)."""
+        ...
+
+    def result(self, hurry: bool = False) -> tuple[Tag, ...]:
+        """Tags believed now, best first; remembers which are shown. In a ``hurry`` one crop is
+        enough."""
+        ...
+
+
 class Vote:
-    """The vote over one subject."""
+    """The vote over one subject, by categories and their labels."""
 
     def __init__(self, settings: VoteSettings) -> None:
         self.settings = settings
         self.looks = 0
         self._reports = False
-        self._weight = 0.0
-        self._best = 0.0
+        self._past = Past(settings.memory)
         self._slots: dict[tuple[str, str], _Slot] = {}
 
     def add(self, evidence: Sequence[Tag], quality: float = 1.0) -> None:
-        """Count one crop's evidence with a weight of its ``quality`` (above 0, any unit)."""
         self.looks += 1
-        self._best = max(self._best, quality)
-        memory = min(self.settings.memory, 0.999)
-        past = min(self._weight, memory / (1 - memory) * self._best)
-        self._weight = past + quality
-        keep = past / self._weight
+        keep = self._past.kept(quality)
         for slot in self._slots.values():
             slot.decay(keep)
         for tag in evidence:
             self._slots.setdefault(tag.slot, _Slot()).add(tag, 1 - keep)
 
     def result(self, hurry: bool = False) -> tuple[Tag, ...]:
-        """Tags believed now, best first; remembers which are shown. In a ``hurry`` one crop is
-        enough."""
         self._reports |= self.looks >= (1 if hurry else self.settings.looks)
         if not self._reports:
             return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
@@ -46,25 +47,29 @@ OPEN = frozenset(
         "/healthz",
     }
 )
+outside = APIRouter(tags=["machines"])
 _ROUTERS = (
-    login.router,
-    cameras.router,
-    search.router,
-    visits.router,
-    statistics.router,
-    brands.router,
-    users.router,
-    system.router,
-    streams.router,
+    *(
+        (PREFIX, one.router)
+        for one in (
+            login,
+            cameras,
+            search,
+            visits,
+            statistics,
+            brands,
+            users,
+            system,
+            streams,
+        )
+    ),
+    ("", outside),
 )
 
 
 def make_app(service: Service) -> FastAPI:
-    """The app of a service that was entered.
-
-    Raises:
-        RuntimeError: a route does not say who may ask it.
-    """
+    """The app of a service that was entered; RuntimeError as of ``guarded``."""
+    list(guarded())
 
     @asynccontextmanager
     async def bounded(app: FastAPI) -> AsyncIterator[None]:
@@ -81,23 +86,41 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     mistakes.install(app)
-    api = APIRouter(prefix=PREFIX)
-    for router in _ROUTERS:
-        api.include_router(router)
-    app.include_router(api)
-    _rest(app, Pages())
+    for prefix, router in _ROUTERS:
+        app.include_router(router, prefix=prefix)
+    _pages(app, Pages())
     app.add_middleware(Guard)
-    for route, roles in guarded(app):
-        if not roles and route.path not in OPEN:
-            raise RuntimeError(f"{route.path}: says not who may ask it")
     return app
 
 
-def guarded(app: FastAPI) -> Iterator[tuple[APIRoute | APIWebSocketRoute, list[tuple[str, str]]]]:
-    """Every route of the API, and the roles and scopes it needs."""
-    for route in app.routes:
-        if isinstance(route, APIRoute | APIWebSocketRoute) and route.path != "/{path:path}":
-            yield route, list(_needed(route.dependant))
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A route of the API, and who may ask it: roles and scopes, all of which are needed.
+
+    Attributes:
+        methods: empty for a socket.
+    """
+
+    path: str
+    methods: frozenset[str]
+    needed: tuple[tuple[str, str], ...]
+
+
+def guarded() -> Iterator[Guarded]:
+    """Every route there is but for the pages.
+
+    Raises:
+        RuntimeError: one does not say who may ask it.
+    """
+    for prefix, router in _ROUTERS:
+        for route in router.routes:
+            if not isinstance(route, APIRoute | APIWebSocketRoute):
+                raise RuntimeError(f"{prefix}: holds what is no route of its own")
+            methods = (route.methods or ()) if isinstance(route, APIRoute) else ()
+            one = Guarded(prefix + route.path, frozenset(methods), tuple(_needed(route.dependant)))
+            if not one.needed and one.path not in OPEN:
+                raise RuntimeError(f"{one.path}: says not who may ask it")
+            yield one
 
 
 def _needed(dependant: Any) -> Iterator[tuple[str, str]]:
@@ -108,18 +131,20 @@ def _needed(dependant: Any) -> Iterator[tuple[str, str]]:
         yield from _needed(inner)
 
 
-def _rest(app: FastAPI, pages: Pages) -> None:
-    """What is not of the API."""
+@outside.get("/healthz")
+def healthz(service: Serving) -> JSONResponse:
+    """Whether it is there."""
+    ok = not service.stopping.is_set()
+    return JSONResponse({"ok": ok}, 200 if ok else 503)
 
-    @app.get("/healthz", include_in_schema=False)
-    def healthz(service: Serving) -> JSONResponse:
-        ok = not service.stopping.is_set()
-        return JSONResponse({"ok": ok}, 200 if ok else 503)
 
-    @app.get("/metrics", include_in_schema=False)
-    def metrics(who: Reader, service: Serving) -> Response:
-        return Response(text_for(service, who), media_type="text/plain; version=0.0.4")
+@outside.get("/metrics", response_class=Response)
+def metrics(who: Reader, service: Serving) -> Response:
+    """Counters for Prometheus."""
+    return Response(text_for(service, who), media_type="text/plain; version=0.0.4")
 
+
+def _pages(app: FastAPI, pages: Pages) -> None:
     @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     def page(path: str, request: Request) -> Response:
         """A file, or the page itself: what it shows is in its address."""

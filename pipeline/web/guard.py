@@ -46,20 +46,18 @@ class Guard:
         if not declared.isdigit() or int(declared) > most:
             await _refuse(send)
             return
-        begun = False
+        bounded = _Bounded(receive, most)
 
         async def sent(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
+            begins = message["type"] == "http.response.start"
+            if bounded.over:  # whatever the app makes of that
+                await _refuse(send) if begins else None
+                return
+            if begins:
                 _dress(message)
             await send(message)
 
-        try:
-            await self._app(scope, _Bounded(receive, most), sent)
-        except TooLargeError:
-            if not begun:
-                await _refuse(send)
+        await self._app(scope, bounded, sent)
 
 
 class _Bounded:
@@ -68,11 +66,13 @@ class _Bounded:
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
         self._left = most
+        self.over = False
 
     async def __call__(self) -> MutableMapping[str, Any]:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
+            self.over = True
             raise TooLargeError
         return message
 

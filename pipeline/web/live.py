@@ -168,7 +168,7 @@ def boxes_of(tagged: TaggedFrame, stream: int, at: str) -> dict[str, Any]:
     size = (tagged.frame.width, tagged.frame.height)
     return {
         "stream": stream,
-        "pts": round(tagged.frame.pts, 6),
+        "pts": tagged.frame.pts,
         "at": at,
         "people": [
             {

@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from engines import EngineError
-from pipeline.errors import ConfigError, PipelineError, SourceError, StoreError, redact
+from pipeline.errors import PipelineError, SinkError, redact
 from pipeline.store.language import UnknownWordsError
 from pipeline.web.accounts import ConflictError, NoSuchError
 
@@ -54,11 +54,9 @@ def explained(error: Exception) -> JSONResponse:
         return answer(404, "missing", text)
     if isinstance(error, ConflictError):
         return answer(409, "conflict", text)
-    if isinstance(error, StoreError):
+    if isinstance(error, SinkError):
         return answer(503, "away", text)
-    if isinstance(error, ConfigError | SourceError | EngineError):
-        return answer(422, "invalid", text)
-    return answer(400, "bad", text)
+    return answer(422, "invalid", text)
 
 
 _CODES = {404: "missing", 405: "method", 413: "large"}.get

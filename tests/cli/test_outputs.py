@@ -220,7 +220,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_reason(tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     mount = shutil.which("mount")
-    asked = [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", small]
+    asked = [mount, "-t", "tmpfs", "-o", "size=400k", "tmpfs", small]
     if mount is None or subprocess.run(asked, capture_output=True).returncode:
         pytest.skip("needs root, to mount a disk that is soon full")
     try:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import types
+from contextlib import ExitStack
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -49,6 +51,18 @@ def pack(request):
     return found
 
 
+@pytest.fixture(scope="module")
+def opened():
+    """``opened(pack, backend)``: an engine that tests share, because they leave it as it was."""
+    with ExitStack() as stack:
+
+        @cache
+        def once(pack, backend):
+            return stack.enter_context(open_engine(find(pack), backend))
+
+        yield lambda pack, backend: once(pack.name, backend)
+
+
 def takes(backend, pack):
     """Whether an engine takes a model's own file: those that run plans have INT8 of their own."""
     return not (pack.twin_of and runs_plans(backend))
@@ -66,29 +80,29 @@ def images(pack, batch, seed=0):
     return {"images": rng.integers(0, 256, (batch, height, width, 3), np.uint8)}
 
 
-def test_contract_of_inputs_and_outputs(pack, backend):
-    with open_engine(pack, backend) as engine:
-        assert engine.inputs == tuple(tensor.spec for tensor in pack.inputs)
-        assert engine.backend == backend
-        assert engine.precision == "f32"
-        result = engine.infer(images(pack, 2))
-        assert list(result) == [tensor.name for tensor in pack.outputs]
-        for output, tensor in zip(engine.outputs, pack.outputs, strict=True):
-            assert result[output.name].shape[0] == 2
-            assert result[output.name].dtype == output.dtype == np.dtype(tensor.dtype)
+def test_contract_of_inputs_and_outputs(pack, backend, opened):
+    engine = opened(pack, backend)
+    assert engine.inputs == tuple(tensor.spec for tensor in pack.inputs)
+    assert engine.backend == backend
+    assert engine.precision == "f32"
+    result = engine.infer(images(pack, 2))
+    assert list(result) == [tensor.name for tensor in pack.outputs]
+    for output, tensor in zip(engine.outputs, pack.outputs, strict=True):
+        assert result[output.name].shape[0] == 2
+        assert result[output.name].dtype == output.dtype == np.dtype(tensor.dtype)
 
 
-def test_batches_give_what_single_pictures_give(pack, backend):
+def test_batches_give_what_single_pictures_give(pack, backend, opened):
     batch = images(pack, 3)["images"]
-    with open_engine(pack, backend) as engine:
-        together = {k: v.copy() for k, v in engine.infer({"images": batch}).items()}
-        for i in range(3):
-            alone = engine.infer({"images": batch[i : i + 1]})
-            for name, value in alone.items():
-                if value.dtype.kind == "i":
-                    assert (value[0] == together[name][i]).mean() > 0.999
-                else:
-                    assert np.abs(value[0] - together[name][i]).max() < 1e-3
+    engine = opened(pack, backend)
+    together = {k: v.copy() for k, v in engine.infer({"images": batch}).items()}
+    for i in range(3):
+        alone = engine.infer({"images": batch[i : i + 1]})
+        for name, value in alone.items():
+            if value.dtype.kind == "i":
+                assert (value[0] == together[name][i]).mean() > 0.999
+            else:
+                assert np.abs(value[0] - together[name][i]).max() < 1e-3
 
 
 def test_an_input_can_be_prepared_for_and_a_wrong_one_is_refused(pack, backend):
@@ -267,18 +281,15 @@ def test_all_backends_agree(pack):
         (lambda x: {}, "takes"),
     ],
 )
-def test_wrong_inputs_are_refused_before_they_run(pack, backend, change, word):
-    with (
-        open_engine(pack, backend) as engine,
-        pytest.raises(EngineInputError, match=word),
-    ):
-        engine.infer(change(images(pack, 1)))
+def test_wrong_inputs_are_refused_before_they_run(pack, backend, opened, change, word):
+    with pytest.raises(EngineInputError, match=word):
+        opened(pack, backend).infer(change(images(pack, 1)))
 
 
-def test_sizes_a_model_cannot_take_are_input_errors(pack, backend):
+def test_sizes_a_model_cannot_take_are_input_errors(pack, backend, opened):
     batch = {"images": np.zeros((1, 2, 2, 3), np.uint8)}
-    with open_engine(pack, backend) as engine, pytest.raises(EngineInputError, match="images"):
-        engine.infer(batch)
+    with pytest.raises(EngineInputError, match="images"):
+        opened(pack, backend).infer(batch)
 
 
 def test_models_of_free_size_take_one_after_the_other(backend):
@@ -289,9 +300,8 @@ def test_models_of_free_size_take_one_after_the_other(backend):
             assert result["boxes"].shape == (1, cells, 4)
 
 
-def test_warm_up_runs_on_any_batch(pack, backend):
-    with open_engine(pack, backend) as engine:
-        warm_up(engine, pack.size, batch=3)
+def test_warm_up_runs_on_any_batch(pack, backend, opened):
+    warm_up(opened(pack, backend), pack.size, batch=3)
 
 
 def test_a_damaged_file_is_an_error_with_its_name(tmp_path, backend):

@@ -175,7 +175,7 @@ def photos(tmp_path_factory):
     capture = cv2.VideoCapture(str(CLIP))
     for i in range(48):
         good, picture = capture.read()
-        if good and i % 6 == 0:
+        if good and i % 12 == 0:
             cv2.imwrite(str(folder / f"{i}.jpg"), picture)
     (folder / "broken.jpg").write_bytes(b"no picture")
     return folder

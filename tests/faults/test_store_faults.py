@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from servers.postgres import PostgresServer
 from store_support import HAT, T0, Run
 from support import HERE, make_frame, wait_until
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreAwayError, StoreError
 from pipeline.events import EventStage
 from pipeline.flow.outlets import Outlets
 from pipeline.flow.stats import Stats
@@ -32,6 +33,8 @@ from pipeline.types import TaggedFrame, Track
 
 #: Times the writer is killed; more with THREADLINE_KILLS.
 KILLS = int(os.environ.get("THREADLINE_KILLS", "12"))
+#: Seconds for which a database server is away; 600 with THREADLINE_AWAY_S=600.
+AWAY_S = float(os.environ.get("THREADLINE_AWAY_S", "5"))
 
 _WRITER = """
 import os, sys
@@ -163,6 +166,7 @@ class Running:
 
     def __init__(self, folder: Path, settings: StoreSettings):
         self.stats = Stats()
+        self.handed: set[str] = set()
         self.sink = StoreSink(settings, folder, lambda camera: None)
         self.outlets = Outlets(folder, [self.sink], self.stats, anew=False)
 
@@ -175,6 +179,7 @@ class Running:
         """Hand people over; the longest that one hand-over took."""
         worst = 0.0
         for result in events(count):
+            self.handed |= {event.visit for event in result.events}
             began = time.monotonic()
             assert self.outlets.put(result)
             worst = max(worst, time.monotonic() - began)
@@ -190,6 +195,10 @@ class Running:
             worker.join(20)
             assert not worker.is_alive()
             assert worker.error is None
+
+
+def everybody(store):
+    return store.search(Query(), limit=1 << 30).visits
 
 
 def kept(place: str) -> int:
@@ -235,34 +244,66 @@ def test_a_full_disk_stops_nobody_and_what_came_meanwhile_follows(
     assert kept(str(place)) == 405
 
 
-def test_a_database_server_that_is_away_is_waited_for(tmp_path, monkeypatch, caplog):
+@pytest.fixture
+def server():
     if why := PostgresServer.why_not():
         pytest.skip(why)
     pytest.importorskip("psycopg")
+    with PostgresServer() as running:
+        yield running
+
+
+def test_a_database_server_that_is_away_for_long_is_waited_for(
+    server, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr("pipeline.flow.health.LONGEST_S", 0.5)
-    with PostgresServer() as server:
-        place = server.fresh()
-        with Running(tmp_path, StoreSettings(url=place)) as run:
-            run.put(5)
-            wait_until(lambda: run.counters.written == 10, 10, "what comes first")
-            server.stop()
-            assert run.put(50) < 0.1, "nobody waits"
-            wait_until(lambda: run.counters.failures >= 2, 20, "failures")
-            server.start()
-            wait_until(lambda: run.counters.written == 110, 30, "the rest")
-            with pytest.raises(StoreError, match="in use by `threadline run`"), writing(place, "b"):
-                pass
-            second = StoreSink(StoreSettings(url=place), tmp_path, lambda camera: None)
-            with pytest.raises(StoreError, match="in use by `threadline run`"), second:
-                pass
-        assert kept(place) == 55
-        server.stop()
-        with Running(tmp_path, StoreSettings(url=place)) as run:  # away from the beginning on
-            run.put(5)
-            wait_until(lambda: run.counters.failures >= 1, 20, "failures")
-            server.start()
-            wait_until(lambda: run.counters.written == 10, 30, "all")
-        assert kept(place) == 60
+    place, handed = server.fresh(), 5
+    with Running(tmp_path, StoreSettings(url=place)) as run:
+        run.put(5)
+        wait_until(lambda: run.counters.written == 10, 10, "what comes first")
+        server.stop()  # as by a power cut, whatever is being written
+        until = time.monotonic() + AWAY_S
+        while time.monotonic() < until:
+            assert run.put(2) < 0.1, "nobody waits"
+            handed += 2
+            time.sleep(AWAY_S / 100)
+        assert run.counters.failures >= 2
+        missing = 2 * (handed - 5)
+        wait_until(lambda: run.counters.waiting == missing, 10, "what is not written to be counted")
+        with pytest.raises(StoreAwayError, match="cannot be used"):
+            kept(place)
+        server.start()
+        wait_until(lambda: run.counters.written == 2 * handed, 30, "the rest")
+        assert run.counters.left_out == 0
+    said = [record.getMessage() for record in caplog.records if "store:" in record.getMessage()]
+    assert [("tried again" in line, "works again" in line) for line in said] == [
+        (True, False),
+        (False, True),
+    ], said
+    with reading(place) as store:
+        assert {str(uuid.UUID(bytes=one.name)) for one in everybody(store)} == run.handed
+        now = round(time.time() * 1000)
+        counts = store.series("day", now - 86_400_000, now).counts
+        assert (sum(counts), len(everybody(store))) == (handed, handed), "nothing is there twice"
+
+
+def test_a_database_server_that_is_away_from_the_beginning_on(
+    server, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("pipeline.flow.health.LONGEST_S", 0.5)
+    place = server.fresh()
+    server.stop()
+    with Running(tmp_path, StoreSettings(url=place)) as run:
+        run.put(5)
+        wait_until(lambda: run.counters.failures >= 1, 20, "failures")
+        server.start()
+        wait_until(lambda: run.counters.written == 10, 30, "all")
+        with pytest.raises(StoreError, match="in use by `threadline run`"), writing(place, "b"):
+            pass
+        second = StoreSink(StoreSettings(url=place), tmp_path, lambda camera: None)
+        with pytest.raises(StoreError, match="in use by `threadline run`"), second:
+            pass
+    assert kept(place) == 5
     assert "password" not in caplog.text
 
 

@@ -60,11 +60,11 @@ def streams(tmp_path_factory):
     """Made when first asked for: ``streams(name)``."""
     folder, made = tmp_path_factory.mktemp("streams"), {}
     kinds = {
-        "main": lambda out: encoded(out, MAIN, 20),
+        "main": lambda out: encoded(out, MAIN, 10),
         "sub": lambda out: encoded(out, SUB, 10),
         "stretched": lambda out: encoded(out, (512, 288), 10),
         "cut": lambda out: encoded(out, (512, 288), 10, part=(0, 72, 768, 504)),
-        "still main": lambda out: encoded(out, MAIN, 20, still=True),
+        "still main": lambda out: encoded(out, MAIN, 10, still=True),
         "still sub": lambda out: encoded(out, SUB, 10, still=True),
     }
 

@@ -49,7 +49,8 @@ class PostgresServer:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        if (self.data / "postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fresh(self) -> str:

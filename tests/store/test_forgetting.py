@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 from store_support import HAT, RED_JACKET, T0, Run, brand, crowd
 
+from pipeline.ids import new_id
 from pipeline.pictures import snapshot_file
 from pipeline.settings.section import Fixed
 from pipeline.sinks import SINKS, Place
@@ -150,13 +151,46 @@ def test_people_in_recordings_are_as_old_as_the_run_that_found_them(shop):
         assert len(shop.pictures) == left
 
 
+def put(shop, name: str, at: float, size: int = 100) -> Path:
+    path = shop.folder / "snapshots" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(size))
+    os.utime(path, (at, at))
+    return path
+
+
 def test_pictures_that_are_in_no_store_go_as_well(shop):
-    stray = shop.folder / "snapshots" / "door" / "stray.jpg"
-    stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"a face")
-    os.utime(stray, (T0 - 4 * 86_400, T0 - 4 * 86_400))
+    days = (T0 - 4 * 86_400, T0 - 60)
+    strays = [put(shop, snapshot_file("door", 7, new_id(at))[10:], at) for at in days]
+    killed = put(shop, "door/2026-11-20/.0123456789ab.part", days[0])
     Retention(shop.store, KeepSettings(), shop.folder, now=MS).some(10)
-    assert not stray.exists()
+    assert [path.exists() for path in (*strays, killed)] == [False, True, False]
+
+
+NOT_OURS = [
+    "door/2026-11-20/holiday.jpg",
+    "door/2026-11-20/052312-person-0012-9f3a1c (1).jpg",
+    "door/2026-11-20/052312-person-0012-9F3A1C.jpg",
+    "door/2026-11-20/052312-person-0012-9f3a1c.jpg.jpg",
+    "door/2026-11-20/052312-person-0012-9f3a1c.jpg/inside.jpg",
+    "door/2026-11-20/inner/052312-person-0012-9f3a1c.jpg",
+    "door/2026-11-20/.part",
+    "door/052312-person-0012-9f3a1c.jpg",
+    "door/notes/052312-person-0012-9f3a1c.jpg",
+    "door/picture.jpg",
+    "052312-person-0012-9f3a1c.jpg",
+    ".threadline",
+]
+
+
+@pytest.mark.parametrize("gb", [None, 1e-9])
+def test_what_somebody_put_beside_the_pictures_is_never_deleted(shop, gb):
+    theirs = [put(shop, name, T0 - 400 * 86_400) for name in NOT_OURS]
+    ours = put(shop, snapshot_file("door", 7, new_id(T0 - 9 * 86_400))[10:], T0 - 9 * 86_400)
+    keep = KeepSettings(pictures_gb=gb, pictures_h=None if gb else 72)
+    Retention(shop.store, keep, shop.folder, now=MS).some(10)
+    assert all(path.exists() for path in theirs)
+    assert not ours.exists()
 
 
 def test_too_many_pictures_lose_the_oldest(shop):
@@ -194,9 +228,11 @@ def test_pictures_outside_of_the_folder_are_never_deleted(tmp_path):
     (out / "snapshots").mkdir(parents=True)
     victim.write_bytes(b"x")
     (out / "other.jpg").write_bytes(b"x")
-    names = ["../victim.jpg", str(victim), "snapshots/../../victim.jpg", "other.jpg", "\0"]
+    (out / "snapshots" / "door").mkdir()
+    names = ["snapshots/door", "snapshots/" + "x" * 300, "../victim.jpg", str(victim), "snapshots/../../victim.jpg", "other.jpg", "\0"]
     delete_pictures(out, names)
     assert victim.exists()
+    assert (out / "snapshots" / "door").is_dir()
     assert (out / "other.jpg").exists()
 
 

@@ -8,13 +8,14 @@ from gallery_support import MODEL, SHAPES, SIDE, pictures, pixels
 from look_support import Scripted, look_stage, person, seen, step
 from support import make_frame
 
+from pipeline.picture.crop import nearer
 from pipeline.settings.schema import make_config
 from pipeline.settings.section import Fixed
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
 from pipeline.tagging.logos.reader import LogoReader, Mark, person_windows, square_around
-from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags, nearer
+from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.vote import VoteSettings
 from pipeline.types import Track

@@ -200,12 +200,12 @@ def test_heights_are_medians_over_the_looks_that_show_all_of_somebody():
 
 
 def test_only_as_many_people_are_remembered_as_there_is_room_for(monkeypatch):
-    monkeypatch.setattr("pipeline.tagging.measures.tagger._PEOPLE", 5)
+    monkeypatch.setattr("pipeline.tagging.measures.people._PEOPLE", 5)
     tagger = tagger_of(heights=True)
     frame = frame_of(seen(0))
     for i in range(20):
         tagger.look([Subject("person", frame, (300.0, 100.0, 340.0, 300.0), i)])
-    assert len(tagger._heights) <= 5
+    assert len(tagger._people._known) <= 5
 
 
 # -- The command line --------------------------------------------------------------------------

@@ -7,32 +7,36 @@ import time
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
+from web_support import PASSWORD
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from pipeline.errors import ConfigError
-from pipeline.web.app import OPEN, guarded, make_app
+from pipeline.web.app import OPEN, guarded
 from pipeline.web.passwords import digest
-from pipeline.web.serving import Address, Serving
 from pipeline.web.who import RANKS
 
-PASSWORD = "correct horse battery"
 
-
-def routes(window):
-    """Method, path with its blanks filled, role and scope of every route that needs one."""
-    for route, needed in guarded(make_app(window.service)):
+def routes():
+    """Method, path with its blanks filled, and what is needed of every route."""
+    for route in guarded():
         path = re.sub(r"\{\w+\}", "1", route.path)
-        methods = route.methods if isinstance(route, APIRoute) else {"WS"}
-        for method in methods:
-            yield method, path, needed
+        for method in route.methods or {"WS"}:
+            yield method, path, route.needed
+
+
+def test_the_walk_misses_no_route(window):
+    schema = httpx.get(f"{window.url}/api/v1/openapi.json").json()
+    told = {
+        (method.upper(), path) for path, methods in schema["paths"].items() for method in methods
+    }
+    walked = {(method, route.path) for route in guarded() for method in route.methods}
+    assert told == walked
 
 
 def test_every_route_but_a_few_needs_somebody(window, people):
     walked = 0
     with httpx.Client(base_url=window.url, headers={"Origin": window.url}) as nobody:
-        for method, path, needed in routes(window):
+        for method, path, needed in routes():
             if not needed:
                 assert any(re.sub(r"\{\w+\}", "1", one) == path for one in OPEN)
                 continue
@@ -52,7 +56,7 @@ def test_every_route_refuses_the_wrong_role(window, people, user):
     role = {"vera": "viewer", "otto": "operator"}[user]
     refused = 0
     with window.client(user) as client:
-        for method, path, needed in routes(window):
+        for method, path, needed in routes():
             if all(RANKS[wanted] <= RANKS[role] for wanted, _ in needed):
                 continue
             refused += 1
@@ -67,7 +71,7 @@ def test_every_route_refuses_a_token_without_its_scope(window, people):
         scope: httpx.Client(base_url=window.url, headers=window.token("admin", *every - {scope}))
         for scope in every
     }
-    for method, path, needed in routes(window):
+    for method, path, needed in routes():
         for _, scope in needed:
             if method == "WS":
                 with pytest.raises(InvalidStatus) as refused:
@@ -235,26 +239,3 @@ def test_tokens_are_shown_once_and_end(window):
     number, secret = window.service.accounts.add_token("old", "viewer", ["read"], None, 1)
     window.service.kept.change("UPDATE token SET ends = 1 WHERE id = ?", number)
     assert window.service.accounts.of_token(secret) is None
-
-
-def test_the_first_password_is_set_here_and_once(window, tmp_path):
-    from conftest import served
-
-    with served(tmp_path) as fresh:
-        login = {"user": "anna", "password": PASSWORD}
-        with httpx.Client(base_url=f"{fresh.url}/api/v1") as client:
-            assert client.get("/me").json()["code"] == "setup"
-            for headers in (
-                {"Origin": "http://evil.example"},
-                {"Host": "evil.example"},  # its name leads here for a moment
-                {"X-Forwarded-For": "10.0.0.9"},
-            ):
-                assert client.post("/setup", json=login, headers=headers).status_code == 403
-            with pytest.raises(ConfigError, match="threadline user add"), Serving(
-                fresh.service, Address("0.0.0.0", 0)
-            ):
-                pass
-            assert client.post("/setup", json=login).status_code == 201
-            assert client.get("/me").json()["role"] == "admin"
-            assert client.post("/setup", json=login).status_code == 409
-        assert fresh.service.kept.path.stat().st_mode & 0o777 == 0o600

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.belt_scenes import Camera, camera_at
+from pipeline.picture.crop import person_window
+from pipeline.tagging.parsing import Parsing
 from pipeline.types import Box
 
 Points = npt.NDArray[np.float64]
@@ -61,3 +64,32 @@ def walk(
         e = rng.normal(0, wrong * (y1 - y0), 4)
         found.append((x0 + e[0], y0 + e[1], x1 + e[2], y1 + e[3]))
     return found
+
+
+#: Garments of made people, in heights of the body: category, hem and top, and the half depth of the
+#: body at both.
+WORN = (
+    ("pants", (0.06, 0.035), (0.5, 0.055)),
+    ("top, t-shirt, sweatshirt", (0.5, 0.055), (0.82, 0.02)),
+)
+
+
+def parsed(
+    camera: Camera, height: float, at: Points, facing: float, box: Box
+) -> tuple[Parsing, dict[str, float]]:
+    """What a parser would show of somebody upright in their box, and the true lengths of what they
+    wear in cm, by tag: rings around the body at hem and top, what is between them filled."""
+    window = person_window(box, (160, 320))
+    labels = np.zeros((160, 80), np.uint8)
+    scale = np.array([80 / (window[2] - window[0]), 160 / (window[3] - window[1])])
+    u = np.linspace(0, 2 * np.pi, 40)
+    c, s = np.cos(facing), np.sin(facing)
+    for i, (_, *ends) in enumerate(WORN):
+        rings = [np.stack([0.1 * np.cos(u), deep * np.sin(u), 0 * u + z], 1) for z, deep in ends]
+        around = height * np.concatenate(rings) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+        seen = (camera.project(around + [*at, 0.0]) - window[:2]) * scale
+        hull = cv2.convexHull(seen.astype(np.float32)).reshape(-1, 2)
+        cv2.fillConvexPoly(labels, np.round((hull - 0.5) * 16).astype(np.int32), i + 1, shift=4)
+    names = (None, *(name for name, _, _ in WORN))
+    parsing = Parsing(window, labels, np.ones(labels.shape, np.float32), names)
+    return parsing, {f"{n} length": (top[0] - hem[0]) * height for n, hem, top in WORN}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.picture.background import Background
+from engines.packs.tagger import Background
 from pipeline.picture.colour import colour_table
 from pipeline.settings.section import PerSource, model_of, per_run
 from pipeline.tagging.garments.parser import GarmentParser

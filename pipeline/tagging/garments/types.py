@@ -13,7 +13,8 @@ import numpy as np
 
 from engines.base import Engine
 from engines.packs import Pack, labels
-from pipeline.picture.background import Background, treat_background
+from engines.packs.tagger import Background
+from pipeline.picture.background import treat_background
 from pipeline.picture.crop import person_window
 from pipeline.tagging.parsing import Parsing
 from pipeline.types import Frame, Tag

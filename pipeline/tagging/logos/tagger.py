@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.picture.crop import middle_in
+from pipeline.picture.crop import nearer
 from pipeline.settings.section import PerSource, Share, model_of, per_run
 from pipeline.tagging.logos.decision import Level
 from pipeline.tagging.logos.gallery import open_gallery
@@ -137,16 +137,6 @@ def window_of(box: Box) -> Window:
     """A box of whole pixels as a window."""
     x0, y0, x1, y1 = (round(v) for v in box)
     return x0, y0, x1, y1
-
-
-def nearer(mark: Box, one: Box, other: Box) -> bool:
-    """Whether a mark in two people's boxes is nearer to the middle of one than of the other: boxes
-    of people side by side cover each other's edges."""
-
-    def off(box: Box) -> float:
-        return abs(mark[0] + mark[2] - box[0] - box[2]) / max(box[2] - box[0], 1.0)
-
-    return middle_in(mark, one) and off(one) < off(other)
 
 
 def mark_tags(marks: Sequence[Mark], parsing: Parsing | None, model: str = "") -> list[Tag]:

@@ -1,4 +1,4 @@
-"""How tall somebody is who stands on a calibrated floor.
+"""How tall somebody is who stands on a calibrated floor, and how long what they wear.
 
 A plane alone says nothing about what stands on it. It takes the camera's place above the plane, and
 with that its focal length: of a lens that is known, or, with square pixels and the optical axis in
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.tagging.measures.plane import Plane, Points
 from pipeline.types import Box
@@ -34,6 +35,24 @@ class Height:
 
     cm: float
     error_cm: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A place on somebody.
+
+    Attributes:
+        row: of the picture, in pixels.
+        behind: how far it is behind the toes, cm: the front of the body is above them, the top of
+            shoulders and head above the middle.
+        wrong: standard error of the row, pixels.
+        deep: standard error of ``behind``, cm.
+    """
+
+    row: float
+    behind: float
+    wrong: float
+    deep: float = 0.0
 
 
 def focal_of(homography: Points, centre: Points) -> float | None:
@@ -84,16 +103,16 @@ def _projection(homography: Points, matrix: Points) -> Points:
     return np.asarray(matrix @ np.stack([across, down, up, columns[:, 2]], 1), float)
 
 
-def rise(camera: Points, feet: Points, head: Points) -> float:
-    """Height in cm above the plane of what is seen at ``head``, upright above what is seen at
-    ``feet``, somebody's toes; both straightened pixels."""
+def rise(camera: Points, feet: Points, head: Points, behind: float = TOES_CM) -> float:
+    """Height in cm above the plane of what is seen at ``head``, upright above what is ``behind`` cm
+    behind what is seen at ``feet``, somebody's toes; both straightened pixels."""
     flat = camera[:, [0, 1, 3]]
     ground = np.linalg.solve(flat, np.array([*feet, 1.0]))
     ground = ground[:2] / ground[2]
     inverse = np.linalg.inv(camera[:, :3])
     eye = -inverse @ camera[:, 3]
     away = ground - eye[:2]
-    ground = ground + TOES_CM * away / max(float(np.hypot(*away)), 1e-6)
+    ground = ground + behind * away / max(float(np.hypot(*away)), 1e-6)
     base, step = camera @ np.array([*ground, 0, 1.0]), camera[:, 2]
     # (base + h step) is seen at the head: two equations, one unknown.
     slope = step[:2] - head * step[2]
@@ -108,24 +127,45 @@ def _cameras_of(plane: Plane) -> tuple[Points | None, ...]:
 def height_of(plane: Plane, box: Box) -> Height | None:
     """The height of somebody whose box is in pixels, all of them in view and upright; ``None``
     where the calibration does not tell, or no person is as tall."""
-    every = _cameras_of(plane)
-    camera = every[0]
-    if camera is None or box[3] <= box[1]:
+    wrong = BOX_ERROR * (box[3] - box[1])
+    found = _seen(plane, box, (End(box[1], TOES_CM, wrong),))
+    return found if found is not None and _PEOPLE[0] < found.cm < _PEOPLE[1] else None
+
+
+def span_of(plane: Plane, box: Box, upper: End, lower: End) -> Height | None:
+    """How far apart two places of somebody upright are, in the middle of their box (pixels);
+    ``None`` where the calibration does not tell, or the error would be too large."""
+    found = _seen(plane, box, (upper, lower))
+    return found if found is not None and 0 < found.cm < _PEOPLE[1] else None
+
+
+def _seen(plane: Plane, box: Box, ends: tuple[End, ...]) -> Height | None:
+    """How high above the floor the first end is, or how high above the second."""
+    every = [camera for camera in _cameras_of(plane) if camera is not None]
+    if len(every) < len(plane.maps) or box[3] <= box[1]:
         return None
     middle = (box[0] + box[2]) / 2
-    ends = plane.straight(np.array([[middle, box[3]], [middle, box[1]]]))
-    feet, head = ends
-    if (plane.maps[0] @ [*feet, 1.0])[2] <= 1e-9:  # above the horizon
+    points = plane.straight(np.array([[middle, row] for row in (box[3], *(e.row for e in ends))]))
+    if (plane.maps[0] @ [*points[0], 1.0])[2] <= 1e-9:  # above the horizon
         return None
-    best = rise(camera, feet, head)
-    variants = np.array([best if c is None else rise(c, feet, head) for c in every[1:]])
-    calibration = (((variants[::2] - variants[1::2]) / 2) ** 2).sum()
-    step = np.array([0.0, BOX_ERROR * (box[3] - box[1])])
-    edges = (
-        (rise(camera, feet + step, head) - rise(camera, feet - step, head)) / 2,
-        (rise(camera, feet, head + step) - rise(camera, feet, head - step)) / 2,
-    )
-    error = float(np.sqrt(calibration + edges[0] ** 2 + edges[1] ** 2))
-    if any(c is None for c in every) or not _PEOPLE[0] < best < _PEOPLE[1]:
-        return None
+    behind = np.array([end.behind for end in ends])
+    best, *variants = (_apart(camera, points, behind) for camera in every)
+    moved = [*np.subtract(variants[::2], variants[1::2])]
+    wrong = (BOX_ERROR * (box[3] - box[1]), *(end.wrong for end in ends))
+    for step in np.diag(wrong):
+        down = np.stack([np.zeros(len(points)), step], 1)
+        more, less = (_apart(every[0], points + s * down, behind) for s in (1, -1))
+        moved.append(more - less)
+    for deep in np.diag([end.deep for end in ends]):
+        more, less = (_apart(every[0], points, behind + s * deep) for s in (1, -1))
+        moved.append(more - less)
+    error = float(np.sqrt((np.square(moved) / 4).sum()))
     return Height(best, error) if error < _MOST_ERROR * best else None
+
+
+def _apart(camera: Points, points: Points, behind: npt.NDArray[np.float64]) -> float:
+    """Height of the second of some points (feet, upper, lower), above the third if there is one;
+    so far ``behind`` the toes they are."""
+    feet, *ends = points
+    upper, *lower = (rise(camera, feet, p, b) for p, b in zip(ends, behind.tolist(), strict=True))
+    return upper - sum(lower)

@@ -10,13 +10,16 @@ from pipeline.tagging.tagger import TaggerSettings
 
 
 class MeasureSettings(TaggerSettings):
-    """Sizes in cm of objects on a plane, and heights of people on a floor: needs ``plane``, which
+    """Sizes in cm of objects on a plane, and of people on a floor: needs ``plane``, which
     ``threadline measure calibrate`` writes."""
 
     enabled: bool = Field(False, description="whether sizes are measured")
     plane: PlaneSettings | None = Field(None, description="the calibrated plane")
     objects: bool = Field(True, description="measure objects on a plain belt or table")
     heights: bool = Field(False, description="measure people who stand on the plane")
+    lengths: bool = Field(
+        False, description="measure what such people wear, from top to hem; needs garments"
+    )
     every_s: Seconds = Field(0.1, description="seconds between two looks at the plane")
     learn_s: Seconds = Field(4.0, description="first seconds, from which the empty plane is learnt")
     empty: str = Field("", description="a picture of the empty plane, instead of learning it")
@@ -43,7 +46,9 @@ class MeasureSettings(TaggerSettings):
 
     @property
     def wanted(self) -> bool:
-        return self.enabled and self.plane is not None and (self.objects or self.heights)
+        return self.enabled and self.plane is not None and (
+            self.objects or self.heights or self.lengths
+        )
 
     @model_validator(mode="after")
     def _calibrated(self) -> MeasureSettings:

@@ -140,7 +140,7 @@ def _user(one: dict[str, Any], service: Service) -> dict[str, Any]:
 
 def _dated(one: dict[str, Any], service: Service) -> dict[str, Any]:
     """Times as the API tells them."""
-    times = {
+    times: dict[str, Any] = {
         key: None if one[key] is None else service.iso(one[key])
         for key in ("made", "seen", "used", "ends")
         if key in one

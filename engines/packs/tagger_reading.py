@@ -1,0 +1,85 @@
+"""Reads the table ``[tagger]`` of ``pack.toml``."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from engines.packs.pack import PackError
+from engines.packs.table import FILE, Table, one_of, safe, text
+from engines.packs.tagger import (
+    Activation,
+    Background,
+    Boxes,
+    Filter,
+    PackKind,
+    Resize,
+    TaggerTable,
+)
+
+KINDS = ("classifier", "tags", "detector", "embedder")
+BACKGROUNDS = ("keep", "blur", "dim", "remove")
+RESIZES = ("fit", "stretch", "cover")
+FILTERS = ("area", "bilinear", "bicubic", "lanczos")
+ACTIVATIONS = ("softmax", "sigmoid", "none")
+BOXES = ("cxcywh", "xyxy", "yolo")
+MOST_SECONDS = 3600.0
+MOST_LABELS = 100_000
+
+
+def read_tagger(values: Any) -> TaggerTable | None:
+    """The table, checked; ``None`` if it is no table.
+
+    Raises:
+        PackError: a key is unknown, or a value impossible.
+    """
+    if not isinstance(values, dict):
+        return None
+    table = Table(values, "tagger.")
+
+    def choice(key: str, choices: tuple[str, ...], *default: str) -> str:
+        return table.take(key, one_of(choices), f"one of {', '.join(choices)}", *default)
+
+    kind = choice("kind", KINDS)
+    found = TaggerTable(
+        kind=cast(PackKind, kind),
+        subject=table.take("subject", text, "text", "person"),
+        report=table.take("report", safe, "a name of letters, digits, '.', '_' and '-'", ""),
+        every_s=table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),
+        least=table.take("least", _between(0, 1), "a number from 0 to 1", 0.3),
+        background=cast(Background, choice("background", BACKGROUNDS, "keep")),
+        margin=table.take("margin", _between(0, 4), "a number from 0 to 4", 0.1),
+        resize=cast(Resize, choice("resize", RESIZES, "fit")),
+        filter=cast(Filter, choice("filter", FILTERS, "area")),
+        activation=cast(
+            Activation,
+            choice("activation", ACTIVATIONS, "sigmoid" if kind == "tags" else "softmax"),
+        ),
+        scale=table.take("scale", _between(-1e6, 1e6), "a number", 1.0),
+        bias=table.take("bias", _between(-1e6, 1e6), "a number", 0.0),
+        boxes=cast(Boxes, choice("boxes", BOXES, "cxcywh")),
+        overlap=table.take("overlap", _between(0, 1), "a number from 0 to 1", 0.0),
+        ignore=table.take("ignore", _texts, "a list of labels", ()),
+        most=table.take("most", _count, "a number of boxes", 100),
+        memory_mb=table.take("memory_mb", _count, "megabytes", 0),
+    )
+    table.end()
+    if found.shown != "person" and not found.every_s:
+        raise PackError(f"tagger.every_s in {FILE} must be above 0: nobody asks for looks at tiles")
+    return found
+
+
+def _between(low: float, high: float) -> Any:
+    def check(value: Any) -> float | None:
+        good = type(value) in (int, float) and low <= value <= high
+        return float(value) if good else None
+
+    return check
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    good = isinstance(value, list) and all(text(one) for one in value)
+    return tuple(value) if good else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value <= MOST_LABELS * 10 else None

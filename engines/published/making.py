@@ -1,0 +1,191 @@
+"""A network and its labels written as a pack, once its ONNX file computes what it does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from engines.backends import open_engine
+from engines.base import Array, EngineError
+from engines.published.export import export
+from engines.published.recipes import Recipe
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+#: Largest difference between PyTorch's outputs and an engine's, as a share of the largest output,
+#: or of 1 if that is more.
+MOST_APART = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """A network, ready to be written.
+
+    Attributes:
+        net: takes pictures (n, 3, h, w) and returns its outputs in the order of ``outputs``.
+        example: one such picture.
+        mean, std: by which pictures are normalised.
+        labels: rows of ``labels.json``.
+        tagger: the table ``[tagger]``.
+        files: further files of the pack, by name.
+        free: it takes any number of pictures at a time.
+    """
+
+    net: nn.Module
+    example: Tensor
+    outputs: tuple[str, ...]
+    mean: Sequence[float]
+    std: Sequence[float]
+    labels: Sequence[Any]
+    tagger: Mapping[str, Any]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    free: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a pack's model costs here.
+
+    Attributes:
+        megabytes: of its files.
+        gflop: two for each multiplication with its addition, of one picture.
+        seconds: of one picture, on the engine that was chosen.
+        apart: largest difference from PyTorch, as a share of the outputs.
+        engine: what ran it.
+    """
+
+    megabytes: float
+    gflop: float
+    seconds: float
+    apart: float
+    engine: str
+
+
+def probes(example: Tensor) -> list[Array]:
+    """Pictures like ``example`` to compare outputs on: noise, and one with edges and a slope."""
+    noise = np.random.default_rng(0).standard_normal(tuple(example.shape)).astype(np.float32)
+    drawn = np.zeros_like(noise)
+    drawn[..., drawn.shape[2] // 4 : drawn.shape[2] // 2, :] = 1.5
+    drawn += np.linspace(-1, 1, drawn.shape[3], dtype=np.float32)
+    return [noise, drawn]
+
+
+def gflop(net: nn.Module, example: Tensor) -> float:
+    """Billions of operations for a picture: two for each multiplication with its addition."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(example)
+    return counter.get_total_flops() / len(example) / 1e9
+
+
+def outputs_of(built: Built, pictures: Array) -> list[Array]:
+    """What PyTorch computes."""
+    with torch.no_grad():
+        found = built.net(torch.from_numpy(pictures))
+    every = found if isinstance(found, tuple) else (found,)
+    return [own.numpy() for own in every]
+
+
+def compared(built: Built, path: Path) -> tuple[float, float, str]:
+    """How far an engine's outputs are from PyTorch's, seconds for a picture, and the engine.
+
+    Raises:
+        EngineError: it cannot run, or its outputs are too different.
+    """
+    worst, seconds = 0.0, 0.0
+    with open_engine(path) as engine:
+        for pictures in probes(built.example):
+            began = time.perf_counter()
+            found = engine.infer({"pixel_values": pictures})
+            seconds = time.perf_counter() - began  # the second: the first compiles
+            for name, wanted in zip(built.outputs, outputs_of(built, pictures), strict=True):
+                apart = float(np.abs(found[name] - wanted).max())
+                worst = max(worst, apart / max(float(np.abs(wanted).max()), 1.0))
+        if not worst <= MOST_APART:
+            raise EngineError(
+                f"on {engine.backend} its outputs are {worst:.1e} from PyTorch's, more than "
+                f"{MOST_APART:.0e}: it is not used"
+            )
+        return worst, seconds, engine.backend
+
+
+def write_pack(folder: Path, built: Built, recipe: Recipe, source: str) -> Cost:
+    """Write a pack into an empty folder, whose name is the pack's.
+
+    Raises:
+        EngineError: the ONNX file does not compute what the network does.
+    """
+    export(built.net, built.example, folder / "model.onnx", built.outputs, built.free)
+    apart, seconds, engine = compared(built, folder / "model.onnx")
+    operations = gflop(built.net, built.example)
+    (folder / "labels.json").write_text(json.dumps(list(built.labels)), encoding="utf-8")
+    for name, content in built.files.items():
+        (folder / name).write_bytes(content)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    cost = Cost(size, operations, seconds, apart, engine)
+    (folder / "MODEL_CARD.md").write_text(_card(recipe, source, cost), encoding="utf-8")
+    (folder / "pack.toml").write_text(_toml(folder, built, recipe, source), encoding="utf-8")
+    return cost
+
+
+def _card(recipe: Recipe, source: str, cost: Cost) -> str:
+    return (
+        f"# {recipe.name}\n\n"
+        f"**Licence** {recipe.licence}. {recipe.terms}\n\n"
+        f"**Data** {source}.\n\n"
+        f"**Figures** Accuracy is not verified here. Published: {recipe.targets}. "
+        f"{cost.gflop:.1f} GFLOP a picture, {cost.megabytes:.0f} MB; the ONNX file is within "
+        f"{cost.apart:.0e} of PyTorch.\n"
+    )
+
+
+def _toml(folder: Path, built: Built, recipe: Recipe, source: str) -> str:
+    _, _, height, width = built.example.shape
+    count: int | str = "n" if built.free else len(built.example)
+    head: dict[str, Any] = {
+        "name": folder.name,
+        "task": "tagger",
+        "licence": recipe.licence,
+        "source": source,
+        "terms": recipe.terms,
+        "size": [width, height],
+    }
+    picture = {
+        "name": "pixel_values",
+        "dtype": "float32",
+        "shape": [count, 3, height, width],
+        "layout": "nchw",
+        "colour": "rgb",
+        "mean": list(built.mean),
+        "std": list(built.std),
+    }
+    shapes = [own.shape for own in outputs_of(built, probes(built.example)[0])]
+    parts = [_rows(head)]
+    files = sorted(path for path in folder.iterdir() if path.name != "MODEL_CARD.md")
+    parts.append("[files]\n" + _rows({f'"{path.name}"': _sha256(path) for path in files}))
+    parts.append("[[inputs]]\n" + _rows(picture))
+    for name, shape in zip(built.outputs, shapes, strict=True):
+        own = {"name": name, "dtype": "float32", "shape": [count, *shape[1:]]}
+        parts.append("[[outputs]]\n" + _rows(own))
+    parts.append("[tagger]\n" + _rows(built.tagger))
+    return "\n".join(parts)
+
+
+def _rows(values: Mapping[str, Any]) -> str:
+    """Keys and values as TOML: text, numbers and lists of them are written as in JSON."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

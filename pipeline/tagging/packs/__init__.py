@@ -1,0 +1,1 @@
+"""Packs as taggers, without code: what ``pack.toml`` says is done."""

@@ -1,0 +1,91 @@
+"""What a pack sees of a subject: which part of the frame, and as which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from engines.base import Array
+from engines.packs import Pack, Tensor
+from engines.packs.tagger import WHOLE, Background, TaggerTable
+from pipeline.picture.background import treat_background
+from pipeline.picture.crop import crops, person_window
+from pipeline.picture.resample import resample
+from pipeline.tagging.garments.parts import COVERS, LOWER, UPPER
+from pipeline.tagging.parsing import Parsing, cells_of, large_pieces
+from pipeline.tagging.tagger import Subject
+from pipeline.types import Box, Rgb, Window
+
+#: Subject of a pack -> part of the body.
+PARTS = MappingProxyType({"upper": UPPER, "lower": LOWER})
+
+
+def place(subject: Subject, table: TaggerTable) -> Box | None:
+    """Where on a subject a pack looks: all of it, or a garment where a parsing shows it; ``None``
+    where the parsing shows none."""
+    parsing = subject.given.get("parsing")
+    if table.subject in WHOLE or not isinstance(parsing, Parsing):
+        return subject.box
+    part = PARTS.get(table.subject)
+    members = [
+        i
+        for i, category in enumerate(parsing.categories)
+        if category and (category == table.subject or part in COVERS.get(category, ()))
+    ]
+    mask = cells_of(parsing.labels, members) if members else parsing.labels < 0
+    return parsing.box(large_pieces(mask)) if mask.any() else None
+
+
+def window(box: Box, table: TaggerTable, size: tuple[int, int]) -> Window:
+    """The part of a frame that becomes a picture of ``size`` (width, height)."""
+    margin = table.margin if table.shown == "person" else 0.0
+    if table.resize == "fit":
+        return person_window(box, size, margin)
+    x0, y0, x1, y1 = box
+    width, height = (x1 - x0) * (1 + 2 * margin), (y1 - y0) * (1 + 2 * margin)
+    if table.resize == "cover":
+        aspect = size[0] / size[1]
+        width, height = min(width, height * aspect), min(height, width / aspect)
+    left, top = (x0 + x1 - width) / 2, (y0 + y1 - height) / 2
+    wide, high = max(round(width), 1), max(round(height), 1)
+    return round(left), round(top), round(left) + wide, round(top) + high
+
+
+def pictures(
+    looks: Sequence[tuple[Subject, Window]], pack: Pack, behind: Sequence[Background]
+) -> list[Rgb]:
+    """Windows of subjects as pictures RGB uint8 (h, w, 3) of a pack's size, and what is done to
+    what lies behind each."""
+    table = pack.tagger
+    assert table is not None
+    where = [(subject.frame, own) for subject, own in looks]
+    if table.filter == "area":
+        found: list[Rgb] = list(crops(where, pack.size))
+    else:
+        found = [resample(frame.crop(own), pack.size, table.filter) for frame, own in where]
+    return [
+        _treated(rgb, subject.given.get("parsing"), own, how)
+        for rgb, (subject, own), how in zip(found, looks, behind, strict=True)
+    ]
+
+
+def _treated(rgb: Rgb, parsing: object, own: Window, how: Background) -> Rgb:
+    if how == "keep" or not isinstance(parsing, Parsing):
+        return rgb
+    return treat_background(rgb, parsing.person_through(own), how)
+
+
+def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
+    """Pictures as a model takes them: its colours, numbers and layout."""
+    found: Array = np.stack(shown)
+    if tensor.colour == "bgr":
+        found = found[..., ::-1]
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind == "f":
+        numbers = found.astype(np.float32) / np.float32(tensor.scale)
+        found = (numbers - np.array(tensor.mean, np.float32)) / np.array(tensor.std, np.float32)
+    if tensor.layout == "nchw":
+        found = found.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(found.astype(dtype, copy=False))

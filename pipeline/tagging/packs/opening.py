@@ -1,0 +1,59 @@
+"""Opens a pack as a tagger, if it may be used and can run here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.base import EngineError
+from engines.packs import Pack, PackError
+from pipeline.settings.section import PerSource
+from pipeline.tagging.packs.settings import PackSettings
+from pipeline.tagging.packs.tagger import PackTagger
+from pipeline.tagging.tagger import Opener, TaggerSettings
+
+#: An opened model takes about this much more memory than its files.
+IN_MEMORY = 2.0
+MB = 1 << 20
+
+
+def open_pack(
+    pack: Pack,
+    settings: PerSource[PackSettings],
+    models: Opener,
+    parsed: PerSource[TaggerSettings] | None = None,
+) -> PackTagger:
+    """A pack, ready to tag.
+
+    Args:
+        parsed: settings of the tagger that parses people; ``None`` without one.
+
+    Raises:
+        EngineError: it is no tagger, its terms are not accepted, there is too little memory, its
+            files are damaged, or the engine cannot run it.
+    """
+    if pack.tagger is None:
+        raise PackError(f"model '{pack.name}' is no tagger: its pack.toml has no [tagger]")
+    if pack.terms and not settings.of("").accept_licence:
+        raise PackError(f"{pack.licence}: {pack.terms}; accept that with --accept-licence")
+    needed = pack.tagger.memory_mb or round(IN_MEMORY * _bytes(pack) / MB)
+    free = free_memory_mb()
+    if free is not None and needed > free:
+        raise EngineError(f"it needs about {needed} MB of memory, and {free} MB are free")
+    engine, opened = models.open(pack.name)
+    return PackTagger(engine, opened, settings, parsed)
+
+
+def _bytes(pack: Pack) -> int:
+    """Size of its files."""
+    return sum((pack.folder / name).stat().st_size for name in pack.files)
+
+
+def free_memory_mb(path: Path = Path("/proc/meminfo")) -> int | None:
+    """Memory that can still be had, in MB; ``None`` where the system does not tell."""
+    try:
+        for line in path.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) // 1024
+    except (OSError, ValueError, IndexError):
+        pass
+    return None

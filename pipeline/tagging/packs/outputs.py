@@ -1,0 +1,147 @@
+"""What a pack's outputs mean: probabilities of labels, and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.base import Array, Arrays
+from engines.boxes import nms
+from engines.packs import Pack, PackError
+from engines.packs.label_files import F32
+from engines.packs.tagger import TaggerTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a detector found in one picture.
+
+    Attributes:
+        boxes: float32 (n, 4) xyxy in shares of the picture.
+        labels: index of each label (n,).
+        scores: probability of each (n,).
+    """
+
+    boxes: F32
+    labels: npt.NDArray[np.intp]
+    scores: F32
+
+
+def probabilities(values: Array, table: TaggerTable) -> F32:
+    """Outputs (..., labels) as probabilities float32."""
+    numbers = values.astype(np.float32) * np.float32(table.scale) + np.float32(table.bias)
+    if table.activation == "softmax":
+        powers = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+    if table.activation == "sigmoid":
+        with np.errstate(over="ignore"):
+            return np.asarray(1 / (1 + np.exp(-numbers)), np.float32)
+    return np.asarray(numbers, np.float32)
+
+
+def label_scores(outputs: Arrays, pack: Pack, count: int, known: F32 | None) -> F32:
+    """Probability of every label of every picture, float32 (n, count).
+
+    Args:
+        known: of an embedder, the embeddings of its labels, (count, numbers) of unit length.
+
+    Raises:
+        PackError: the outputs do not fit the labels.
+    """
+    table = pack.tagger
+    assert table is not None
+    wanted = count if known is None else known.shape[1]
+    for tensor in pack.outputs:
+        values = outputs[tensor.name]
+        if values.ndim > 2:
+            values = values.reshape(len(values), -1)
+        if values.ndim != 2 or values.shape[1] != wanted:
+            continue
+        if known is not None:
+            lengths = np.linalg.norm(values, axis=1, keepdims=True)
+            values = (values / np.maximum(lengths, 1e-12)).astype(np.float32) @ known.T
+        return probabilities(values, table)
+    what = "labels" if known is None else "numbers, as the embeddings of its labels have"
+    raise PackError(f"pack '{pack.name}' has no output of {wanted} {what}")
+
+
+def boxes_found(outputs: Arrays, pack: Pack, names: Sequence[str]) -> list[Found]:
+    """What a detector found in each picture: certain enough, its ``ignore`` left out before all but
+    the surest are, the surest first.
+
+    Raises:
+        PackError: the outputs are no boxes and scores of the labels.
+    """
+    table = pack.tagger
+    assert table is not None
+    boxes, scores = _boxes_and_scores(outputs, pack, len(names))
+    kept = [i for i, name in enumerate(names) if name not in table.ignore]
+    allowed = np.zeros(len(names), bool)
+    allowed[kept] = True
+    found = []
+    for own, chances in zip(boxes, scores, strict=True):
+        label = chances.argmax(axis=1)
+        score = np.take_along_axis(chances, label[:, None], 1)[:, 0]
+        order = np.argsort(-score, kind="stable")
+        order = order[allowed[label[order]]]
+        if table.overlap:
+            order = _without_doubles(own, score, label, order, table.overlap)
+        order = order[: table.most]
+        found.append(Found(own[order], label[order], score[order]))
+    return found
+
+
+def _without_doubles(
+    boxes: F32,
+    scores: F32,
+    labels: npt.NDArray[np.intp],
+    order: npt.NDArray[np.intp],
+    overlap: float,
+) -> npt.NDArray[np.intp]:
+    """Of boxes of one label that overlap, the surest."""
+    kept = [
+        own[nms(boxes[own], scores[own], overlap)]
+        for label in np.unique(labels[order])
+        if (own := order[labels[order] == label]).size
+    ]
+    every = np.concatenate(kept) if kept else order[:0]
+    return every[np.argsort(-scores[every], kind="stable")]
+
+
+def _boxes_and_scores(outputs: Arrays, pack: Pack, count: int) -> tuple[F32, F32]:
+    """Boxes (n, k, 4) xyxy in shares of the picture, and probabilities (n, k, count)."""
+    table = pack.tagger
+    assert table is not None
+    sides = np.array([*pack.size, *pack.size], np.float32)
+    every = {tensor.name: outputs[tensor.name] for tensor in pack.outputs}
+    if table.boxes == "yolo":
+        for values in every.values():
+            if values.ndim == 3 and values.shape[1] == 4 + count:
+                rows = values.swapaxes(1, 2).astype(np.float32)
+                return _corners(rows[..., :4]) / sides, probabilities(rows[..., 4:], table)
+        raise PackError(f"pack '{pack.name}' has no output (n, {4 + count}, boxes)")
+    places = [name for name, v in every.items() if v.ndim == 3 and v.shape[2] == 4]
+    named = [name for name in places if "box" in name] or places
+    for name, values in every.items():
+        # DETR and its kin have one more, for nothing at all, which competes with the others.
+        if (
+            named
+            and name != named[0]
+            and values.ndim == 3
+            and values.shape[2] in (count, count + 1)
+        ):
+            boxes = every[named[0]].astype(np.float32)
+            boxes = _corners(boxes) if table.boxes == "cxcywh" else boxes / sides
+            return boxes, probabilities(values, table)[..., :count]
+    raise PackError(
+        f"pack '{pack.name}' has no outputs (n, boxes, 4) and (n, boxes, {count} or {count + 1})"
+    )
+
+
+def _corners(boxes: F32) -> F32:
+    """Boxes (..., 4) of middle, width and height as xyxy."""
+    half = boxes[..., 2:] / 2
+    return np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], axis=-1)
