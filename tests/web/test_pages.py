@@ -27,6 +27,12 @@ PASSWORD = "correct horse battery"
 #: What a hostile name would do, if it ever became markup.
 HOSTILE = '<img src=x onerror="document.title=1">'
 PAGES = ("wall", "search", "timeline", "statistics", "brands", "cameras", "system", "more")
+#: What else the accessibility checker looks at.
+STATES = (
+    *("search?me=1", "search?q=hat", "cameras?add=1", "brands?test=1", "timeline?term=jeans"),
+    *("system?tab=users", "system?tab=tokens", "system?tab=audit", "system?tab=settings"),
+    "statistics?compare=before",
+)
 SETTINGS = "garments: {enabled: false}\nstore: {zone: Europe/Berlin}\nprivacy: {heads: pixelate}\n"
 #: The accessibility checker, where somebody has put it: `npm pack axe-core`.
 AXE = os.environ.get("THREADLINE_AXE", "")
@@ -174,6 +180,11 @@ def test_the_first_day(page, new_shop, rtsp):
     first = page.evaluate("document.querySelector('canvas[data-live]').dataset.pts")
     expect(page, f"document.querySelector('canvas[data-live]').dataset.pts != {first}", "it moves")
 
+    page.goto(f"{shop.url}#/wall?camera=street&as=filmed")
+    expect(page, "document.querySelector('video')?.currentTime > 0.2", "the camera's own video")
+    shown = "document.querySelector('canvas[data-live=video]').dataset.pts"
+    expect(page, f"{shown} > 0", "boxes by the time of its pictures")
+
     page.goto(f"{shop.url}#/search")
     page.get_by_role("searchbox").fill("blue jaens")
     page.keyboard.press("Enter")
@@ -278,7 +289,7 @@ def test_axe_finds_nothing_serious(page, shop):
     source = Path(AXE).read_text(encoding="utf-8")
     for colours in ("light", "dark"):
         page.emulate_media(color_scheme=colours)
-        for name in PAGES:
+        for name in (*PAGES, *STATES):
             page.goto(f"{shop.url}#/{name}")
             page.wait_for_timeout(700)
             page.evaluate(source)  # past the page's policy, which refuses scripts of others

@@ -95,7 +95,14 @@ def test_nothing_comes_from_elsewhere():
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_names_never_become_markup(path):
     text = path.read_text(encoding="utf-8")
-    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+    ):
         assert way not in text
 
 

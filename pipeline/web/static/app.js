@@ -1,5 +1,5 @@
 // Who is there, which page is shown, and what is around it.
-import { html, render, useState, useEffect, createContext, useContext } from "./dom.js";
+import { html, render, useState, useEffect, useContext } from "./dom.js";
 import { ApiError, get, post } from "./api.js";
 import { t, loadWords, read, keep, language, LANGUAGES } from "./i18n.js";
 import { useRoute, address, changed, set } from "./route.js";
@@ -55,16 +55,20 @@ function Mine({ onClose }) {
   };
   const typed = (name) => (event) => setWords({ ...words, [name]: event.target.value });
   return html`<${Dialog} title=${`${me.user} · ${t(`role.${me.role}`)}`} onClose=${onClose}
-    foot=${html`<${Button} onClick=${() => leave(true)}>${t("logout.everywhere")}<//><${Button} icon="exit" onClick=${() => leave(false)}>${t("logout")}<//>`}>
-    <div class="pair"><${Field} label=${t("language")}><${Select} label=${t("language")} value=${language()} options=${Object.entries(LANGUAGES)} onChange=${(value) => again("language", value)} /><//>
+    foot=${html`<${Button} onClick=${() => leave(true)}>${t("logout.everywhere")}<//>
+      <${Button} icon="exit" onClick=${() => leave(false)}>${t("logout")}<//>`}>
+    <div class="pair"><${Field} label=${t("language")}>
+      <${Select} label=${t("language")} value=${language()} options=${Object.entries(LANGUAGES)} onChange=${(value) => again("language", value)} /><//>
     <${Field} label=${t("zone")}><${Select} label=${t("zone")} value=${read("zone") || "store"} options=${[["store", t("zone.store", { zone: me.zone })], ["browser", t("zone.browser")]]}
       onChange=${(value) => again("zone", value === "browser" ? value : "")} /><//></div>
     <div class="field"><span class="field-label">${t("theme")}</span><span><${Choice} label=${t("theme")} value=${read("theme") || ""}
       options=${[["", t("theme.system")], ["light", t("theme.light")], ["dark", t("theme.dark")]]} onChange=${(value) => again("theme", value)} /></span></div>
     <form class="form" onSubmit=${change}><h3>${t("password.change")}</h3>
       <input type="text" name="username" autocomplete="username" value=${me.user} hidden readonly />
-      <div class="pair"><${Field} label=${t("password.old")}><input class="input" type="password" autocomplete="current-password" required value=${words.old} onInput=${typed("old")} /><//>
-      <${Field} label=${t("password.new")}><input class="input" type="password" autocomplete="new-password" minlength="12" required value=${words.new} onInput=${typed("new")} /><//></div>
+      <div class="pair"><${Field} label=${t("password.old")}>
+        <input class="input" type="password" autocomplete="current-password" required value=${words.old} onInput=${typed("old")} /><//>
+      <${Field} label=${t("password.new")}>
+        <input class="input" type="password" autocomplete="new-password" minlength="12" required value=${words.new} onInput=${typed("new")} /><//></div>
       ${said?.error && html`<${Failure} error=${said.error} />`}${said?.message && html`<div class="notice">${said.message}</div>`}
       <div><button class="button">${t("password.change")}</button></div></form><//>`;
 }

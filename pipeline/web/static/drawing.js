@@ -52,7 +52,8 @@ export function Drawing({ src, size, shapes, chosen, tool, onShapes, onChoose, o
     ${src ? html`<img src=${src} alt="" draggable="false" style=${{ aspectRatio: `${wide} / ${high}` }} />` : html`<div style=${{ aspectRatio: `${wide} / ${high}` }}></div>`}
     <svg ref=${box} viewBox=${`0 0 ${wide} ${high}`} preserveAspectRatio="none" onPointerDown=${down} onPointerMove=${move} onPointerUp=${() => setHeld(null)} onPointerLeave=${() => setHeld(null)}
       onDblClick=${() => tool && open.length >= KINDS[tool].least && finish(open)} style=${{ cursor: tool ? "crosshair" : "default" }}>
-      ${shapes.map((shape, n) => html`<g key=${n}><${Outline} shape=${shape} at=${at} chosen=${n === chosen} onChoose=${(event) => { if (!tool) { event.stopPropagation(); onChoose(n); } }} />
+      ${shapes.map((shape, n) => html`<g key=${n}>
+        <${Outline} shape=${shape} at=${at} chosen=${n === chosen} onChoose=${(event) => { if (!tool) { event.stopPropagation(); onChoose(n); } }} />
         ${n === chosen && shape.points.map((point, index) => html`<circle class="handle" key=${index} cx=${at(point)[0]} cy=${at(point)[1]} r="8" tabindex="0" role="button" aria-label=${t("draw.corner", { n: index + 1 })}
           onPointerDown=${(event) => { event.stopPropagation(); box.current.setPointerCapture(event.pointerId); setHeld({ n, index }); }} onKeyDown=${nudge(n, index)} />`)}</g>`)}
       ${tool && live.length > 0 && html`<polyline class="shape" fill="none" stroke=${KINDS[tool].colour} points=${live.map((point) => at(point).join()).join(" ")} />
@@ -66,12 +67,14 @@ function Outline({ shape, at, chosen, onChoose }) {
     const [[x0, y0], [x1, y1]] = points, [dx, dy] = WAYS[shape.into] || [0, 0], x = (x0 + x1) / 2, y = (y0 + y1) / 2;
     const tip = [x + dx * 46, y + dy * 46], side = ([dy * 9, dx * 9]);
     const arrow = `M${x} ${y}L${tip}M${tip[0] - dx * 14 + side[0]} ${tip[1] - dy * 14 + side[1]}L${tip}L${tip[0] - dx * 14 - side[0]} ${tip[1] - dy * 14 - side[1]}`;
-    return html`<g onPointerDown=${onChoose}><line x1=${x0} y1=${y0} x2=${x1} y2=${y1} stroke="transparent" stroke-width="24" /><line class=${kind} x1=${x0} y1=${y0} x2=${x1} y2=${y1} stroke=${colour} />
+    return html`<g onPointerDown=${onChoose}><line x1=${x0} y1=${y0} x2=${x1} y2=${y1} stroke="transparent" stroke-width="24" />
+      <line class=${kind} x1=${x0} y1=${y0} x2=${x1} y2=${y1} stroke=${colour} />
       <path class="shape" d=${arrow} fill="none" stroke=${colour} />${text}</g>`;
   }
   if (shape.kind === "far") {
     const [[x0, y0], [x1, y1]] = points;
     return html`<rect class=${kind} x=${Math.min(x0, x1)} y=${Math.min(y0, y1)} width=${Math.abs(x1 - x0)} height=${Math.abs(y1 - y0)} fill=${colour} stroke=${colour} onPointerDown=${onChoose} />`;
   }
-  return html`<g onPointerDown=${onChoose}><polygon class=${kind} points=${points.map((point) => point.join()).join(" ")} fill=${colour} stroke=${colour} fill-opacity=${shape.kind === "mask" ? 0.85 : undefined} />${text}</g>`;
+  return html`<g onPointerDown=${onChoose}>
+    <polygon class=${kind} points=${points.map((point) => point.join()).join(" ")} fill=${colour} stroke=${colour} fill-opacity=${shape.kind === "mask" ? 0.85 : undefined} />${text}</g>`;
 }

@@ -30,7 +30,8 @@ function Facet({ kind, values, name, query }) {
   const turn = (value) => set({ [name]: chosen.has(value) ? [...chosen].filter((one) => one !== value) : [...chosen, value] }, true);
   return html`<section class="facet"><h3>${t(`facet.${kind}`)}</h3>${(all ? sorted : sorted.slice(0, MOST)).map(([value, n]) => html`
     <button type="button" class="value" key=${value} aria-pressed=${chosen.has(value)} onClick=${() => turn(value)}>
-      ${kind === "colour" && html`<${Swatch} colours=${[value]} />`}<span class="cut">${name === "and" ? word(value) : value}</span><span class="n">${number(n)}</span></button>`)}
+      ${kind === "colour" && html`<${Swatch} colours=${[value]} />`}<span class="cut">${name === "and" ? word(value) : value}</span>
+        <span class="n">${number(n)}</span></button>`)}
     ${sorted.length > MOST && html`<button type="button" class="rest" onClick=${() => setAll(!all)}>${t(all ? "fewer" : "more", { n: sorted.length - MOST })}</button>`}</section>`;
 }
 
@@ -39,5 +40,6 @@ export function Saved() {
   if (!value?.searches.length) return null;
   const forget = async (id) => { await remove(`searches/${id}`); again(); };
   return html`<section class="facet"><h3>${t("search.saved")}</h3>${value.searches.map((one) => html`<div class="row tight" key=${one.id}>
-    <a class="grow cut" href=${`#/search?${one.query}`}>${one.name}</a><${Button} kind="quiet" icon="trash" label=${t("search.drop", { name: one.name })} onClick=${() => forget(one.id)} /></div>`)}</section>`;
+    <a class="grow cut" href=${`#/search?${one.query}`}>${one.name}</a>
+      <${Button} kind="quiet" icon="trash" label=${t("search.drop", { name: one.name })} onClick=${() => forget(one.id)} /></div>`)}</section>`;
 }

@@ -52,7 +52,8 @@ export function Cropper({ file, hole, onHole }) {
     }
   };
   const percent = (n) => `${100 * n}%`;
-  return html`<div class="cropper-clip"><div class="cropper" ref=${box} tabindex="0" role="application" aria-label=${t("files.crop")} onKeyDown=${keyed}
+  return html`<div class="cropper-clip">
+    <div class="cropper" ref=${box} tabindex="0" role="application" aria-label=${t("files.crop")} onKeyDown=${keyed}
     onPointerDown=${(event) => { event.preventDefault(); box.current.focus(); box.current.setPointerCapture(event.pointerId); from.current = place(event); onHole(null); }}
     onPointerMove=${move} onPointerUp=${() => { from.current = null; if (hole && (hole[2] - hole[0] < 0.01 || hole[3] - hole[1] < 0.01)) onHole(null); }}>
     ${address && html`<img src=${address} alt="" draggable="false" />`}

@@ -14,8 +14,3 @@ export function ink(name) {
   probe.remove();
   return found;
 }
-
-/** The same colour for the same name, told apart from its neighbours. */
-export function colourOf(n) {
-  return `hsl(${(168 + n * 137.5) % 360} 62% 48%)`;
-}

@@ -34,18 +34,6 @@ export function Tag({ tag, onClick }) {
     : html`<span class=${kind} title=${title}>${inner}</span>`;
 }
 
-/** The tags one would name first: marks, then what covers most. */
-export function Tags({ tags = [], most = 4 }) {
-  const sorted = [...tags].sort((a, b) => (b.kind === "logo") - (a.kind === "logo") || area(b) - area(a));
-  const more = sorted.length - most;
-  return html`<span class="tags">${sorted.slice(0, most).map((tag) => html`<${Tag} tag=${tag} />`)}
-    ${more > 0 && html`<span class="tag more">+${more}</span>`}</span>`;
-}
-
-function area({ box }) {
-  return box ? Math.abs((box[2] - box[0]) * (box[3] - box[1])) : 0;
-}
-
 export function Empty({ icon = "search", title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2><p>${children}</p></div>`;
 }

@@ -3,7 +3,7 @@ const Source = window.ManagedMediaSource || window.MediaSource;
 /** Seconds: kept behind what is shown; least and most behind live; beyond that, from which it jumps. */
 const KEPT_S = 4, LEAST_S = 0.6, MOST_S = 2.5, JUMP_S = 2.5;
 
-export const canPlay = (codec) => Boolean(Source?.isTypeSupported(`video/mp4; codecs="${codec}"`));
+const canPlay = (codec) => Boolean(Source?.isTypeSupported(`video/mp4; codecs="${codec}"`));
 
 export class Player {
   #video; #media = null; #buffer = null; #waiting = []; #codec = ""; #address = null; #live = true; #aim = LEAST_S;

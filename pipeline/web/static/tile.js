@@ -67,7 +67,8 @@ function Down({ camera }) {
     const clock = setInterval(() => tick((n) => n + 1), 10_000);
     return () => clearInterval(clock);
   }, []);
-  return html`<div class="said"><${Icon} name=${["waiting", "connecting"].includes(camera.state) ? "clock" : "warn"} /><strong>${t(`state.${camera.state}`)}</strong>
+  return html`<div class="said"><${Icon} name=${["waiting", "connecting"].includes(camera.state) ? "clock" : "warn"} />
+    <strong>${t(`state.${camera.state}`)}</strong>
     ${camera.note && html`<span>${camera.note}</span>`}${since && html`<span title=${full(since)}>${t("since", { when: ago(since) })}</span>`}</div>`;
 }
 

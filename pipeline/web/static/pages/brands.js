@@ -25,7 +25,8 @@ export default function Brands({ route }) {
     ${may && html`<${Drop} accept=${PICTURES} multiple onFiles=${setDropped}>${t("brands.drop")}<//>`}
     ${value?.brands.length > 12 && html`<input class="input" type="search" data-search aria-label=${t("brands.find")} placeholder=${t("brands.find")} value=${wanted} onInput=${(event) => set({ q: event.target.value })} />`}
     ${value && !value.brands.length && html`<${Empty} icon="brands" title=${t("brands.none")}>${t("brands.none.why")}<//>`}
-    <div class="brand-list">${brands.map((brand) => html`<article class="card brand" key=${brand.name} data-brand=${brand.name}><header class="row tight">
+    <div class="brand-list">${brands.map((brand) => html`<article class="card brand" key=${brand.name} data-brand=${brand.name}>
+      <header class="row tight">
       <a class="grow cut" href=${address("search", { brand: brand.name })}><b>${brand.name}</b></a>
       ${may && html`<${Button} kind="quiet" icon="plus" label=${t("brands.more", { name: brand.name })} onClick=${() => setDropped({ name: brand.name })} />
         <${Button} kind="quiet" icon="trash" label=${t("brands.drop.one", { name: brand.name })} onClick=${() => setGone(brand.name)} />`}</header>
@@ -62,8 +63,10 @@ function Add({ files: first, name: given, onDone, onClose }) {
   if (made) {
     return html`<${Dialog} title=${made.name} onClose=${onClose} foot=${html`<${Button} kind="primary" onClick=${onClose}>${t("done")}<//>`}>
       <div class="notice"><${Icon} name="check" /><span>${t("brands.added", { n: made.pictures })}</span></div>
-      ${made.near.length > 0 && html`<h3>${t("brands.near")}</h3><div class="brand-list">${made.near.map(({ brand, likeness }) => html`<div class="card brand" key=${brand}><div class="row tight">
-        <div class="marks"><img src=${picture(`brands/${at(brand, "0")}.png`)} alt="" /></div><span><b>${brand}</b><br /><span class="small soft">${t("brands.alike", { share: percent(likeness) })}</span></span></div></div>`)}</div>`}<//>`;
+      ${made.near.length > 0 && html`<h3>${t("brands.near")}</h3>
+        <div class="brand-list">${made.near.map(({ brand, likeness }) => html`<div class="card brand" key=${brand}><div class="row tight">
+        <div class="marks"><img src=${picture(`brands/${at(brand, "0")}.png`)} alt="" /></div><span><b>${brand}</b><br />
+          <span class="small soft">${t("brands.alike", { share: percent(likeness) })}</span></span></div></div>`)}</div>`}<//>`;
   }
   return html`<${Dialog} title=${t("brands.add")} wide=${Boolean(one)} onClose=${onClose} foot=${html`<${Button} onClick=${onClose}>${t("cancel")}<//>
       <${Button} kind="primary" disabled=${busy || !files.length || !name.trim()} onClick=${add}>${t("brands.add")}<//>`}>
@@ -71,7 +74,8 @@ function Add({ files: first, name: given, onDone, onClose }) {
     ${!one && html`<${Drop} accept=${PICTURES} multiple onFiles=${(more) => setFiles(more.map((file) => ({ file, hole: null })))}>${t("brands.drop")}<//>`}
     ${files.length > 1 && html`<div class="row" role="group" aria-label=${t("files.chosen")}>${files.map(({ file }, n) => html`<${Button} key=${n} aria-pressed=${n === shown} onClick=${() => setShown(n)}>${file.name}<//>`)}</div>`}
     ${one && (isDrawing(one.file) ? html`<${Cropless} file=${one.file} />` : html`<${Cropper} file=${one.file} hole=${one.hole}
-      onHole=${(hole) => setFiles(files.map((other, n) => (n === shown ? { ...other, hole } : other)))} /><p class="hint">${t("files.crop.how")}</p>`)}
+      onHole=${(hole) => setFiles(files.map((other, n) => (n === shown ? { ...other, hole } : other)))} />
+        <p class="hint">${t("files.crop.how")}</p>`)}
     ${error && html`<${Failure} error=${error} />`}<//>`;
 }
 
@@ -97,7 +101,8 @@ function Test({ onClose }) {
   return html`<${Dialog} title=${t("brands.test")} wide onClose=${onClose}>
     ${!file && html`<${Drop} accept=${PICTURES} onFiles=${([one]) => setFile(one)}>${t("brands.test.drop")}<//>`}
     ${file && html`<div class="cropper-clip"><div class="cropper plain" ref=${box}>${address && html`<img src=${address} alt="" />`}
-      ${found?.marks.map(({ box: [x0, y0, x1, y1], brand, score }, n) => html`<span class="found-mark" key=${n} style=${{ left: percentOf(x0, 1), top: percentOf(y0, 1), width: percentOf(x1 - x0, 1), height: percentOf(y1 - y0, 1) }}><b>${brand || t("brands.no")} ${percent(score)}</b></span>`)}</div></div>
+      ${found?.marks.map(({ box: [x0, y0, x1, y1], brand, score }, n) => html`<span class="found-mark" key=${n} style=${{ left: percentOf(x0, 1), top: percentOf(y0, 1), width: percentOf(x1 - x0, 1), height: percentOf(y1 - y0, 1) }}>
+        <b>${brand || t("brands.no")} ${percent(score)}</b></span>`)}</div></div>
       <p aria-live="polite">${error ? html`<${Failure} error=${error} />` : found ? t("brands.found", { n: found.marks.length }) : t("brands.testing")}</p>
       <div><${Button} onClick=${() => setFile(null)}>${t("brands.another")}<//></div>`}<//>`;
 }

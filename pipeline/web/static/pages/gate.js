@@ -26,9 +26,11 @@ export function Gate({ first, onEnter }) {
     <div class="mark"><img src="icon.svg" alt="" />Threadline</div>
     <div class="stack"><h1>${t(first ? "gate.first" : "gate.login")}</h1>${first && html`<p class="soft">${t("gate.first.why")}</p>`}</div>
     <${Field} label=${t("user")}><input class="input" name="user" autocomplete="username" autocapitalize="none" required autofocus value=${said.user} onInput=${set("user")} /><//>
-    <${Field} label=${t("password")} hint=${first && t("gate.least")}><input class="input" name="password" type="password" required minlength=${first ? 12 : undefined}
+    <${Field} label=${t("password")} hint=${first && t("gate.least")}>
+      <input class="input" name="password" type="password" required minlength=${first ? 12 : undefined}
       autocomplete=${first ? "new-password" : "current-password"} value=${said.password} onInput=${set("password")} /><//>
-    ${first && html`<${Field} label=${t("gate.repeat")} error=${differs && t("gate.differs")}><input class="input" name="again" type="password" required autocomplete="new-password"
+    ${first && html`<${Field} label=${t("gate.repeat")} error=${differs && t("gate.differs")}>
+      <input class="input" name="again" type="password" required autocomplete="new-password"
       value=${said.again} onInput=${set("again")} /><//>`}
     ${error && html`<${Failure} error=${error} />`}
     <button class="button primary" disabled=${busy}>${t(first ? "gate.begin" : "gate.enter")}</button></form></main>`;

@@ -60,7 +60,8 @@ function Facts({ visit }) {
     <dt>${t("person.came")}</dt><dd class="num">${full(began)}</dd>
     <dt>${t("person.stayed")}</dt><dd>${visit.open ? t("visit.open") : span(visit.seconds * SECOND)}</dd>
     ${visit.zones.length > 0 && html`<dt>${t("facet.zone")}</dt><dd>${visit.zones.join(", ")}</dd>`}</dl>
-    <div class="row"><a class="button" href=${address("timeline", { camera: visit.camera, at: iso(began), zoom: "600" })}><${Icon} name="timeline" />${t("person.timeline")}</a>
+    <div class="row"><a class="button" href=${address("timeline", { camera: visit.camera, at: iso(began), zoom: "600" })}>
+      <${Icon} name="timeline" />${t("person.timeline")}</a>
     ${visit.wears.length > 0 && html`<a class="button" href=${alike}><${Icon} name="people" />${t("person.alike")}</a>`}</div></section>`;
 }
 
@@ -87,12 +88,19 @@ function Worn({ visit }) {
   if (!visit.tags.length && !rows.length) return html`<section class="panel"><p class="soft">${t("person.nothing")}</p></section>`;
   const place = ({ since, until }) => ({ left: `${(100 * (since - began)) / length}%`, width: `${(100 * (until - since)) / length}%` });
   return html`<section class="panel"><header><h2>${t("person.wears")}</h2></header>
-    <div class="scroll"><table><thead><tr><th>${t("person.what")}</th><th>${t("facet.attribute")}</th><th class="right">${t("person.sure")}</th></tr></thead><tbody>
-    ${visit.tags.map((tag) => html`<tr key=${`${tag.kind}${tag.label}${tag.category}`}><td><a class=${`tag ${tag.kind === "logo" ? "logo" : ""} ${tag.gone ? "gone" : ""}`} href=${searchFor(tag)}><${Swatch} colours=${tag.colours} />${tagText(tag)}</a></td>
-      <td class="soft">${Object.entries(tag.attributes).map(([name, value]) => `${word(name)}: ${word(`${name}=${value}`)}`).join(", ")}</td><td class="right num">${percent(tag.score)}</td></tr>`)}</tbody></table></div>
-    ${rows.some(({ since }) => since !== null) && html`<div class="stack tight">${rows.filter(({ since }) => since !== null).map((row, n) => html`<div class="span-row" key=${n}><span class="cut"><${Tag} tag=${row.tag} /></span>
-      <span class="bar" title=${`${exact(row.since)} – ${exact(row.until)}`}><i class=${row.tag.kind === "logo" ? "logo" : ""} style=${place(row)}></i></span></div>`)}
-      <div class="span-row"><span></span><span class="span-scale"><span>${exact(began)}</span><span>${exact(ended)}</span></span></div></div>`}</section>`;
+    <div class="scroll"><table><thead><tr><th>${t("person.what")}</th><th>${t("facet.attribute")}</th>
+      <th class="right">${t("person.sure")}</th></tr></thead><tbody>
+    ${visit.tags.map((tag) => html`<tr key=${`${tag.kind}${tag.label}${tag.category}`}><td>
+      <a class=${`tag ${tag.kind === "logo" ? "logo" : ""} ${tag.gone ? "gone" : ""}`} href=${searchFor(tag)}>
+      <${Swatch} colours=${tag.colours} />${tagText(tag)}</a></td>
+      <td class="soft">${Object.entries(tag.attributes).map(([name, value]) => `${word(name)}: ${word(`${name}=${value}`)}`).join(", ")}</td>
+        <td class="right num">${percent(tag.score)}</td></tr>`)}</tbody></table></div>
+    ${rows.some(({ since }) => since !== null) && html`<div class="stack tight">${rows.filter(({ since }) => since !== null).map((row, n) => html`<div class="span-row" key=${n}>
+      <span class="cut"><${Tag} tag=${row.tag} /></span>
+      <span class="bar" title=${`${exact(row.since)} – ${exact(row.until)}`}>
+        <i class=${row.tag.kind === "logo" ? "logo" : ""} style=${place(row)}></i></span></div>`)}
+      <div class="span-row"><span></span><span class="span-scale"><span>${exact(began)}</span><span>${exact(ended)}</span></span></div>
+        </div>`}</section>`;
 }
 
 function searchFor(tag) {

@@ -94,7 +94,8 @@ function Found({ id, route, question, counts }) {
   }, []);
   useSteps(list);
   return html`<div class="found" ref=${list}>
-    <div class="said-line" aria-live="polite"><b class="num">${counts && t("search.people", { n: counts.n, exact: counts.exact })}${counts && !counts.exact ? "+" : ""}</b>
+    <div class="said-line" aria-live="polite">
+      <b class="num">${counts && t("search.people", { n: counts.n, exact: counts.exact })}${counts && !counts.exact ? "+" : ""}</b>
       <${Picked} query=${route.query} /></div>
     ${error && html`<${Unknown} error=${error} query=${route.query} />`}
     ${!error && !busy && next === null && !visits.length && html`<${Empty} title=${t("search.none")}>${t("search.none.why")}<//>`}
@@ -117,7 +118,8 @@ function Person({ visit }) {
   return html`<a class="person" href=${address(["person", visit.visit])}><figure>
     ${visit.picture ? html`<img src=${own(visit.picture)} loading="lazy" decoding="async" alt="" />` : html`<${Icon} name="user" />`}</figure>
     ${visit.open && html`<span class="badge still">${t("visit.open")}</span>`}
-    <span class="about"><span class="where"><span class="cut">${visit.camera}</span><time class="num" datetime=${visit.began}>${clock(at)}</time></span>
+    <span class="about"><span class="where"><span class="cut">${visit.camera}</span>
+      <time class="num" datetime=${visit.began}>${clock(at)}</time></span>
     <${Wears} wears=${visit.wears} most=${5} /></span></a>`;
 }
 
@@ -128,7 +130,8 @@ function Picked({ query }) {
   const without = ({ name, value }) => set({ [name]: query.getAll(name).filter((one) => one !== value) });
   const text = ({ name, value }) => (name === "not" ? `${t("search.not")} ` : "") + (["and", "not", "or"].includes(name) ? said(value) : value);
   return html`<span class="chips">${found.map((one) => html`<span class="pick" key=${`${one.name} ${one.value}`}>${text(one)}
-    <button type="button" aria-label=${t("search.without", { what: one.value })} onClick=${() => without(one)}><${Icon} name="close" /></button></span>`)}</span>`;
+    <button type="button" aria-label=${t("search.without", { what: one.value })} onClick=${() => without(one)}><${Icon} name="close" />
+      </button></span>`)}</span>`;
 }
 
 /** Words that mean nothing, with what they may have meant. */
@@ -136,7 +139,8 @@ function Unknown({ error, query }) {
   const words = error.more?.unknown;
   if (!words) return html`<${Failure} error=${error} />`;
   const instead = (wrong, right) => changed({ page: "search", rest: [], query }, { q: (query.get("q") || "").toLowerCase().replace(wrong, right) });
-  return html`<div class="notice warn" role="alert"><${Icon} name="warn" /><span>${words.map((one) => html`<span>${t("search.unknown", { word: one.word })} ${one.near.map((near, n) => html`
+  return html`<div class="notice warn" role="alert"><${Icon} name="warn" />
+    <span>${words.map((one) => html`<span>${t("search.unknown", { word: one.word })} ${one.near.map((near, n) => html`
     ${n ? ", " : t("search.meant")} <a href=${instead(one.word, near)}>${near}</a>`)} </span>`)}</span></div>`;
 }
 

@@ -5,7 +5,7 @@ import { t, number, word } from "../i18n.js";
 import { set, address } from "../route.js";
 import { shortDay, span, daysLater, DAY, HOUR, SECOND } from "../time.js";
 import { Page, Button, Choice, Select, Failure, Swatch, useLoad } from "../parts.js";
-import { COLOURS, ink } from "../palette.js";
+import { COLOURS } from "../palette.js";
 import { cleared } from "../boxes.js";
 import { said } from "../words.js";
 import { Span, rangeOf } from "../span.js";
@@ -41,7 +41,8 @@ export default function Statistics({ route }) {
   const per = query.get("per") || (both.length > 3 * DAY ? "day" : "hour");
   const compared = [["", t("compare.none")], ["before", t("compare.before")], ...cameras.filter((id) => id !== query.get("camera")).map((id) => [`camera:${id}`, t("compare.camera", { id })])];
   const tools = html`<${Select} label=${t("camera")} value=${query.get("camera") || ""} options=${[["", t("wall.all")], ...cameras.map((id) => [id, id])]} onChange=${(camera) => set({ camera })} />
-    <${Span} query=${query} free=${false} standard="week" /><${Select} label=${t("compare")} value=${both.compare} options=${compared} onChange=${(compare) => set({ compare })} />`;
+    <${Span} query=${query} free=${false} standard="week" />
+      <${Select} label=${t("compare")} value=${both.compare} options=${compared} onChange=${(compare) => set({ compare })} />`;
   return html`<${Page} title=${t("page.statistics")} tools=${tools}><div class="grid">
     <${People} both=${both} per=${per} query=${query} />
     ${Object.keys(TOPS).map((what) => html`<${Top} key=${what} what=${what} both=${both} query=${query} />`)}
@@ -79,9 +80,13 @@ function People({ both, per, query }) {
   const rows = () => [["time", ...shown.series.map(({ label }) => label)], ...value[0].people.map(([when], i) => [when, ...shown.series.map(({ values }) => values[i])])];
   return html`<${Panel} title=${t("stats.people")} all error=${error} tools=${html`<${Choice} label=${t("stats.per")} value=${per} options=${[["hour", t("stats.hour")], ["day", t("stats.day")]]} onChange=${(one) => set({ per: one })} />
       <${Button} kind="quiet" icon="download" disabled=${!shown} onClick=${() => savePng(box.current, "people")}>PNG<//>${shown && csvButton(rows, "people")}`}>
-    ${shown && html`<div class="figures"><div class="figure"><b>${number(value[0].total)}</b><span>${t("people")} ${value[1] && change(value[0].total, value[1].total)}</span></div>
-      ${value[1] && html`<div class="figure"><b class="soft">${number(value[1].total)}</b><span>${both.compare === "before" ? t("compare.before") : both.other.camera}</span></div>`}
-      ${peak >= 0 && html`<div class="figure"><b>${number(most)}</b><span>${t("stats.peak", { when: `${shortDay(shown.times[peak])}${per === "hour" ? ` ${new Date(value[0].people[peak][0]) && value[0].people[peak][0].slice(11, 16)}` : ""}` })}</span></div>`}</div>
+    ${shown && html`<div class="figures"><div class="figure"><b>${number(value[0].total)}</b>
+      <span>${t("people")} ${value[1] && change(value[0].total, value[1].total)}</span></div>
+      ${value[1] && html`<div class="figure"><b class="soft">${number(value[1].total)}</b>
+        <span>${both.compare === "before" ? t("compare.before") : both.other.camera}</span></div>`}
+      ${peak >= 0 && html`<div class="figure"><b>${number(most)}</b>
+        <span>${t("stats.peak", { when: `${shortDay(shown.times[peak])}${per === "hour" ? ` ${new Date(value[0].people[peak][0]) && value[0].people[peak][0].slice(11, 16)}` : ""}` })}</span>
+        </div>`}</div>
       <div ref=${box}><${Chart} times=${shown.times} series=${shown.series} per=${per} label=${t("time")} /></div>`}<//>`;
 }
 
@@ -95,7 +100,9 @@ function Top({ what, both, query }) {
   return html`<${Panel} title=${t(`stats.${what}`)} error=${error} tools=${mine.length > 0 && csvButton(rows, what)}>
     ${!mine.length && html`<p class="soft">${t("stats.none")}</p>`}<div class="bars">${mine.map(([name, n]) => html`<a class="bar-row" key=${name} href=${link(name)}>
       <span class="what"><${Swatch} colours=${colours(name)} /><span class="cut">${name in COLOURS ? word(name) : said(name)}</span></span>
-      <span class="track"><i style=${{ width: `${(100 * n) / most}%` }}></i>${value[1] && html`<i class="other" style=${{ width: `${(100 * (others.get(name) || 0)) / most}%` }}></i>`}</span><span class="n">${number(n)}</span></a>`)}</div><//>`;
+      <span class="track"><i style=${{ width: `${(100 * n) / most}%` }}>
+        </i>${value[1] && html`<i class="other" style=${{ width: `${(100 * (others.get(name) || 0)) / most}%` }}></i>`}</span>
+        <span class="n">${number(n)}</span></a>`)}</div><//>`;
 }
 
 /** The colour that a name is or begins with. */
@@ -106,8 +113,11 @@ function Dwell({ both }) {
   const zones = value?.[0].zones || [], others = new Map((value?.[1]?.zones || []).map((one) => [one.zone, one]));
   const rows = () => [[t("facet.zone"), t("people"), "s"], ...zones.map((one) => [one.zone, one.people, one.mean_s])];
   return html`<${Panel} title=${t("stats.dwell")} error=${error} tools=${zones.length > 0 && csvButton(rows, "dwell")}>${!zones.length ? html`<p class="soft">${t("stats.no.zones")}</p>` : html`
-    <table><thead><tr><th>${t("facet.zone")}</th><th class="right">${t("people")}</th><th class="right">${t("stats.mean")}</th></tr></thead><tbody>${zones.map((one) => html`<tr key=${one.zone}><td>${one.zone}</td>
-      <td class="right num">${number(one.people)}${others.has(one.zone) && html` <span class="soft">(${number(others.get(one.zone).people)})</span>`}</td><td class="right num">${span(one.mean_s * SECOND)}${others.has(one.zone) && html` <span class="soft">(${span(others.get(one.zone).mean_s * SECOND)})</span>`}</td></tr>`)}</tbody></table>`}<//>`;
+    <table><thead><tr><th>${t("facet.zone")}</th><th class="right">${t("people")}</th><th class="right">${t("stats.mean")}</th></tr>
+      </thead><tbody>${zones.map((one) => html`<tr key=${one.zone}><td>${one.zone}</td>
+      <td class="right num">${number(one.people)}${others.has(one.zone) && html` <span class="soft">(${number(others.get(one.zone).people)})</span>`}</td>
+        <td class="right num">${span(one.mean_s * SECOND)}${others.has(one.zone) && html` <span class="soft">(${span(others.get(one.zone).mean_s * SECOND)})</span>`}</td>
+        </tr>`)}</tbody></table>`}<//>`;
 }
 
 function Lines({ both }) {
@@ -116,7 +126,9 @@ function Lines({ both }) {
   const rows = () => [[t("stats.line"), "in", "out"], ...lines.map((one) => [one.line, one.in, one.out])];
   const cell = (one, way) => html`<td class="right num">${number(one[way])}${others.has(one.line) && html` <span class="soft">(${number(others.get(one.line)[way])})</span>`}</td>`;
   return html`<${Panel} title=${t("stats.lines")} error=${error} tools=${lines.length > 0 && csvButton(rows, "lines")}>${!lines.length ? html`<p class="soft">${t("stats.no.lines")}</p>` : html`
-    <table><thead><tr><th>${t("stats.line")}</th><th class="right">${t("stats.in")}</th><th class="right">${t("stats.out")}</th></tr></thead><tbody>${lines.map((one) => html`<tr key=${one.line}><td>${one.line}</td>${cell(one, "in")}${cell(one, "out")}</tr>`)}</tbody></table>`}<//>`;
+    <table><thead><tr><th>${t("stats.line")}</th><th class="right">${t("stats.in")}</th><th class="right">${t("stats.out")}</th></tr>
+      </thead><tbody>${lines.map((one) => html`<tr key=${one.line}>
+      <td>${one.line}</td>${cell(one, "in")}${cell(one, "out")}</tr>`)}</tbody></table>`}<//>`;
 }
 
 /** Where feet were, over the camera's picture. */
@@ -138,6 +150,7 @@ function Presence({ both, cameras }) {
   if (!camera) return null;
   const rows = () => [["column", "row", "seconds"], ...value.cells];
   return html`<${Panel} all title=${`${t("stats.presence")} · ${camera}`} error=${error} tools=${value && html`<${Button} kind="quiet" icon="download" onClick=${() => savePng(box.current, "presence")}>PNG<//>${csvButton(rows, "presence")}`}>
-    <div class="heat" ref=${box}><img src=${picture(`cameras/${at(camera)}/picture.jpg`, { width: 960 })} alt="" onError=${(event) => { event.target.hidden = true; }} /><canvas ref=${canvas} role="img" aria-label=${t("stats.presence")}></canvas></div>
+    <div class="heat" ref=${box}><img src=${picture(`cameras/${at(camera)}/picture.jpg`, { width: 960 })} alt="" onError=${(event) => { event.target.hidden = true; }} />
+      <canvas ref=${canvas} role="img" aria-label=${t("stats.presence")}></canvas></div>
     ${value && html`<p class="small soft">${t("stats.presence.most", { span: span(value.most_s * SECOND) })}</p>`}<//>`;
 }

@@ -59,12 +59,14 @@ export default function Timeline({ route }) {
     <div class="row head-row"><h2 class="grow">${longDay(middle)}${!day && html`<span class="soft num"> ${exact(from)} – ${exact(to)}</span>`}</h2>
       <form class="row" onSubmit=${(event) => { event.preventDefault(); set({ term: text.trim() }); }}>
         <input class="input" type="search" data-search aria-label=${t("timeline.term")} placeholder=${t("timeline.term")} value=${text}
-          onInput=${(event) => { setText(event.target.value); if (!event.target.value) set({ term: null }); }} /><button class="button">${t("show")}</button></form>
+          onInput=${(event) => { setText(event.target.value); if (!event.target.value) set({ term: null }); }} />
+            <button class="button">${t("show")}</button></form>
       ${only.length > 0 && html`<${Button} onClick=${() => set({ camera: null })}>${t("wall.all")}<//>`}</div>
     ${value && !value.cameras.length && html`<${Empty} icon="cameras" title=${t("wall.none")}>${t("wall.none.why")}<//>`}
     <div class="times"><${Axis} from=${from} to=${to} />
       ${cameras.map((id) => html`<${Strip} key=${id} camera=${id} from=${from} to=${to} term=${term} query=${query} />`)}</div>
-    <div class="legend"><span><i class="other"></i>${t("people")}</span>${term && html`<span><i></i>${term}</span>`}<span>${t("timeline.how")}</span></div>
+    <div class="legend"><span><i class="other"></i>${t("people")}</span>${term && html`<span><i>
+      </i>${term}</span>`}<span>${t("timeline.how")}</span></div>
     <${At} query=${query} term=${term} /><//>`;
 }
 
@@ -123,7 +125,8 @@ function Strip({ camera, from, to, term, query }) {
   };
   const total = value?.people.reduce((sum, n) => sum + n, 0), some = value?.term?.reduce((sum, n) => sum + n, 0);
   const n = hover && value ? value.people[Math.min(bins - 1, Math.floor((hover - from) / (to - from) * bins))] : null;
-  return html`<div class="strip"><a class="name" href=${address("timeline", { ...Object.fromEntries(query), camera })} title=${camera}><span class="cut">${camera}</span>
+  return html`<div class="strip"><a class="name" href=${address("timeline", { ...Object.fromEntries(query), camera })} title=${camera}>
+    <span class="cut">${camera}</span>
       <span class="n small soft num">${total === undefined ? "" : some === undefined ? number(total) : `${number(some)} / ${number(total)}`}</span></a>
     ${error && html`<${Failure} error=${error} />`}<canvas ref=${canvas} hidden=${Boolean(error)} role="img" aria-label=${t("timeline.strip", { camera, n: total || 0 })} title=${hover ? `${exact(hover)}${n === null ? "" : ` · ${n}`}` : ""}
       onPointerDown=${(event) => { canvas.current.setPointerCapture(event.pointerId); setDrag({ a: time(event), b: time(event) }); }}
@@ -164,9 +167,11 @@ function At({ query, term }) {
   const { value, error } = useLoad((signal) => (camera && pick ? get("search", asked, signal) : Promise.resolve(null)), [pick, camera, around, term]);
   if (!camera || !pick) return null;
   return html`<section class="stack"><header class="row"><h2 class="grow">${camera}, ${exact(pick - around)} – ${exact(pick + around)}</h2>
-    <a class="button" href=${address("search", { camera, q: term, from: asked.from, to: asked.to })}><${Icon} name="search" />${t("wall.search")}</a></header>
+    <a class="button" href=${address("search", { camera, q: term, from: asked.from, to: asked.to })}>
+      <${Icon} name="search" />${t("wall.search")}</a></header>
     ${error && html`<${Failure} error=${error} />`}${value && !value.visits.length && html`<p class="soft">${t("person.nobody")}</p>`}
     <div class="people">${value?.visits.map((visit) => html`<a class="person" key=${visit.visit} href=${address(["person", visit.visit])}>
       <figure>${visit.picture ? html`<img src=${own(visit.picture)} alt="" loading="lazy" />` : html`<${Icon} name="user" />`}</figure>
-      <span class="about"><span class="where num">${exact(Date.parse(visit.began))}</span><${Wears} wears=${visit.wears} most=${4} /></span></a>`)}</div></section>`;
+      <span class="about"><span class="where num">${exact(Date.parse(visit.began))}</span><${Wears} wears=${visit.wears} most=${4} />
+        </span></a>`)}</div></section>`;
 }

@@ -2,15 +2,15 @@
 import { html, useState, useEffect, useCallback } from "../dom.js";
 import { get, follow } from "../api.js";
 import { t } from "../i18n.js";
-import { address, changed, set, go } from "../route.js";
+import { address, changed, set } from "../route.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
-import { Page, Choice, Button, Empty, Failure, Select } from "../parts.js";
+import { Page, Choice, Empty, Failure, Select } from "../parts.js";
 import { Tile } from "../tile.js";
 import { Beside } from "../beside.js";
 
 /** The cameras and how they are, kept up to date by the service's events. */
-export function useCameras() {
+function useCameras() {
   const [cameras, setCameras] = useState(null);
   const [error, setError] = useState(null);
   const load = useCallback(() => get("state").then((state) => { setCameras(state.cameras); setError(null); }, setError), []);
