@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -164,7 +165,7 @@ def test_the_first_day(page, new_shop, rtsp):
     page.goto(f"{shop.url}#/cameras?add=1")
     page.locator("[name=url]").fill(camera.url())
     page.get_by_role("button", name="Measure").click()
-    page.get_by_text("768 × 576").wait_for()
+    page.get_by_text(re.compile("768 . 576")).wait_for()
     page.locator("[name=id]").fill("street")
     page.locator("[name=purpose]").fill("Trying it out")
     page.locator("form .primary").click()

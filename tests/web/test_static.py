@@ -1,4 +1,4 @@
-"""The pages as files: what is others' is as published, nothing comes from elsewhere, all is small."""
+"""The pages as files: others' are as published, nothing comes from elsewhere, all is small."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def imported(script: Path) -> set[Path]:
             continue
         found.add(one)
         text = one.read_text(encoding="utf-8")
-        for name in re.findall(r'^(?:import|export|\}) [^;]*?from "([^"]+)"', text, re.M):
-            open_.append((one.parent / name).resolve())
+        names = re.findall(r'^(?:import|export|\}) [^;]*?from "([^"]+)"', text, re.M)
+        open_ += [(one.parent / name).resolve() for name in names]
     return found
 
 
