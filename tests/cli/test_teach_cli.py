@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.train]
 TWO_COLOURED = 4
 DARK = (1, 2, 3, 5, 6)
 #: Frames to learn from come after those that are run on.
-RUN = 32
-LEARNT = (57, 84, 111, 137)
+RUN = 40
+LEARNT = (44, 57, 71, 84, 97, 111, 124, 137)
 
 
 @pytest.fixture(autouse=True)
