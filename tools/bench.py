@@ -8,6 +8,7 @@
     python tools/bench.py hls --seconds 60
     python tools/bench.py outlets --count 4
     python tools/bench.py store --count 8 --seconds 120 --runs 5
+    python tools/bench.py engine --pack yolos-fashionpedia ram
     python tools/bench.py kills --rounds 200
     python tools/bench.py stops --rounds 200 --engine onnxruntime
 
@@ -19,7 +20,8 @@ with those of looking at everybody on every frame; ``age`` tells how old results
 that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
 several, and sets its clock wrong; ``outlets`` slows, blocks and breaks an output and fills the
 disk; ``store`` watches cameras with the store and without it by turns; ``hls`` watches a live HLS
-stream; ``engine`` measures the models by themselves. ``kills``
+stream; ``engine`` measures the models by themselves, with ``--pack`` published ones with weights at
+random. ``kills``
 kills a run on cameras at random moments and starts it again into the same folder; ``stops`` asks
 runs on cameras and recordings to end at random moments: both check what is on disk, and end with 1
 if anything is wrong with it.
@@ -81,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20, help="of kills and stops")
     parser.add_argument("--seed", type=int, help="of their moments")
     parser.add_argument("--engine", default="auto")
+    parser.add_argument("--pack", nargs="+", help="published models that engine measures")
     parser.add_argument("--config", type=Path, help="other settings than the default ones")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     return parser.parse_args()

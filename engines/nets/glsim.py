@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.nets.vit import EPS, Block, Shape, VisionTransformer
+from engines.nets import official
+from engines.nets.vit import EPS, Block, Shape, State, VisionTransformer
 
 #: Patches that span the box.
 NEAREST = 8
@@ -67,6 +68,19 @@ class GlobalLocal(nn.Module):
         self.vit = VisionTransformer(shape)
         self.aggregator = Block(shape)
         self.aggregator_norm = nn.LayerNorm(shape.width, eps=EPS)
+
+    def load_official(self, state: State) -> None:
+        """Take over a checkpoint of the authors' (``official.read_official``).
+
+        Raises:
+            KeyError: a tensor is missing.
+            RuntimeError: one has another size.
+        """
+        self.vit.load_state_dict(official.transformer(state, self.vit.shape))
+        own = official.block(state, "aggregator.blocks.0", "block")
+        self.aggregator.load_state_dict({n.removeprefix("block."): t for n, t in own.items()})
+        norm = {kind: state[f"aggregator_norm.{kind}"] for kind in ("weight", "bias")}
+        self.aggregator_norm.load_state_dict(norm)
 
     def first(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The class token (N, width) of whole pictures, and the boxes (N, 4) worth another look."""

@@ -8,12 +8,15 @@ classifier learn.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.nets import official
 from engines.nets.vit import Block, Shape, State, VisionTransformer
 
 #: Numbers an adapter narrows tokens to.
@@ -24,6 +27,10 @@ DOWN_AFTER = (3, 7)
 DROP = 0.1
 #: The residual starts as the sum over a neighbourhood, give or take so much.
 SPREAD = 0.001
+#: Kind -> whether adapters stand after the other blocks, and inside of blocks.
+KINDS: Mapping[str, tuple[bool, bool]] = MappingProxyType(
+    {"ila": (False, False), "ila+": (True, False), "ila++": (False, True)}
+)
 
 
 def narrowed(layer: nn.Module, x: Tensor) -> Tensor:
@@ -123,7 +130,8 @@ class AdaptedTransformer(nn.Module):
             self.vit.load(weights)
         self.vit.requires_grad_(False)
         self.vit.class_token.requires_grad_(True)
-        grid, keeps, inside = shape.grid, *KINDS[kind]
+        keeps, self.inside = KINDS[kind]
+        grid = shape.grid
         adapters: dict[str, nn.Module] = {}
         for index in range(shape.depth):
             down = index in DOWN_AFTER
@@ -131,11 +139,29 @@ class AdaptedTransformer(nn.Module):
                 adapters[str(index)] = InterLayerAdapter(shape.width, grid, down)
             grid -= 2 * down
         self.adapters = nn.ModuleDict(adapters)
-        if inside:
+        if self.inside:
             self.vit.blocks = nn.ModuleList(
                 AdaptedBlock(block, shape.width)
                 for block in self.vit.blocks  # type: ignore[arg-type]
             )
+
+    def load_official(self, state: State) -> None:
+        """Take over a checkpoint of the authors' (``official.read_official``), adapters included;
+        those of ILA+ that keep tokens stay new: their names are not published.
+
+        Raises:
+            KeyError: a tensor is missing.
+            RuntimeError: one has another size.
+        """
+        found = official.transformer(state, self.vit.shape)
+        if self.inside:
+            found = {re.sub(r"^(blocks\.\d+)\.", r"\1.block.", n): t for n, t in found.items()}
+            for i in range(self.vit.shape.depth):
+                own = official.bottlenecks(state, i)
+                found |= {f"blocks.{i}.{name}": tensor for name, tensor in own.items()}
+        self.vit.load_state_dict(found)
+        for index, place in enumerate(DOWN_AFTER):
+            self.adapters[str(place)].load_state_dict(official.adapter(state, index))
 
     def tokens(self, x: Tensor) -> list[Tensor]:
         """Tokens after every block, adapters included."""
@@ -150,7 +176,3 @@ class AdaptedTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.vit.norm(self.tokens(x)[-1])[:, 0]
-
-
-#: Kind -> whether adapters stand after the other blocks, and inside of blocks.
-KINDS = MappingProxyType({"ila": (False, False), "ila+": (True, False), "ila++": (False, True)})

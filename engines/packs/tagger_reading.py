@@ -14,6 +14,7 @@ RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 BOXES = ("cxcywh", "xyxy", "yolo")
+NONE: tuple[str, ...] = ()
 MOST_SECONDS = 3600.0
 MOST_LABELS = 100_000
 
@@ -66,7 +67,7 @@ def _told(table: Table, kind: str) -> dict[str, Any]:
         "bias": table.take("bias", *number, 0.0),
         "boxes": _choice(table, "boxes", BOXES, "cxcywh"),
         "overlap": table.take("overlap", *share, 0.0),
-        "ignore": table.take("ignore", _texts, "a list of labels", ()),
+        "ignore": table.take("ignore", _texts, "a list of labels", NONE),
         "most": table.take("most", _count, "a number of boxes", 100),
         "prompt": table.take("prompt", text, "text", PROMPT),
         "group_prompt": table.take("group_prompt", text, "text", GROUP_PROMPT),

@@ -82,17 +82,18 @@ class ClipConfig:
         if found.get("model_type") != "clip":
             raise ValueError(f"describes a {found.get('model_type')}")
         vision, text = found["vision_config"], found["text_config"]
-        towers = [
-            Tower(
+
+        def tower(own: Mapping[str, Any]) -> Tower:
+            return Tower(
                 int(own["hidden_size"]),
                 int(own["num_hidden_layers"]),
                 int(own["num_attention_heads"]),
                 int(own["intermediate_size"]),
             )
-            for own in (vision, text)
-        ]
+
         return cls(
-            *towers,
+            tower(vision),
+            tower(text),
             side=int(vision["image_size"]),
             patch=int(vision["patch_size"]),
             numbers=int(found["projection_dim"]),

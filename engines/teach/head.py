@@ -124,7 +124,7 @@ def add_head(parser: Path, head: Head, out: Path) -> None:
         ("bias", bias),
     ):
         graph.initializer.append(numpy_helper.from_array(array, _OWN + name))
-    steps = (
+    steps: tuple[tuple[str, list[str], str, dict[str, int]], ...] = (
         ("Flatten", [places], "places", {"axis": 1}),
         ("Concat", [_OWN + "places", whole], "heard", {"axis": 1}),
         ("Cast", [_OWN + "half"], "weight", {"to": TensorProto.FLOAT}),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from types import MappingProxyType
 from typing import Any
 
@@ -137,7 +138,10 @@ class Trainer:
         """Make the steps that are left, saving every ``EPOCH`` of them to ``path``; the network,
         ready to be asked."""
         if path is not None and path.exists():
-            self.done = checkpoint.resume(path, self, PARTS)
+            try:
+                self.done = checkpoint.resume(path, self, PARTS)
+            except (ValueError, RuntimeError, EOFError, UnpicklingError):
+                watch.tell(f"{path.name}: of another training, or damaged; beginning anew")
         watch.begin(what, self.recipe.steps, self.done)
         while self.done < self.recipe.steps:
             for _ in self.epoch():

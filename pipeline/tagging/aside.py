@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pipeline.picture.nv12 import Nv12Planes
 from pipeline.tagging.failures import Failures
+from pipeline.tagging.shares import Shares
 from pipeline.tagging.tagger import Evidence, Subject, Tagger
 from pipeline.types import Box
 
@@ -28,20 +29,17 @@ class Job:
 
     @property
     def evidence(self) -> list[Evidence]:
+        """Of each of ``origins``, once it is done."""
         return self.result.result()[0]
-
-    @property
-    def seconds(self) -> float:
-        """What it took."""
-        return self.result.result()[1]
 
 
 class Aside:
     """Shows subjects to taggers; one that pays for itself is not waited for, unless a recording is
     looked at. Such a tagger's engine is used on one thread at a time."""
 
-    def __init__(self, failures: Failures) -> None:
+    def __init__(self, failures: Failures, shares: Shares) -> None:
         self._failures = failures
+        self._shares = shares
         self._pool: ThreadPoolExecutor | None = None
         self._jobs: dict[str, Job] = {}
 
@@ -54,11 +52,15 @@ class Aside:
         """Evidence of each subject, or ``None``: it will be among those ``arrived``."""
         if tagger.share is None:
             return self._failures.look(tagger, subjects)
-        self._pool = self._pool or ThreadPoolExecutor(1, "aside")
+        live = all(subject.frame.live for subject in subjects)
         if any(isinstance(subject.frame.planes, Nv12Planes) for subject in subjects):
-            return self._failures.look(tagger, subjects)  # cut on the inference thread
+            found, seconds = self._timed(tagger, list(subjects))  # cut on the inference thread
+            if live:
+                self._shares.spent(tagger, seconds, len(subjects))
+            return found
+        self._pool = self._pool or ThreadPoolExecutor(1, "aside")
         result = self._pool.submit(self._timed, tagger, list(subjects))
-        if all(subject.frame.live for subject in subjects):
+        if live:
             self._jobs[tagger.name] = Job(tagger, result)
             return None
         return result.result()[0]
@@ -76,6 +78,7 @@ class Aside:
         done = [job for job in self._jobs.values() if job.result.done()]
         for job in done:
             del self._jobs[job.tagger.name]
+            self._shares.spent(job.tagger, job.result.result()[1], len(job.origins))
         return done
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class LookStage:
         self._budget = budget
         self._failures = Failures(timed)
         self._shares = Shares()
-        self._aside = Aside(self._failures)
+        self._aside = Aside(self._failures, self._shares)
         self._persons = Persons(taggers, settings)
         self._surroundings = Surroundings(taggers)
         self._closeups = Closeups(mains, self._persons, self._surroundings, settings)
@@ -133,7 +133,6 @@ class LookStage:
     def _take_in(self) -> None:
         """Count what was found aside, of whoever is still there."""
         for job in self._aside.arrived():
-            self._shares.spent(job.tagger, job.seconds, len(job.origins))
             for origin, evidence in zip(job.origins, job.evidence, strict=True):
                 subject = origin[0]
                 rooms = self._persons if subject.kind == "person" else self._surroundings

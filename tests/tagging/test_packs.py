@@ -638,6 +638,19 @@ def test_a_recording_waits_for_it():
     stage.close()
 
 
+def test_what_it_took_is_what_it_waits_for():
+    slow = Slow("slow")
+    stage = look_stage(slow)
+    stage([seen(0.0, person(1), live=True)])
+    time.sleep(0.1)
+    slow.go_on.set()
+    rounds(stage, 0.1, lambda out: not stage._aside.busy)
+    assert stage._shares.poor() == {"slow"}
+    [out] = stage([seen(5.0, person(1), live=True)])
+    assert out.looks == ()
+    stage.close()
+
+
 def test_pictures_are_looked_at_aside_too():
     class Scene(Scenic):
         share = 0.1

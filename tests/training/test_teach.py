@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
+from training.low_data import Result, summary  # noqa: E402
+
 from engines import Packs, open_engine  # noqa: E402
 from engines.nets.taught import Lite0Features, Taught  # noqa: E402
 from engines.packs import Pack, PackError, Tensor, find, read_pack  # noqa: E402
@@ -152,11 +154,20 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(tmp_path):
         assert torch.equal(one, other)
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
-    lesson = painted()
-    trainer(lesson, 20).run(tmp_path / "one.pt", Unwatched())
-    with pytest.raises(ValueError, match="another recipe"):
-        trainer(lesson, 40).run(tmp_path / "one.pt", Unwatched())
+@pytest.mark.parametrize("content", [None, b"", b"nothing of the kind"])
+def test_a_checkpoint_of_another_training_or_a_damaged_one_is_not_gone_on_from(tmp_path, content):
+    lesson, path = painted(), tmp_path / "one.pt"
+    if content is None:
+        trainer(lesson, 40).run(path, Unwatched())
+    else:
+        path.write_bytes(content)
+    told = []
+    watch = Unwatched()
+    watch.tell = told.append
+    found = trainer(lesson, 20).run(path, watch).state_dict()
+    wanted = trainer(lesson, 20).run(None, Unwatched()).state_dict()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert told == ["one.pt: of another training, or damaged; beginning anew"]
 
 
 def test_the_linear_classifier_is_at_the_minimum_of_its_loss():
@@ -361,3 +372,23 @@ def test_labels_that_do_not_fit_are_one_line(tmp_path, text):
     pack = Pack(tmp_path, "mine", "t", "l", "s", (), outputs, {"taught.json": "0" * 64})
     with pytest.raises(PackError, match="pack 'mine'"):
         taught(pack)
+
+
+# -- The study ----------------------------------------------------------------------------------
+
+
+def test_gains_are_of_the_same_draws():
+    rights = {"control": (0.5, 0.75), "adnet": (0.75, 0.75), "linear": (0.25,)}
+    rows = summary(
+        [
+            Result(arm, 10, seed, tuple(i < 4 * share for i in range(4)))
+            for arm, shares in rights.items()
+            for seed, share in enumerate(shares)
+        ]
+    )
+    by_arm = {row["arm"]: row for row in rows}
+    assert by_arm["adnet"]["mean"] == 0.75
+    assert by_arm["adnet"]["gain"] == 0.125
+    assert by_arm["adnet"]["error"] == pytest.approx(np.std([0.25, 0.0], ddof=1) / np.sqrt(2))
+    assert by_arm["linear"]["gain"] == -0.25
+    assert np.isnan(by_arm["linear"]["error"]), "one draw tells no spread"

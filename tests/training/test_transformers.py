@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import numpy as np
@@ -341,3 +342,76 @@ def test_a_transformer_needs_a_file_of_one(tmp_path):
     np.savez(path, a=np.array([object()]))
     with pytest.raises(TeachError, match="no transformer"):
         transformer("ifa", path, 64)
+
+
+# -- Checkpoints of the authors -----------------------------------------------------------------
+
+
+def theirs(net, inside=False):
+    """The weights of a network under its authors' names, as the dossier of their repositories
+    lists them."""
+    own = net.state_dict()
+    found = {}
+    for name, tensor in own.items():
+        name = name.replace("block.", "") if inside else name
+        for ours, other in (
+            ("vit.class_token", "class_token"),
+            ("vit.positions", "positional_embedding.pos_embedding"),
+            ("vit.patches.", "patch_embedding."),
+            ("vit.norm.", "encoder_norm."),
+            ("vit.blocks.", "encoder.blocks."),
+            ("aggregator_norm.", "aggregator_norm."),
+            ("aggregator.", "aggregator.blocks.0."),
+            ("adapters.3.", "encoder.ila_ds.0."),
+            ("adapters.7.", "encoder.ila_ds.1."),
+            ("depthwise", "adapter_conv.0"),
+            ("pointwise", "adapter_conv.2"),
+            (".attn.proj.", ".proj."),
+            (".mlp.", ".pwff."),
+        ):
+            name = name.replace(ours, other, 1) if ours in name else name
+        if "ila_ds" in name:
+            norms = (("norm1", "norm1.1"), ("norm2", "adapter_conv.1.0"), ("norm3", "norm3.1"))
+            for ours, other in norms:
+                name = name.replace(ours, other, 1)
+        if ".qkv." in name:
+            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
+                found["model." + name.replace("qkv", f"proj_{part}")] = piece.clone()
+        else:
+            found["model." + name] = tensor.clone()
+    return found
+
+
+@pytest.mark.parametrize("recipe", ["ila", "ila++", "glsim"])
+def test_checkpoints_are_read_name_by_name_and_nothing_in_them_is_run(tmp_path, recipe):
+    shape = Shape(side=64, patch=8, width=24, depth=9, heads=12)
+    net = GlobalLocal(shape) if recipe == "glsim" else AdaptedTransformer(shape, recipe)
+    with torch.no_grad():
+        for tensor in net.state_dict().values():
+            if tensor.dtype.is_floating_point:
+                tensor.uniform_(0.1, 0.4)
+    state = theirs(net, inside=recipe == "ila++") | {"model.head.head.weight": torch.zeros(3, 24)}
+    config = argparse.Namespace(model_name="vit", num_classes=3)
+    path = tmp_path / "official.pth"
+    torch.save({"config": config, "epoch": 4, "model": state, "optimizer": {}}, path)
+    found = transformer(recipe, path, 64).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(found(images), net.eval()(images), atol=1e-5)
+    del state["model.class_token"]
+    torch.save({"config": config, "model": state}, path)
+    with pytest.raises(TeachError, match="class_token"):
+        transformer(recipe, path, 64)
+    ran = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(ran), "w"))
+
+    torch.save({"config": Evil(), "model": state}, path)
+    with pytest.raises(TeachError, match="unsafe"):
+        transformer(recipe, path, 64)
+    assert not ran.exists()
+    torch.save({"model": 3}, path)
+    with pytest.raises(TeachError, match="no 'model'"):
+        transformer(recipe, path, 64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from training.type_data import Garment
 #: Blocks of the backbone that stay as published.
 FROZEN_BLOCKS = 5
 #: What is compared: how each differs from the others. ``even``: all layers learn at one rate.
-ARMS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "linear": {},
         "even": {"method": "finetune", "head_rate": 1.0},

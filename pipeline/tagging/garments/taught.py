@@ -26,17 +26,14 @@ class BothVotes:
 
     def __init__(self, settings: VoteSettings, known: TaughtLabels) -> None:
         self.settings = settings
+        self.looks = 0
         self._report = known.report
         self._garments = Vote(settings)
         self._taught = LabelVote(settings, lambda label: known.least, exclusive=True)
 
-    @property
-    def looks(self) -> int:
-        """Crops counted."""
-        return self._garments.looks
-
     def add(self, evidence: Sequence[Tag], quality: float = 1.0) -> None:
         """Count one crop's evidence with a weight of its ``quality``."""
+        self.looks += 1
         self._garments.add([tag for tag in evidence if tag.kind != self._report], quality)
         self._taught.add([tag for tag in evidence if tag.kind == self._report], quality)
 
