@@ -13,6 +13,7 @@ import numpy.typing as npt
 from evaluation.stills import still
 
 from engines.nets.efficientnet_lite import EMBEDDING
+from engines.teach.twins import thumbnail
 from pipeline.picture.background import treat_background
 from pipeline.picture.colour import evenly_lit
 from pipeline.picture.crop import person_window
@@ -20,7 +21,7 @@ from pipeline.tagging.garments.parser import GarmentParser
 from pipeline.tagging.outfits.complete import alone_on
 from pipeline.tagging.outfits.items import inner, masks_of, told
 from pipeline.tagging.parsing import Mask, Parsing
-from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb, thumbnail
+from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb
 
 F32 = npt.NDArray[np.float32]
 Half = npt.NDArray[np.float16]
