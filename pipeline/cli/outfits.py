@@ -93,7 +93,7 @@ def _snapshot(where: str, out: Path, name: str) -> Frame:
     except ValueError:
         raise ConfigError(f"--visit {name}: no id of a visit") from None
     with reading(where) as opened:
-        found = opened.visit(key.bytes)
+        found = next(iter(opened.named([key.bytes])), None)
     if found is None:
         raise ConfigError(f"--visit {name}: no such visit in {plain(where)}")
     path = out / (found.picture or "")
