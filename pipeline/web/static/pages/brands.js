@@ -63,6 +63,7 @@ function Add({ files: first, name: given, onDone, onClose }) {
   if (made) {
     return html`<${Dialog} title=${made.name} onClose=${onClose} foot=${html`<${Button} kind="primary" onClick=${onClose}>${t("done")}<//>`}>
       <div class="notice"><${Icon} name="check" /><span>${t("brands.added", { n: made.pictures })}</span></div>
+      ${(made.warnings || []).map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${text}</span></div>`)}
       ${made.near.length > 0 && html`<h3>${t("brands.near")}</h3>
         <div class="brand-list">${made.near.map(({ brand, likeness }) => html`<div class="card brand" key=${brand}><div class="row tight">
         <div class="marks"><img src=${picture(`brands/${at(brand, "0")}.png`)} alt="" /></div><span><b>${brand}</b><br />

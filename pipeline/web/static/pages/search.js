@@ -42,7 +42,7 @@ export default function Search({ route }) {
     <div class="search"><aside class=${`facets ${facets ? "open" : ""}`} aria-label=${t("search.facets")}>
       <${Button} class="only-phone button" icon="close" onClick=${() => setFacets(false)}>${t("close")}<//>
       <${Saved} key=${saves} /><${Facets} query=${route.query} counts=${counts.value} /></aside>
-    <div class="cut stretch"><${Ask} query=${route.query} onFacets=${() => setFacets(true)} />
+    <div class="stretch"><${Ask} query=${route.query} onFacets=${() => setFacets(true)} />
       <${Found} key=${key} id=${key} route=${route} question=${question} counts=${counts.value} /></div></div>
     ${forgetting && html`<${ForgetAll} question=${question} onClose=${() => setForgetting(false)} />`}
     ${naming && html`<${Name} query=${route.query} onClose=${() => { setNaming(false); setSaves(saves + 1); }} />`}<//>`;
