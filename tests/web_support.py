@@ -68,6 +68,7 @@ def served(out: Path, **sections) -> Iterator[Window]:
         wait_for(lambda: httpx.get(f"{window.url}/healthz").status_code == 200)
         yield window
         service.stop()
+        service.close_store()
         serving.stop()
         service.runner.wait()
 

@@ -104,9 +104,10 @@ def _run(service: Service, address: Address) -> None:
         typer.echo(serving.url)
         if not address.local and not address.cert:
             warn("passwords travel unencrypted; use --tls-cert, or a proxy with TLS in front")
-        while not service.runner.finished.wait(0.25) and not service.stopping.is_set():
+        while not service.stopping.wait(0.25) and not service.runner.finished.is_set():
             pass
         service.stop()
+        service.close_store()
         serving.stop()
         service.runner.wait()
 

@@ -25,21 +25,14 @@ class Role(str, Enum):
 
 PasswordOption = Annotated[
     str,
-    typer.Option(
-        "--password",
-        prompt=True,
-        confirmation_prompt=True,
-        hide_input=True,
-        envvar="THREADLINE_PASSWORD",
-        help="Asked for, or $THREADLINE_PASSWORD.",
-    ),
+    typer.Option("--password", envvar="THREADLINE_PASSWORD", help="Else it is asked for."),
 ]
 
 
 @app.command("add")
 def add(
     name: str,
-    password: PasswordOption,
+    password: PasswordOption = "",
     role: Annotated[Role, typer.Option("--role", help="What they may.")] = Role.admin,
     out: OutOption = Path("out"),
 ) -> None:
@@ -50,13 +43,13 @@ def add(
         from pipeline.web.kept import Kept
 
         with Kept(out) as kept:
-            Accounts(kept).add(name, password, role.value)
+            Accounts(kept).add(name, password or _asked(), role.value)
             kept.note("", "command line", "user.added", name)
         typer.echo(f"{name} ({role.value}) added")
 
 
 @app.command("password")
-def password_(name: str, password: PasswordOption, out: OutOption = Path("out")) -> None:
+def password_(name: str, password: PasswordOption = "", out: OutOption = Path("out")) -> None:
     """Give a user another password; all of their sessions end."""
     with explained():
         refuse_without()
@@ -64,6 +57,11 @@ def password_(name: str, password: PasswordOption, out: OutOption = Path("out"))
         from pipeline.web.kept import Kept
 
         with Kept(out) as kept:
-            Accounts(kept).change(name, password=password)
+            Accounts(kept).change(name, password=password or _asked())
             kept.note("", "command line", "password.changed", name)
         typer.echo(f"{name}: changed")
+
+
+def _asked() -> str:
+    text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return text

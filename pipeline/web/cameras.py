@@ -21,6 +21,7 @@ from pipeline.settings.schema import Camera, camera_class, first_mistake
 from pipeline.sources import is_live
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.network import PROTOCOLS
+from pipeline.sources.table import scheme_of
 from pipeline.web.accounts import ConflictError, NoSuchError
 from pipeline.web.kept import Kept
 
@@ -44,14 +45,21 @@ def refuse_address(url: str) -> None:
     if _DEVICE.fullmatch(url):
         return
     known = ", ".join(f"{scheme}://" for scheme in PROTOCOLS)
-    parts = urlsplit(url)
-    if "://" not in url or parts.scheme not in PROTOCOLS:
+    if scheme_of(url) not in PROTOCOLS or "://" not in url:
         raise ConfigError(f"{redact(url)[:100]}: no camera's address; it begins with {known}")
-    host = (parts.hostname or "").rstrip(".")
+    host = _host(url)
     with suppress(ValueError):  # a name
         host = str(ipaddress.ip_address(host))
     if not host or host in _METADATA:
         raise ConfigError(f"{redact(url)[:100]}: no camera is there")
+
+
+def _host(url: str) -> str:
+    """The host of an address; empty where it has none."""
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 class CameraBook:
@@ -150,6 +158,8 @@ class CameraBook:
         privacy = self._runner.settings.section("privacy").of(name)
         if privacy.mask:
             return "masked"
+        if privacy.video == "nobody":
+            return "private"
         turned = any(one.name == name and one.turn != UPRIGHT for one in self.all())
         return "turned" if turned else ""
 
@@ -189,9 +199,8 @@ def _refuse_elsewhere(settings: Mapping[str, Any], more: Mapping[str, Any]) -> N
     could read it here, but there."""
     if not settings.get("user") and not settings.get("password"):
         return
-    before, after = (urlsplit(one.get("url", settings["url"])) for one in (settings, more))
-    sub = urlsplit(more.get("sub") or after.geturl())
-    if {after.hostname, sub.hostname} != {before.hostname}:
+    url = more.get("url") or settings["url"]
+    if {_host(url), _host(more.get("sub") or url)} != {_host(settings["url"])}:
         raise ConfigError("url: is another host; give user and password again")
 
 

@@ -70,8 +70,7 @@ class Service:
             self.cameras = CameraBook(self.kept, self.runner)
             self.live.masked = self.cameras.closed
             stack.enter_context(self.runner)
-            # Before the run lets go of it: the last one to leave clears SQLite's log.
-            stack.callback(self._close_store)
+            stack.callback(self.close_store)
             self.watch = Watch(self)
             self._stack = stack.pop_all()
         return self
@@ -115,6 +114,8 @@ class Service:
             raise StoreError("the store is switched off in the settings: store: false")
         with self._lock:
             if self._store is None:
+                if self.stopping.is_set():
+                    raise StoreError("the service is ending")
                 store = made(place_of(settings, self.out), settings.counts_only)
                 store.open_to_read()
                 self._store = store
@@ -132,7 +133,9 @@ class Service:
         """A time in milliseconds since the epoch as the API tells it."""
         return local(round(ms), self.zone).isoformat(timespec="milliseconds")
 
-    def _close_store(self) -> None:
+    def close_store(self) -> None:
+        """Let go of the past, once stopping: before the run does, since the last one to leave
+        clears SQLite's log."""
         with self._lock:
             if self._store is not None:
                 self._store.close()  # type: ignore[attr-defined]  # of those that are opened here

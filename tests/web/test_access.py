@@ -7,11 +7,14 @@ import time
 
 import httpx
 import pytest
+from support import threadline
 from web_support import PASSWORD
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from pipeline.web.accounts import Accounts
 from pipeline.web.app import OPEN, guarded
+from pipeline.web.kept import Kept
 from pipeline.web.passwords import digest
 from pipeline.web.who import RANKS
 
@@ -239,3 +242,19 @@ def test_tokens_are_shown_once_and_end(window):
     number, secret = window.service.accounts.add_token("old", "viewer", ["read"], None, 1)
     window.service.kept.change("UPDATE token SET ends = 1 WHERE id = ?", number)
     assert window.service.accounts.of_token(secret) is None
+
+
+def test_users_are_made_on_the_command_line(tmp_path):
+    def run(*args, password=PASSWORD):
+        return threadline("user", *args, "--out", tmp_path, THREADLINE_PASSWORD=password)
+
+    assert run("add", "anna").stdout == "anna (admin) added\n"
+    assert run("add", "anna").returncode == 2, "there is one"
+    short = run("add", "otto", "--role", "operator", password="short")
+    assert (short.returncode, "12 to 200" in short.stderr) == (2, True)
+    assert run("password", "nobody").returncode == 2
+    assert run("password", "anna", password="quite another one").returncode == 0
+    with Kept(tmp_path) as kept:
+        accounts = Accounts(kept)
+        assert accounts.right("anna", "quite another one")
+        assert not accounts.right("anna", PASSWORD)

@@ -122,6 +122,7 @@ def _added(admin, server):
         "http://169.254.169.254/latest/meta-data",
         "rtsp:///etc/passwd",
         "rtsp://",
+        "rtsp://[::1",
     ):
         answer = admin.post("/cameras", json={"id": "bad", "url": bad})
         assert answer.status_code == 422, bad
