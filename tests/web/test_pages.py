@@ -34,7 +34,10 @@ STATES = (
     *("system?tab=users", "system?tab=tokens", "system?tab=audit", "system?tab=settings"),
     "statistics?compare=before",
 )
-SETTINGS = "garments: {enabled: false}\nstore: {zone: Europe/Berlin}\nprivacy: {heads: pixelate}\n"
+SETTINGS = (
+    "{garments: {enabled: false}, store: {zone: Europe/Berlin}, person: {interval_s: 1}, "
+    "logos: {tile_s: 0}}"
+)
 #: The accessibility checker, where somebody has put it: `npm pack axe-core`.
 AXE = os.environ.get("THREADLINE_AXE", "")
 
@@ -248,6 +251,25 @@ def test_every_page_in_light_and_dark_on_desktop_and_phone(page, shop):
     page.goto(f"{shop.url}#/search")
     page.locator("a.person", has_text=HOSTILE).wait_for()
     assert page.title() == "Search · Threadline", "a name is text, whatever it holds"
+
+
+def test_a_viewer_sees_every_page_and_changes_nothing(page, shop):
+    enter(page, shop)
+    viewer = {"user": "vera", "password": PASSWORD, "role": "viewer", "cameras": ["street"]}
+    headers = {"Origin": shop.url[:-1]}
+    assert page.request.post(f"{shop.url}api/v1/users", data=viewer, headers=headers).ok
+    page.context.clear_cookies()
+    assert page.request.post(f"{shop.url}api/v1/login", data=viewer, headers=headers).ok
+    for name in PAGES:
+        page.goto(f"{shop.url}#/{name}")
+        page.locator(f"[aria-current=page][href='#/{name}']").first.wait_for(state="attached")
+        page.locator(".page-head h1").wait_for()
+        assert not page.locator("[role=alert], .danger, input[type=file]").count(), name
+    page.goto(f"{shop.url}#/search")
+    expect(page, "document.querySelectorAll('a.person').length === 2", "those of their camera")
+    page.locator("a.person").first.click()
+    page.get_by_role("heading", name="Wears").wait_for()
+    assert not page.get_by_role("button", name="Forget").count()
 
 
 def test_the_address_holds_the_state(page, shop):
