@@ -17,6 +17,9 @@ Boxes = Literal["cxcywh", "xyxy", "yolo"]
 
 #: Subjects that are no garment on a person.
 WHOLE = ("person", "tile", "frame")
+PROMPT = "a photo of a person wearing {label}"
+#: As FashionSAP asks for attributes (Han et al., CVPR 2023).
+GROUP_PROMPT = "the image {group} is {label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class TaggerTable:
         ignore: labels that compete but are never reported.
         most: most boxes of one look.
         memory_mb: memory it needs; 0: twice its files.
+        prompt, group_prompt: sentences that stand for a label, alone or in a group, where a pack
+            can make embeddings of texts.
+        context: tokens of such a sentence.
     """
 
     kind: PackKind
@@ -63,6 +69,9 @@ class TaggerTable:
     ignore: tuple[str, ...] = ()
     most: int = 100
     memory_mb: int = 0
+    prompt: str = PROMPT
+    group_prompt: str = GROUP_PROMPT
+    context: int = 77
 
     @property
     def shown(self) -> Literal["person", "tile", "frame"]:

@@ -6,15 +6,7 @@ from typing import Any, cast
 
 from engines.packs.pack import PackError
 from engines.packs.table import FILE, Table, one_of, safe, text
-from engines.packs.tagger import (
-    Activation,
-    Background,
-    Boxes,
-    Filter,
-    PackKind,
-    Resize,
-    TaggerTable,
-)
+from engines.packs.tagger import GROUP_PROMPT, PROMPT, PackKind, TaggerTable
 
 KINDS = ("classifier", "tags", "detector", "embedder")
 BACKGROUNDS = ("keep", "blur", "dim", "remove")
@@ -22,6 +14,7 @@ RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 BOXES = ("cxcywh", "xyxy", "yolo")
+NONE: tuple[str, ...] = ()
 MOST_SECONDS = 3600.0
 MOST_LABELS = 100_000
 
@@ -35,37 +28,51 @@ def read_tagger(values: Any) -> TaggerTable | None:
     if not isinstance(values, dict):
         return None
     table = Table(values, "tagger.")
-
-    def choice(key: str, choices: tuple[str, ...], *default: str) -> str:
-        return table.take(key, one_of(choices), f"one of {', '.join(choices)}", *default)
-
-    kind = choice("kind", KINDS)
-    found = TaggerTable(
-        kind=cast(PackKind, kind),
-        subject=table.take("subject", text, "text", "person"),
-        report=table.take("report", safe, "a name of letters, digits, '.', '_' and '-'", ""),
-        every_s=table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),
-        least=table.take("least", _between(0, 1), "a number from 0 to 1", 0.3),
-        background=cast(Background, choice("background", BACKGROUNDS, "keep")),
-        margin=table.take("margin", _between(0, 4), "a number from 0 to 4", 0.1),
-        resize=cast(Resize, choice("resize", RESIZES, "fit")),
-        filter=cast(Filter, choice("filter", FILTERS, "area")),
-        activation=cast(
-            Activation,
-            choice("activation", ACTIVATIONS, "sigmoid" if kind == "tags" else "softmax"),
-        ),
-        scale=table.take("scale", _between(-1e6, 1e6), "a number", 1.0),
-        bias=table.take("bias", _between(-1e6, 1e6), "a number", 0.0),
-        boxes=cast(Boxes, choice("boxes", BOXES, "cxcywh")),
-        overlap=table.take("overlap", _between(0, 1), "a number from 0 to 1", 0.0),
-        ignore=table.take("ignore", _texts, "a list of labels", ()),
-        most=table.take("most", _count, "a number of boxes", 100),
-        memory_mb=table.take("memory_mb", _count, "megabytes", 0),
-    )
+    kind = _choice(table, "kind", KINDS)
+    found = TaggerTable(kind=cast(PackKind, kind), **_shown(table), **_told(table, kind))
     table.end()
     if found.shown != "person" and not found.every_s:
         raise PackError(f"tagger.every_s in {FILE} must be above 0: nobody asks for looks at tiles")
     return found
+
+
+def _choice(table: Table, key: str, choices: tuple[str, ...], *default: str) -> str:
+    return table.take(key, one_of(choices), f"one of {', '.join(choices)}", *default)
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    """What it sees, and when."""
+    return {
+        "subject": table.take("subject", text, "text", "person"),
+        "every_s": table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),
+        "background": _choice(table, "background", BACKGROUNDS, "keep"),
+        "margin": table.take("margin", _between(0, 4), "a number from 0 to 4", 0.1),
+        "resize": _choice(table, "resize", RESIZES, "fit"),
+        "filter": _choice(table, "filter", FILTERS, "area"),
+        "memory_mb": table.take("memory_mb", _count, "megabytes", 0),
+    }
+
+
+def _told(table: Table, kind: str) -> dict[str, Any]:
+    """What it reports, and how its outputs are read."""
+    usual = "sigmoid" if kind == "tags" else "softmax"
+    share = _between(0, 1), "a number from 0 to 1"
+    number = _between(-1e6, 1e6), "a number"
+    name = "a name of letters, digits, '.', '_' and '-'"
+    return {
+        "report": table.take("report", safe, name, ""),
+        "least": table.take("least", *share, 0.3),
+        "activation": _choice(table, "activation", ACTIVATIONS, usual),
+        "scale": table.take("scale", *number, 1.0),
+        "bias": table.take("bias", *number, 0.0),
+        "boxes": _choice(table, "boxes", BOXES, "cxcywh"),
+        "overlap": table.take("overlap", *share, 0.0),
+        "ignore": table.take("ignore", _texts, "a list of labels", NONE),
+        "most": table.take("most", _count, "a number of boxes", 100),
+        "prompt": table.take("prompt", text, "text", PROMPT),
+        "group_prompt": table.take("group_prompt", text, "text", GROUP_PROMPT),
+        "context": table.take("context", _count, "a number of tokens", 77),
+    }
 
 
 def _between(low: float, high: float) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+import re
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -31,7 +33,9 @@ def read_state(path: Path, *within: str) -> State:
             from safetensors.torch import load_file
 
             return load_file(str(path))
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        # Of files of several gigabytes, only what is used is read.
+        mapped = zipfile.is_zipfile(path)
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise _unreadable(path, error) from None
     except Exception as error:  # safetensors has errors of its own
@@ -50,19 +54,18 @@ def _unreadable(path: Path, error: Exception) -> ModelFileError:
     return ModelFileError(f"{path} is no checkpoint that can be read safely: {reason}")
 
 
-def load_state(net: nn.Module, state: Mapping[str, Tensor], ignored: Iterable[str] = ()) -> None:
+def load_state(net: nn.Module, state: Mapping[str, Tensor], ignored: str = "") -> None:
     """Load tensors into a network, all of them.
 
     Args:
-        ignored: beginnings of names that may be there and are not needed.
+        ignored: a pattern of names that may be there and are not needed.
 
     Raises:
         ModelFileError: one is missing, unknown or of another shape; the message names some.
     """
-    beginnings = tuple(ignored)
     wanted = {name: tuple(own.shape) for name, own in net.state_dict().items()}
     given = {name: own for name, own in state.items() if name in wanted}
-    extra = [name for name in state if name not in wanted and not name.startswith(beginnings)]
+    extra = [name for name in state if name not in wanted and not re.fullmatch(ignored, name)]
     missing = [name for name in wanted if name not in given]
     other = [
         f"{name} {tuple(own.shape)} instead of {wanted[name]}"

@@ -14,14 +14,20 @@ OPSET = 17
 
 
 def export(
-    net: nn.Module, example: Tensor, path: Path, outputs: Sequence[str], free: bool = False
+    net: nn.Module,
+    example: Tensor,
+    path: Path,
+    outputs: Sequence[str],
+    free: bool = False,
+    given: str = "pixel_values",
 ) -> None:
-    """Write a network of one input ``pixel_values`` (n, 3, h, w) with the shapes of ``example``.
+    """Write a network of one input with the shapes of ``example``.
 
     Args:
         free: any number of pictures instead of as many as in the example.
+        given: name of the input.
     """
-    names = ["pixel_values", *outputs]
+    names = [given, *outputs]
     axes = {name: {0: "n"} for name in names} if free else None
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracers warn of every shape that is read

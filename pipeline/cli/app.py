@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import camera, config, db, doctor, gallery, measure, models, user
+from pipeline.cli import camera, config, db, doctor, gallery, measure, models, outfits, user
 from pipeline.cli.errors import standard_output
 from pipeline.cli.forget import forget
 from pipeline.cli.run import run
@@ -15,6 +15,7 @@ from pipeline.cli.search import search
 from pipeline.cli.serve import serve
 from pipeline.cli.statistics import stats
 from pipeline.cli.tag import tag
+from pipeline.cli.teach import teach
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(serve)
 app.command()(tag)
+app.command()(teach)
 app.command()(search)
 app.command()(stats)
 app.command()(forget)
@@ -32,6 +34,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(measure.app, name="measure")
+app.add_typer(outfits.app, name="outfits")
 app.add_typer(config.app, name="config")
 app.add_typer(camera.app, name="camera")
 app.add_typer(user.app, name="user")

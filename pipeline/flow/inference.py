@@ -43,6 +43,12 @@ class Inference:
 
     def run(self, stop: threading.Event) -> None:
         """Until the inbox is drained; then everybody in view has left."""
+        try:
+            self._rounds(stop)
+        finally:
+            self._stages.close()
+
+    def _rounds(self, stop: threading.Event) -> None:
         inbox, gathering = self._shared.inbox, self._shared.pace.gathering
         while True:
             stop.wait(gathering.pause(time.monotonic()))

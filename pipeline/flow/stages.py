@@ -83,6 +83,12 @@ class Stages:
     every: tuple[Stage, ...]
     detect: DetectStage
     events: EventStage
+    looks: LookStage | None = None
+
+    def close(self) -> None:
+        """Wait for what stages have others do; engines may be closed then."""
+        if self.looks is not None:
+            self.looks.close()
 
 
 def open_stages(
@@ -117,7 +123,8 @@ def open_stages(
         TrackStage(trackers),
         PlaceStage(settings.zones),
     ]
+    looks = None
     if taggers:
-        looks = section("looks")
-        stages.append(LookStage(taggers, looks, pace.budget, stats.timed, mains))
-    return Stages((*stages, events), detector, events)
+        looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
+        stages.append(looks)
+    return Stages((*stages, events), detector, events, looks)

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from pipeline.errors import redact
 
 #: How often a file is asked for whose transfer breaks off.
 ATTEMPTS = 3
+#: Of a file that is in no repository of the hub: seconds without an answer, and most bytes.
+TIMEOUT_S = 20.0
+MOST_BYTES = 1_000_000
 
 
 class FetchError(EngineError):
@@ -38,7 +42,7 @@ def fetch(recipe: Recipe, folder: Path, revision: str = "", given: Path | None =
         FetchError: a file cannot be had.
     """
     if given is not None:
-        for group in recipe.files:
+        for group in (*recipe.files, *((name,) for name in recipe.elsewhere)):
             found = next((given / name for name in group if (given / name).is_file()), None)
             if found is None:
                 raise FetchError(f"{given} lacks {' or '.join(group)}; {_by_hand(recipe)}")
@@ -51,7 +55,23 @@ def fetch(recipe: Recipe, folder: Path, revision: str = "", given: Path | None =
             "huggingface_hub is not installed: pip install 'threadline[hub]'; or "
             + _by_hand(recipe)
         ) from None
+    for name, address in recipe.elsewhere.items():
+        (folder / name).write_bytes(_read(address, recipe))
     return _from_hub(recipe, folder, revision or recipe.revision)
+
+
+def _read(address: str, recipe: Recipe) -> bytes:
+    """A small file that is in no repository of the hub."""
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
+            content: bytes = answer.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise FetchError(
+            f"{address} cannot be loaded ({_line(error)}); {_by_hand(recipe)}"
+        ) from None
+    if len(content) > MOST_BYTES:
+        raise FetchError(f"{address} is larger than {MOST_BYTES} bytes: no list")
+    return content
 
 
 def _from_hub(recipe: Recipe, folder: Path, revision: str) -> str:
@@ -157,8 +177,10 @@ def _line(error: BaseException) -> str:
 def _by_hand(recipe: Recipe) -> str:
     """How to do without the network."""
     files = ", ".join(" or ".join(group) for group in recipe.files)
+    more = "".join(f", {address}" for address in recipe.elsewhere.values())
     return (
-        f"download {files} of {recipe.repositories[0]} elsewhere, put them into a folder DIR, and: "
+        f"download {files} of {recipe.repositories[0]}{more} elsewhere, put them into a folder "
+        "DIR, and: "
         f"threadline models pull {recipe.name} --from DIR"
     )
 

@@ -90,10 +90,6 @@ class Search:
             counts[n] = count
         return counts
 
-    def ids(self, connection: Connection, limit: int) -> list[int]:
-        """The newest visits found."""
-        return self._ids(connection, limit)
-
     def _ids(self, connection: Connection, limit: int, before: int | None = None) -> list[int]:
         query = self._select(before)
         return [] if query is None else list(connection.execute(query.limit(limit)).scalars())

@@ -201,17 +201,21 @@ class Closeups:
         others = tuple(registration.to_sub(box, *sizes) for box in subject.others)
         return replace(subject, box=registration.to_sub(subject.box, *sizes), others=others)
 
-    def placed(self, evidence: Evidence, shown: Subject, frames: Sequence[Frame]) -> Evidence:
-        """What was found on a picture of the main stream, in the pixels of the sub-stream's."""
+    def placer(self, shown: Subject, frames: Sequence[Frame]) -> Callable[[Evidence], Evidence]:
+        """What brings evidence from a picture of the main stream into the pixels of the
+        sub-stream's."""
         registration = self._registrations.get(id(shown.frame))
         frame = next((one for one in frames if self.belongs(shown, one)), None)
         if registration is None or frame is None:
-            return evidence
+            return lambda evidence: evidence
         sizes = (frame.width, frame.height), (shown.frame.width, shown.frame.height)
-        tags = tuple(
-            replace(tag, box=registration.to_sub(tag.box, *sizes)) for tag in evidence.tags
-        )
-        return replace(evidence, tags=tags)
+
+        def placed(evidence: Evidence) -> Evidence:
+            boxes = [registration.to_sub(tag.box, *sizes) for tag in evidence.tags]
+            tags = (replace(tag, box=box) for tag, box in zip(evidence.tags, boxes, strict=True))
+            return replace(evidence, tags=tuple(tags))
+
+        return placed
 
     def _large(self, track: Track, beside: Beside, frame: Frame) -> Track:
         """A person in the main stream's pixels, as well as the main stream would show them."""

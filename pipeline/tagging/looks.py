@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Protocol
 
 from pipeline.picture.crop import quality
 from pipeline.protocols import Budget
 from pipeline.settings.section import PerSource
+from pipeline.tagging.aside import Aside, Origin
 from pipeline.tagging.beside import Main
 from pipeline.tagging.closeups import Closeups, Wanted
 from pipeline.tagging.due import LookSettings
@@ -32,24 +34,29 @@ Look = tuple[Subject, tuple[Tagger, ...]]
 Best = dict[tuple[str, int | None], Subject]
 
 
+class Looker(Protocol):
+    """Shows subjects to a tagger."""
+
+    def look(self, tagger: Tagger, subjects: Sequence[Subject]) -> list[Evidence] | None:
+        """Evidence of each subject; ``None`` if it comes later."""
+        ...
+
+
 def show(
     looks: Sequence[Look],
     taggers: Sequence[Tagger],
-    failures: Failures,
-    spent: Callable[[Tagger, float, int], None] = lambda tagger, seconds, count: None,
+    looker: Looker,
 ) -> list[dict[str, Evidence]]:
-    """Evidence of every look, by tagger. What one tagger gives of a subject, those after it may
-    use. ``spent`` is told what each tagger's looks took, in seconds, and how many they were."""
+    """Evidence of every look, by tagger; none of those whose evidence comes later. What one tagger
+    gives of a subject, those after it may use."""
     found: list[dict[str, Evidence]] = [{} for _ in looks]
     given: list[dict[str, object]] = [{} for _ in looks]
     for tagger in taggers:
         own = [i for i, (_, part) in enumerate(looks) if tagger in part]
         if not own:
             continue
-        began = time.perf_counter()
-        evidence = failures.look(tagger, [replace(looks[i][0], given=given[i]) for i in own])
-        spent(tagger, time.perf_counter() - began, len(own))
-        for i, one in zip(own, evidence, strict=True):
+        evidence = looker.look(tagger, [replace(looks[i][0], given=given[i]) for i in own])
+        for i, one in zip(own, evidence or [], strict=evidence is not None):
             found[i][tagger.name] = one
             given[i] = {**given[i], **one.given}
     return found
@@ -76,6 +83,7 @@ class LookStage:
         self._budget = budget
         self._failures = Failures(timed)
         self._shares = Shares()
+        self._aside = Aside(self._failures, self._shares)
         self._persons = Persons(taggers, settings)
         self._surroundings = Surroundings(taggers)
         self._closeups = Closeups(mains, self._persons, self._surroundings, settings)
@@ -84,33 +92,56 @@ class LookStage:
         batch = [_rated(tagged) for tagged in batch]
         began = time.perf_counter()
         self._shares.begin(self._taggers, self._budget.slowdown)
-        self._persons.poor = self._surroundings.poor = self._shares.poor()
+        self._take_in()
+        self._persons.poor = self._surroundings.poor = self._shares.poor() | self._aside.busy
         self._closeups.begin()
         people = self._people(batch)
         around = [one for tagged in batch for one in self._around(tagged)]
         known = [subject for subject, _ in people] + [subject for subject, _, _ in around]
         looks: list[Look] = [(self._closeups.shown(subject), part) for subject, part in people]
         looks += [(subject, (tagger,)) for _, subject, tagger in around]
-        found = show(looks, self._taggers, self._failures, self._shares.spent)
-        self._spent(time.perf_counter() - began, looks)
+        busy = self._aside.busy
+        found = show(looks, self._taggers, self._aside)
+        shared = sum(any(one.share is None for one in part) for _, part in looks)
+        self._budget.spent("crop", time.perf_counter() - began, shared)
         best: Best = {}
         frames = [tagged.frame for tagged in batch]
-        for subject, (shown, part), evidence in zip(known, looks, found, strict=True):
-            hurried = self._slowdown(subject.frame) > 1
-            there = {
-                name: self._closeups.placed(one, shown, frames) for name, one in evidence.items()
-            }
-            if subject.kind != "person":
-                self._surroundings.record(subject, part[0], there[part[0].name], hurried)
-            elif self._persons.record(subject, there, hurried, shown.box):
+        origins: list[Origin] = []
+        for subject, (shown, _), evidence in zip(known, looks, found, strict=True):
+            origins.append((subject, shown.box, self._closeups.placer(shown, frames)))
+            if self._record(origins[-1], evidence):
                 best[subject.frame.source, subject.id] = shown
+        for tagger in self._taggers:
+            if tagger.name in self._aside.busy - busy:
+                pairs = zip(origins, looks, strict=True)
+                self._aside.remember(tagger, [own for own, (_, part) in pairs if tagger in part])
         self._switch_off()
         return [self._attached(tagged, best, looks) for tagged in batch]
 
-    def _spent(self, seconds: float, looks: Sequence[Look]) -> None:
-        """Report what looks cost all cameras: without taggers that pay for themselves."""
-        shared = sum(any(one.share is None for one in part) for _, part in looks)
-        self._budget.spent("crop", max(seconds - self._shares.round_s, 0.0), shared)
+    def _record(self, origin: Origin, evidence: Mapping[str, Evidence]) -> bool:
+        """Count what taggers found at one look; whether it shows somebody better than any did."""
+        subject, shown, placed = origin
+        hurried = self._slowdown(subject.frame) > 1
+        there = {name: placed(one) for name, one in evidence.items()}
+        if subject.kind == "person":
+            return self._persons.record(subject, there, hurried, shown)
+        for tagger in self._taggers:
+            if tagger.name in there:
+                self._surroundings.record(subject, tagger, there[tagger.name], hurried)
+        return False
+
+    def _take_in(self) -> None:
+        """Count what was found aside, of whoever is still there."""
+        for job in self._aside.arrived():
+            for origin, evidence in zip(job.origins, job.evidence, strict=True):
+                subject = origin[0]
+                rooms = self._persons if subject.kind == "person" else self._surroundings
+                if rooms.knows(subject, job.tagger):
+                    self._record(origin, {job.tagger.name: evidence})
+
+    def close(self) -> None:
+        """Wait for looks that are under way: their engines are about to be closed."""
+        self._aside.close()
 
     def _around(self, tagged: TaggedFrame) -> list[tuple[Subject, Subject, Tagger]]:
         """What to look at besides people: as it is known, as it is shown, and by whom."""

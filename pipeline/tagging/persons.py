@@ -88,6 +88,10 @@ class Persons:
         most = max(needs.values(), default=Priority(Urgency.ALONG))
         return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
 
+    def knows(self, subject: Subject, tagger: Tagger) -> bool:
+        """Whether a person was looked at and is still there."""
+        return (subject.frame.source, subject.id) in self._known and tagger in self._taggers
+
     def record(
         self, subject: Subject, evidence: Mapping[str, Evidence], hurried: bool, shown: Box
     ) -> bool:

@@ -13,14 +13,9 @@ MOST_S = 1.0
 
 class Shares:
     """Time that taggers with a ``share`` may take for live cameras. What they were promised adds up
-    while they do nothing; what they took, they wait for.
-
-    Attributes:
-        round_s: what they took in this round.
-    """
+    while they do nothing; what they took, they wait for."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.round_s = 0.0
         self._clock = clock
         self._at: float | None = None
         self._credit: dict[str, float] = {}
@@ -33,7 +28,6 @@ class Shares:
         passed = 0.0 if self._at is None else now - self._at
         self._at = now
         self._promised.clear()
-        self.round_s = 0.0
         for tagger in taggers:
             share = tagger.share
             if share is not None:
@@ -59,6 +53,5 @@ class Shares:
         """Report what ``count`` looks took together."""
         if count and tagger.share is not None:
             own = seconds / count
-            self.round_s += seconds
             self._cost[tagger.name] = 0.9 * self._cost.get(tagger.name, own) + 0.1 * own
             self._credit[tagger.name] = self._credit.get(tagger.name, 0.0) - seconds

@@ -64,6 +64,11 @@ class Surroundings:
             return True
         return frame.pts - state.memory.at >= every_s
 
+    def knows(self, subject: Subject, tagger: Tagger) -> bool:
+        """Whether a camera's tiles or pictures are still looked at."""
+        key = (subject.frame.source, tagger.name)
+        return key in (self._rotas if subject.kind == "tile" else self._pictures)
+
     def record(self, subject: Subject, tagger: Tagger, evidence: Evidence, hurried: bool) -> None:
         """Take in what a tile or a whole picture shows."""
         key = (subject.frame.source, tagger.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from yolos_support import SMALL, described, randomised, saved  # noqa: E402
 
 from engines.packs import read_pack, shipped  # noqa: E402
 from engines.published import making  # noqa: E402
+from engines.published.recipes import find_recipe  # noqa: E402
 from engines.published.yolos import Yolos  # noqa: E402
+from pipeline.models.fetching import FetchError, fetch  # noqa: E402
 from pipeline.models.opening import EngineSettings, Models  # noqa: E402
 from pipeline.settings.section import Fixed  # noqa: E402
 from pipeline.tagging.packs.opening import open_pack  # noqa: E402
@@ -145,6 +148,28 @@ def test_without_the_network_it_names_the_files_and_where_to_put_them(
     )
     (folder / "pytorch_model.bin").write_bytes(content["pytorch_model.bin"])
     assert pull(tmp_path / "packs", "--from", folder).returncode == 0
+
+
+def test_lists_that_are_in_no_repository_are_read_from_their_address(hub, tmp_path):
+    hub.files["somebody/lists/tags.txt"] = b"coat\nhat\n"
+    address = f"{hub.url}/elsewhere/somebody/lists/tags.txt"
+    recipe = replace(find_recipe(NAME), files=(("config.json",),), elsewhere={"tags.txt": address})
+    fetch(recipe, tmp_path)
+    assert (tmp_path / "tags.txt").read_bytes() == b"coat\nhat\n"
+    away = replace(recipe, elsewhere={"tags.txt": f"http://127.0.0.1:{free_port()}/tags.txt"})
+    with pytest.raises(FetchError, match=r"tags\.txt cannot be loaded.*--from DIR"):
+        fetch(away, tmp_path)
+    with pytest.raises(FetchError, match=r"lacks tags\.txt"):
+        fetch(away, tmp_path / "new", given=hub_folder(tmp_path))
+
+
+def hub_folder(folder):
+    """A folder with the files of the hub alone."""
+    found = folder / "given"
+    found.mkdir()
+    (found / "config.json").write_text("{}")
+    (folder / "new").mkdir()
+    return found
 
 
 def test_offline_what_was_loaded_before_is_enough(hub, tmp_path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from look_support import Scripted, look_stage, person, seen
+from look_support import Scenic, Scripted, look_stage, person, seen, sure
 from onnx import TensorProto, helper
 from pack_support import make_example, make_pack, new_folder, save_linear, save_model
 from support import command, lines, make_frame
@@ -565,6 +567,100 @@ def test_its_cost_is_not_the_cameras_and_recordings_wait_for_it():
     [recorded] = stage([seen(0.0, person(1), source="file")])
     assert dict(recorded.looks) == {"light": 1, "heavy": 1}
     assert stage._budget.counts == [1, 1]
+
+
+class Slow(Heavy):
+    """Looks until it is let go."""
+
+    def __init__(self, *words, **more):
+        super().__init__(*words, **more)
+        self.go_on = threading.Event()
+
+    def look(self, subjects):
+        assert self.go_on.wait(10)
+        return super().look(subjects)
+
+
+def rounds(stage, pts, until):
+    """Rounds of a live camera with one person on it, until something is so."""
+    for _ in range(200):
+        [out] = stage([seen(pts, person(1), live=True)])
+        pts += 0.01
+        if until(out):
+            return out
+        time.sleep(0.01)
+    raise AssertionError("it never was")
+
+
+def test_nobody_waits_for_a_slow_look_and_it_counts_once_it_is_done():
+    slow = Slow("slow", [sure("found")], TaggerSettings(vote=VoteSettings(looks=1)))
+    light = Scripted("light", [sure("other")], TaggerSettings(vote=VoteSettings(looks=1)))
+    stage = look_stage(light, slow)
+    [out] = stage([seen(0.0, person(1), live=True)])
+    assert dict(out.looks) == {"light": 1, "slow": 1}
+    assert [tag.label for tag in out.tracks[0].tags] == ["other"], "the other one is not held up"
+    [out] = stage([seen(0.4, person(1), live=True)])
+    assert dict(out.looks) == {"light": 1}, "a look is under way"
+    slow.go_on.set()
+    out = rounds(stage, 0.5, lambda out: len(out.tracks[0].tags) == 2)
+    assert {tag.label for tag in out.tracks[0].tags} == {"other", "found"}
+    assert all(tag.track_id == 1 for tag in out.tracks[0].tags)
+    stage.close()
+
+
+def test_whoever_left_meanwhile_is_forgotten_all_the_same():
+    slow = Slow("slow", [sure("found")])
+    stage = look_stage(slow)
+    stage([seen(0.0, person(1), live=True)])
+    stage([seen(0.1, live=True, ended=(1,))])
+    slow.go_on.set()
+    stage.close()
+    [out] = stage([seen(0.2, live=True)])
+    assert out.tracks == ()
+    assert stage._persons._known == {}
+
+
+def test_engines_are_closed_only_after_the_last_look():
+    slow = Slow("slow")
+    stage = look_stage(slow)
+    stage([seen(0.0, person(1), live=True)])
+    threading.Timer(0.2, slow.go_on.set).start()
+    stage.close()
+    assert len(slow.shown) == 1
+
+
+def test_a_recording_waits_for_it():
+    slow = Slow("slow", [sure("found")], TaggerSettings(vote=VoteSettings(looks=1)))
+    threading.Timer(0.1, slow.go_on.set).start()
+    stage = look_stage(slow)
+    [out] = stage([seen(0.0, person(1))])
+    assert [tag.label for tag in out.tracks[0].tags] == ["found"]
+    stage.close()
+
+
+def test_what_it_took_is_what_it_waits_for():
+    slow = Slow("slow")
+    stage = look_stage(slow)
+    stage([seen(0.0, person(1), live=True)])
+    time.sleep(0.1)
+    slow.go_on.set()
+    rounds(stage, 0.1, lambda out: not stage._aside.busy)
+    assert stage._shares.poor() == {"slow"}
+    [out] = stage([seen(5.0, person(1), live=True)])
+    assert out.looks == ()
+    stage.close()
+
+
+def test_pictures_are_looked_at_aside_too():
+    class Scene(Scenic):
+        share = 0.1
+
+    scene = Scene("scene", [sure("rain")], TaggerSettings(vote=VoteSettings(looks=1)))
+    stage = look_stage(scene)
+    out = rounds(stage, 0.0, lambda out: bool(out.tags))
+    assert [tag.label for tag in out.tags] == ["rain"]
+    stage.forget("cam")
+    stage.close()
 
 
 def test_needs_are_those_of_the_common_schedule(opened, tmp_path):

@@ -41,7 +41,7 @@ def people(window: Window) -> list[str]:
         records = run.visit(*tags, camera=camera, at=at + 60 * i)
         window.write(records)
         found.append(records[0]["visit"])
-    one = window.service.store.visit(bytes.fromhex(found[0].replace("-", "")))
+    [one] = window.service.store.named([bytes.fromhex(found[0].replace("-", ""))])
     path = window.service.out / one.picture
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((40, 20, 3), 90, np.uint8))

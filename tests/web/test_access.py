@@ -7,7 +7,7 @@ import time
 
 import httpx
 import pytest
-from support import threadline
+from support import command
 from web_support import PASSWORD
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -244,9 +244,10 @@ def test_tokens_are_shown_once_and_end(window):
     assert window.service.accounts.of_token(secret) is None
 
 
-def test_users_are_made_on_the_command_line(tmp_path):
+def test_users_are_made_on_the_command_line(tmp_path, monkeypatch):
     def run(*args, password=PASSWORD):
-        return threadline("user", *args, "--out", tmp_path, THREADLINE_PASSWORD=password)
+        monkeypatch.setenv("THREADLINE_PASSWORD", password)
+        return command("user", *args, "--out", tmp_path)
 
     assert run("add", "anna").stdout == "anna (admin) added\n"
     assert run("add", "anna").returncode == 2, "there is one"

@@ -113,9 +113,14 @@ def test_who_is_forgotten_is_found_nowhere(window, viewer, people):
         assert name not in lines.read_text(encoding="utf-8")
         window.write(Run().visit(BLACK_JEANS, camera="gone"))
         whom = {"cameras": ["gone"], "q": "black jeans"}
-        assert operator.post("/forget", json=whom).json() == {"n": 1, "exact": True, "done": False}
+        assert operator.post("/forget", json=whom).json() == {
+            "n": 1,
+            "exact": True,
+            "in_view": 0,
+            "done": False,
+        }
         done = operator.post("/forget", json={**whom, "dry": False}).json()
-        assert done == {"n": 1, "exact": True, "done": True}
+        assert done == {"n": 1, "exact": True, "in_view": 0, "done": True}
         assert operator.post("/forget", json={}).status_code == 422
 
 

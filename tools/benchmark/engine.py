@@ -71,6 +71,10 @@ def pipeline_rate(args: argparse.Namespace) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every input size, and the pipeline's share; all figures."""
+    if args.pack:
+        from benchmark import published  # needs PyTorch
+
+        return published.measure(args)
     config, results = make_config(), {}
     with Models(config.engine, shipped()) as models:
         sizes = open_detector(LiveSettings(config), models, Pace().budget).canvases

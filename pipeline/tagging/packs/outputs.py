@@ -13,6 +13,7 @@ from engines.boxes import nms
 from engines.packs import Pack, PackError
 from engines.packs.label_files import F32
 from engines.packs.tagger import TaggerTable
+from pipeline.tagging.packs.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,18 +43,16 @@ def probabilities(values: Array, table: TaggerTable) -> F32:
     return np.asarray(numbers, np.float32)
 
 
-def label_scores(outputs: Arrays, pack: Pack, count: int, known: F32 | None) -> F32:
-    """Probability of every label of every picture, float32 (n, count).
-
-    Args:
-        known: of an embedder, the embeddings of its labels, (count, numbers) of unit length.
+def label_scores(outputs: Arrays, pack: Pack, words: Vocabulary) -> F32:
+    """Probability of every label of every picture, float32 (n, labels). Of an embedder, labels of
+    one category compete with each other alone.
 
     Raises:
         PackError: the outputs do not fit the labels.
     """
-    table = pack.tagger
+    table, known = pack.tagger, words.known
     assert table is not None
-    wanted = count if known is None else known.shape[1]
+    wanted = len(words.labels) if known is None else known.shape[1]
     for tensor in pack.outputs:
         values = outputs[tensor.name]
         if values.ndim > 2:
@@ -63,9 +62,19 @@ def label_scores(outputs: Arrays, pack: Pack, count: int, known: F32 | None) -> 
         if known is not None:
             lengths = np.linalg.norm(values, axis=1, keepdims=True)
             values = (values / np.maximum(lengths, 1e-12)).astype(np.float32) @ known.T
+            return _by_group(values, table, [label.category for label in words.labels])
         return probabilities(values, table)
     what = "labels" if known is None else "numbers, as the embeddings of its labels have"
     raise PackError(f"pack '{pack.name}' has no output of {wanted} {what}")
+
+
+def _by_group(values: Array, table: TaggerTable, groups: Sequence[str | None]) -> F32:
+    """Outputs (n, labels) as probabilities, of the labels of each group by themselves."""
+    found = np.empty(values.shape, np.float32)
+    for group in dict.fromkeys(groups):
+        own = [i for i, other in enumerate(groups) if other == group]
+        found[:, own] = probabilities(values[:, own], table)
+    return found
 
 
 def boxes_found(outputs: Arrays, pack: Pack, names: Sequence[str]) -> list[Found]:

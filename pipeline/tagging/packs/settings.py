@@ -25,6 +25,9 @@ class PackSettings(TaggerSettings):
     background: Background | None = Field(
         None, description="what is done to what lies behind people; else the pack's own"
     )
+    labels: str = Field(
+        "", description="file of the labels wanted instead of the pack's own, one a line"
+    )
     share: Share = Field(
         0.1, description="share of the time that its looks of live cameras may take"
     )

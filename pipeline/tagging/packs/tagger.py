@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from engines.base import Array, Arrays, Engine
-from engines.packs import Pack, labels
-from engines.packs.label_files import F32, embeddings, thresholds
+from engines.packs import Pack
+from engines.packs.label_files import F32, thresholds
 from engines.packs.tagger import WHOLE, Background, TaggerTable
 from pipeline.picture.crop import nearer
 from pipeline.settings.section import PerSource
@@ -16,6 +18,7 @@ from pipeline.tagging.label_vote import LabelVote
 from pipeline.tagging.packs.cutting import as_input, pictures, place, window
 from pipeline.tagging.packs.outputs import Found, boxes_found, label_scores
 from pipeline.tagging.packs.settings import PackSettings
+from pipeline.tagging.packs.vocabulary import Vocabulary
 from pipeline.tagging.tagger import (
     Evidence,
     Kind,
@@ -68,12 +71,10 @@ class PackTagger(Tagger):
         self._pack = pack
         self._table: TaggerTable = pack.tagger
         self._parsed = parsed
-        self._labels = labels(pack)
-        self._names = [label.name for label in self._labels]
+        named = settings.of("").labels
+        self._words = Vocabulary(pack, Path(named) if named else None)
         self._own = thresholds(pack)
-        self._known: F32 | None = embeddings(pack) if pack.tagger.kind == "embedder" else None
         self._input = next(tensor for tensor in pack.inputs if tensor.layout)
-        self._allowed = np.array([name not in pack.tagger.ignore for name in self._names])
         self._read(self._run([np.zeros((pack.size[1], pack.size[0], 3), np.uint8)]))  # fits, or not
 
     # -- When ----------------------------------------------------------------------------------
@@ -118,6 +119,7 @@ class PackTagger(Tagger):
     # -- What ----------------------------------------------------------------------------------
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
+        self._words.refresh(time.monotonic())
         found: list[Evidence] = [Evidence()] * len(subjects)
         where = [place(subject, self._table) for subject in subjects]
         seen = [i for i, box in enumerate(where) if box is not None]
@@ -146,17 +148,20 @@ class PackTagger(Tagger):
     def _read(self, outputs: Arrays) -> tuple[F32 | None, list[Found] | None]:
         """Scores of labels, or boxes, of every picture."""
         if self._table.kind == "detector":
-            return None, boxes_found(outputs, self._pack, self._names)
-        return label_scores(outputs, self._pack, len(self._names), self._known), None
+            return None, boxes_found(outputs, self._pack, self._words.names)
+        return label_scores(outputs, self._pack, self._words), None
 
     def _scored(self, look: _Look, scores: F32) -> Iterator[Tag]:
         """Labels of a subject as a whole that are not hopeless."""
         subject, box, _ = look
         source = subject.frame.source
         lowest = HOPELESS * min([*self._own.values(), self._least("", source)])
-        likely = np.flatnonzero(self._allowed & (scores >= lowest))
-        for i in likely[np.argsort(-scores[likely], kind="stable")][:MOST_LABELS]:
-            if self._tells(self._names[i], float(scores[i]), subject):
+        names = self._words.names
+        likely = np.flatnonzero(scores >= lowest)
+        likely = likely[np.argsort(-scores[likely], kind="stable")]
+        allowed = [i for i in likely if names[i] not in self._table.ignore]
+        for i in allowed[:MOST_LABELS]:
+            if self._tells(names[i], float(scores[i]), subject):
                 yield self._tag(int(i), float(scores[i]), box, subject)
 
     def _boxed(self, look: _Look, found: Found) -> Iterator[Tag]:
@@ -167,7 +172,7 @@ class PackTagger(Tagger):
             a, b, c, d = (float(v) for v in share)
             width, height = x1 - x0, y1 - y0
             box = (x0 + a * width, y0 + b * height, x0 + c * width, y0 + d * height)
-            name, i = self._names[label], int(label)
+            name, i = self._words.labels[label].name, int(label)
             others = any(nearer(box, other, subject.box) for other in subject.others)
             doubled = subject.kind == "person" and (i in told or others)
             if doubled or not (a < c and b < d) or not self._tells(name, float(score), subject):
@@ -181,7 +186,7 @@ class PackTagger(Tagger):
         return score >= (bar if subject.kind == "tile" else HOPELESS * bar)
 
     def _tag(self, i: int, score: float, box: Box, subject: Subject) -> Tag:
-        label = self._labels[i]
+        label = self._words.labels[i]
         return Tag(
             self._table.report or self._pack.name,
             label.name,

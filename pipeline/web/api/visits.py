@@ -100,11 +100,11 @@ def forget_many(wanted: Whom, request: Request, who: Operator, service: Serving)
     query = query_of(service.store, wish, who.cameras)
     if wanted.dry:
         tally = service.store.count(query)
-        return {"n": tally.n, "exact": tally.exact, "done": False}
-    n = forget_all(service, query, wanted.counts)
+        return {"n": tally.n, "exact": tally.exact, "in_view": 0, "done": False}
+    done = forget_all(service, query, wanted.counts)
     what = json.dumps(wanted.model_dump(mode="json", exclude_defaults=True))
-    service.kept.note(who.name, client_of(request), "forgotten", f"{n}: {what}")
-    return {"n": n, "exact": True, "done": True}
+    service.kept.note(who.name, client_of(request), "forgotten", f"{done.gone}: {what}")
+    return {"n": done.gone, "exact": True, "in_view": done.in_view, "done": True}
 
 
 def _found(name: str, who: Who, service: Service) -> Visit:
@@ -112,7 +112,7 @@ def _found(name: str, who: Who, service: Service) -> Visit:
         key = uuid.UUID(name)
     except ValueError:
         raise missing("no id of a visit") from None
-    one = service.store.visit(key.bytes)
+    one = next(iter(service.store.named([key.bytes])), None)
     if one is None or not who.sees(one.camera):
         raise missing("nobody of this id, or they were forgotten")
     return one

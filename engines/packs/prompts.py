@@ -1,0 +1,86 @@
+"""Labels as texts: a file of them that users edit, the sentences that are asked, and their tokens.
+
+One label a line, or ``group: label``: the labels of a group exclude each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.base import EngineError
+from engines.packs.pack import Label, PackError
+from engines.packs.tagger import TaggerTable
+
+#: The text's side of a pack, and what makes tokens of a text for it.
+WORDS = "text.onnx"
+TOKENIZER = "tokenizer.json"
+MOST_LABELS = 1000
+MOST_TEXT = 200
+
+
+def read_prompts(path: Path) -> tuple[Label, ...]:
+    """The labels of a file; empty lines and those that begin with ``#`` are none.
+
+    Raises:
+        PackError: it cannot be read, holds no label, too many, or one twice.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_LABELS * MOST_TEXT)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackError(f"{path}: the labels cannot be read: {error}") from None
+    lines = [line.strip() for line in text.splitlines()]
+    found = tuple(_label(line) for line in lines if line and not line.startswith("#"))
+    names = [label.name for label in found]
+    double = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if double is not None:
+        raise PackError(f"{path}: '{double}' stands twice")
+    if not 0 < len(found) <= MOST_LABELS:
+        raise PackError(f"{path}: {len(found)} labels; it must be 1 to {MOST_LABELS}")
+    bad = next((name for name in names if not name.isprintable() or len(name) > MOST_TEXT), None)
+    if bad is not None:
+        raise PackError(f"{path}: {bad[:40]!a} is no label")
+    return found
+
+
+def _label(line: str) -> Label:
+    group, colon, name = line.partition(":")
+    return Label(name.strip(), group.strip()) if colon and name.strip() else Label(line, None)
+
+
+def sentence(label: Label, table: TaggerTable) -> str:
+    """What is asked of a picture."""
+    if label.category is None:
+        return table.prompt.replace("{label}", label.name)
+    asked = table.group_prompt.replace("{group}", label.category)
+    return asked.replace("{label}", label.name)
+
+
+def tokens(path: Path, texts: Sequence[str], context: int) -> npt.NDArray[np.int64]:
+    """Tokens (texts, context) of texts, by a ``tokenizer.json``; long ones are cut, the mark of the
+    end stays.
+
+    Raises:
+        EngineError: what makes tokens is not installed, or the file is another thing.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise EngineError(
+            "tokens of texts need: pip install 'threadline[hub]', or tokenizers alone"
+        ) from None
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(context)
+        rows = [tokenizer.encode(text.lower()).ids for text in texts]
+    except Exception as error:  # the library raises plain exceptions
+        raise PackError(f"{path} makes no tokens: {' '.join(str(error).split())[:160]}") from None
+    found = np.zeros((len(rows), context), np.int64)
+    for i, row in enumerate(rows):
+        found[i, : len(row)] = row
+    return found
