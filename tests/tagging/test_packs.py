@@ -81,7 +81,7 @@ def test_the_example_of_the_documentation_runs(short_clip, tmp_path):
     stats = tmp_path / "s.json"
     done = command(
         "run", short_clip, "--pack", folder, "--out", tmp_path, "--stats", stats, "--no-video",
-        "--quiet",
+        "--quiet", "--engine", "onnxruntime",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     [camera] = json.loads(stats.read_text())["cameras"]
@@ -98,13 +98,21 @@ def test_the_example_of_the_documentation_runs(short_clip, tmp_path):
         assert sum(tag["kind"] == "visibility" for tag in event["tags"]) <= 1, "they exclude others"
 
 
+def without_garments(folder):
+    """Settings by which a run takes no longer than it must."""
+    path = folder / "settings.yaml"
+    path.write_text("garments: {enabled: false}\nengine: {backend: onnxruntime}\n")
+    return path
+
+
 def test_it_tags_photos(tmp_path):
     folder = make_example(tmp_path / "packs")
     photo = tmp_path / "vest.png"
     import cv2
 
     cv2.imwrite(str(photo), np.full((200, 100, 3), (30, 230, 230), np.uint8))
-    done = command("tag", photo, "--pack", folder, "--out", tmp_path / "out", "--quiet")
+    config = without_garments(tmp_path)
+    done = command("tag", photo, "-c", config, "--pack", folder, "--out", tmp_path / "out", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     [record] = lines(tmp_path / "out" / "tags.jsonl")
     [tag] = [tag for tag in record["tags"] if tag["kind"] == "visibility"]
@@ -431,6 +439,7 @@ def test_a_run_goes_on_without_what_cannot_run(short_clip, tmp_path):
     (damaged / "model.onnx").write_bytes(b"other")
     terms = linear(tmp_path / "packs", 'kind = "tags"', name="terms", more='terms = "pay"')
     packs = [word for folder in (good, huge, damaged, terms) for word in ("--pack", folder)]
+    packs += ["-c", without_garments(tmp_path)]
     stats = tmp_path / "s.json"
     done = command(
         "run", short_clip, *packs, "--out", tmp_path / "out", "--stats", stats, "--no-video", "-q"
