@@ -56,6 +56,10 @@ class StoreError(SinkError):
     """The store cannot be opened, read or written."""
 
 
+class StoreInUseError(StoreError):
+    """Another process writes the store."""
+
+
 class StoreAwayError(StoreError):
     """A database does not answer now; it may later."""
 

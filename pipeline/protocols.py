@@ -84,8 +84,8 @@ class EventSink(Protocol):
     It gets them from the journal: all of them, in their order, whenever it can take them, also
     after a restart.
 
-    It may have, besides: ``gather_s``, seconds between two deliveries, ``most``, events in one, and
-    ``idle()``, called between deliveries.
+    It may have, besides: ``gather_s``, seconds between two deliveries, ``most``, events in one,
+    ``idle()``, called between deliveries, and ``journal``, set to what deletes events of it.
 
     Attributes:
         last: id of the last event it holds already, where it can tell; known once entered.

@@ -24,13 +24,14 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from train_garments import imagenet_weights
 from training import garments
 from training.garment_data import Image, Photo
-from training.type_data import FROM_STREET, square
+from training.type_data import FROM_STREET
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
 from engines.packs.tagger import Background
+from engines.teach.views import square
+from engines.teach.weights import imagenet_weights
 from pipeline.picture.background import treat_background
 
 SIDE = 48

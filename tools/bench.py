@@ -7,6 +7,7 @@
     python tools/bench.py faults --count 8
     python tools/bench.py hls --seconds 60
     python tools/bench.py outlets --count 4
+    python tools/bench.py store --count 8 --seconds 120 --runs 5
     python tools/bench.py engine --pack yolos-fashionpedia ram
     python tools/bench.py kills --rounds 200
     python tools/bench.py stops --rounds 200 --engine onnxruntime
@@ -18,8 +19,9 @@ their sub-streams by turns; ``accuracy`` compares the tags of every policy, and 
 with those of looking at everybody on every frame; ``age`` tells how old results are under a model
 that is far too slow; ``faults`` freezes, kills, slows, damages, refuses and changes one camera of
 several, and sets its clock wrong; ``outlets`` slows, blocks and breaks an output and fills the
-disk; ``hls`` watches a live HLS stream; ``engine`` measures the models by themselves,
-with ``--pack`` published ones with weights at random. ``kills``
+disk; ``store`` watches cameras with the store and without it by turns; ``hls`` watches a live HLS
+stream; ``engine`` measures the models by themselves, with ``--pack`` published ones with weights at
+random. ``kills``
 kills a run on cameras at random moments and starts it again into the same folder; ``stops`` asks
 runs on cameras and recordings to end at random moments: both check what is on disk, and end with 1
 if anything is wrong with it.
@@ -37,7 +39,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import accuracy, age, cameras, ends, engine, faults, file, hls, outlets
+from benchmark import accuracy, age, cameras, ends, engine, faults, file, hls, outlets, store
 
 from pipeline.models.opening import cores
 
@@ -51,6 +53,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "age": age.measure,
     "engine": engine.measure,
     "outlets": outlets.measure,
+    "store": store.measure,
     "kills": ends.measure_kills,
     "stops": ends.measure_stops,
 }
@@ -70,7 +73,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=KINDS, nargs="?", default="file")
     parser.add_argument("--video", type=Path, default=CLIP)
-    parser.add_argument("--runs", type=int, default=3, help="of every case of file")
+    parser.add_argument(
+        "--runs", type=int, default=3, help="of every case of file, of store with it and without"
+    )
     parser.add_argument("--count", type=int, nargs="+", default=[1, 4, 8, 16], help="of cameras")
     parser.add_argument("--seconds", type=float, default=30.0, help="for which cameras are watched")
     parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")

@@ -41,6 +41,8 @@ LABELS = {
 }  # fmt: skip
 COLOURS = ("black", "blue", "grey", "white", "red", "navy", "brown", "beige", "green", "pink",
            "yellow", "purple", "orange")  # fmt: skip
+#: Visits in one commit of ``write``; six events each, of which a run commits at most 2,000.
+PER_COMMIT = (20, 200, 333)
 BRANDS = [f"brand{i:03}" for i in range(200)]
 
 
@@ -319,9 +321,9 @@ def write(folder: Path, count: int) -> None:
     some = records(count)
     per_visit = len(some) // count
     with writing(str(folder / "threadline.db"), "bench") as store:
-        for visits in (20, 200):
-            waits, size = [], visits * per_visit
-            part, some = some[: len(some) // 2], some[len(some) // 2 :]
+        for i, visits in enumerate(PER_COMMIT):
+            waits, size, each = [], visits * per_visit, count // len(PER_COMMIT) * per_visit
+            part = some[i * each : (i + 1) * each]
             began, busy = time.perf_counter(), time.process_time()
             for at in range(0, len(part), size):
                 before = time.perf_counter()
@@ -332,7 +334,8 @@ def write(folder: Path, count: int) -> None:
             print(
                 f"{visits} visits a commit: {n / took:.0f} visits/s, {n / busy:.0f} a second of "
                 f"processor time, load {os.getloadavg()[0]:.1f}; "
-                f"commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms"
+                f"commit median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms",
+                flush=True,
             )
 
 
@@ -340,12 +343,12 @@ def delete(folder: Path) -> None:
     """The oldest day, in chunks."""
     from pipeline.store.retention import CHUNK
 
-    query = Query(until=instant(BEGIN + timedelta(days=1)))
+    end = instant(BEGIN + timedelta(days=1))
     with writing(str(folder / "threadline.db"), "bench") as store:
         waits, gone, began = [], 0, time.perf_counter()
         while True:
             before = time.perf_counter()
-            found = store.forget(query, limit=CHUNK)
+            found = store.forget_old(end, CHUNK)
             if found is None:
                 break
             waits.append(1000 * (time.perf_counter() - before))
@@ -363,7 +366,7 @@ def main() -> None:
     parser.add_argument("--tags", type=int, default=10_000_000)
     parser.add_argument("--postgres")
     parser.add_argument("--tries", type=int, default=7)
-    parser.add_argument("--visits", type=int, default=20_000)
+    parser.add_argument("--visits", type=int, default=21_000)
     args = parser.parse_args()
     if args.what == "make":
         began = time.perf_counter()

@@ -2,9 +2,9 @@
 
     python tools/check_wheel.py threadline-0.1.0-py3-none-any.whl
 
-It has to hold every file of pipeline/ and engines/ but the networks' PyTorch definitions, with all
-that the packs name; no module in it may import what is not in it, or, but for published models,
-PyTorch. Ends with 1 if not.
+It has to hold every file of pipeline/ and engines/, with all that the packs name; no module in it
+may import what is not in it, and none but those that teach or are pulled may import PyTorch, which
+the base does not bring. Ends with 1 if not.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from lowest_versions import tomllib
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pipeline", "engines")
-#: Folders that only training needs.
-LEFT_OUT = ("engines/nets/",)
-#: Of other folders of this repository and of training, which no module may import.
-FOREIGN = {"tools", "tests", "training", "benchmark", "evaluation", "peers", "fuzzing", "torch"}
-#: Folder whose modules may import PyTorch: who pulls a published model has it.
+#: Folders of what teaches, which needs the extra `train`.
+TEACHING = ("engines/nets/", "engines/teach/")
+#: Folder of published models: who pulls one has PyTorch.
 PULLED = "engines/published/"
+#: Modules outside of them that may import them, in a function, once PyTorch is known to be there.
+TEACHERS = ("pipeline/cli/teach.py",)
+#: What imports no PyTorch there, so that anybody may import it.
+LIGHT = ("engines.teach.lesson",)
+#: Of other folders of this repository, which no module may import.
+FOREIGN = {"tools", "tests", "training", "benchmark", "evaluation", "peers", "fuzzing"}
 METADATA = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
 
 
 def wanted(root: Path = ROOT) -> set[str]:
     """Files a wheel has to hold, as they lie in the repository."""
     paths = [path for name in PACKAGES for path in (root / name).rglob("*") if path.is_file()]
-    names = {path.relative_to(root).as_posix() for path in paths if "__pycache__" not in path.parts}
-    return {name for name in names if not name.startswith(LEFT_OUT)}
+    return {path.relative_to(root).as_posix() for path in paths if "__pycache__" not in path.parts}
 
 
 def imported(source: str) -> Iterator[str]:
@@ -60,11 +63,19 @@ def problems(files: Mapping[str, bytes], expected: set[str]) -> list[str]:
             found += [f"{each}, of {name}, is missing" for each in lacking]
         elif name.endswith(".py"):
             for module in sorted(set(imported(files[name].decode()))):
-                path, package = module.replace(".", "/") + "/", module.split(".")[0]
-                foreign = FOREIGN - {"torch"} if name.startswith(PULLED) else FOREIGN
-                if package in foreign or path.startswith(LEFT_OUT):
+                if module.split(".")[0] in FOREIGN:
                     found.append(f"{name} imports {module}, which is not in it")
+                elif needs_torch(module) and not name.startswith((*TEACHING, *TEACHERS, PULLED)):
+                    found.append(f"{name} imports {module}, which needs the extra `train`")
     return found
+
+
+def needs_torch(module: str) -> bool:
+    """Whether importing something may load PyTorch."""
+    path = module.replace(".", "/") + "/"
+    return module.split(".")[0] == "torch" or (
+        path.startswith(TEACHING) and not f"{module}.".startswith(tuple(f"{m}." for m in LIGHT))
+    )
 
 
 def main() -> int:

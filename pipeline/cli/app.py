@@ -14,6 +14,7 @@ from pipeline.cli.run import run
 from pipeline.cli.search import search
 from pipeline.cli.statistics import stats
 from pipeline.cli.tag import tag
+from pipeline.cli.teach import teach
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(tag)
+app.command()(teach)
 app.command()(search)
 app.command()(stats)
 app.command()(forget)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +17,13 @@ from pipeline.cli.asked import (
     place,
     query_of,
 )
-from pipeline.cli.errors import explained, start_logging
+from pipeline.cli.errors import errors, explained, start_logging
 from pipeline.cli.options import OutOption
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StoreError, StoreInUseError
 from pipeline.files import is_there, reserved
+
+if TYPE_CHECKING:
+    from pipeline.store.forgetting import Request
 
 
 def forget(
@@ -40,9 +43,8 @@ def forget(
     """Delete people for good: pictures, rows, index, events.jsonl and the journal."""
     start_logging()
     with explained():
-        from pipeline.store.forgetting import forget as forget_all
-        from pipeline.store.forgetting import forget_visit
-        from pipeline.store.opening import reading, writing
+        from pipeline.store.forgetting import Request
+        from pipeline.store.opening import reading
 
         if not any((visit, words, camera, begin, end, last)):
             raise ConfigError("say whom: --visit, --search, --camera, --from, --to or --last")
@@ -59,9 +61,24 @@ def forget(
             typer.confirm(f"Delete {n} people for good?", abort=True)
         if not is_there(out):
             raise ConfigError(f"{out}: no such folder; --out names that of the pictures")
+        _carry_out(where, out, Request(query, visit, counts))
+
+
+def _carry_out(where: str, out: Path, request: Request) -> None:
+    from pipeline.store.forgetting import forget
+    from pipeline.store.opening import writing
+    from pipeline.store.requests import ask
+
+    in_view = 0
+    try:
         with writing(where, "threadline forget") as opened, reserved(out):
-            if visit:
-                n_gone = forget_visit(opened, out, visit, counts)
-            else:
-                n_gone = forget_all(opened, out, query, counts)
-        typer.echo(f"{n_gone} deleted")
+            gone = forget(opened, out, request)
+    except StoreInUseError as busy:
+        errors.print("asking the run that writes there ...", highlight=False)
+        answer = ask(out, request)
+        if answer is None:
+            raise busy from None
+        gone, in_view = answer
+    typer.echo(f"{gone} deleted")
+    if in_view:
+        raise StoreError(f"{in_view} stayed: they are in view; ask again once they have left")

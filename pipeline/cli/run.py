@@ -78,7 +78,7 @@ def run(
         registry, named = options.packs(packs, pack or [])
         changes = options.changes(engine, gallery)
         if named:
-            changes["packs"] = options.tagging(named, accept_licence)
+            changes |= options.tagging(registry, named, accept_licence)
         outputs: dict[str, Any] = {"frames": True} if frames else {}
         if video is not None:
             outputs["video"] = video

@@ -11,6 +11,7 @@ from typing import Any
 
 from engines.packs import Packs, open_packs, read_pack
 from engines.packs.table import FILE
+from engines.packs.taught import TAUGHT
 from pipeline.errors import ConfigError, SourceRefusedError, source_name
 from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
@@ -47,9 +48,20 @@ def packs(folder: Path | None, named: Sequence[str]) -> tuple[Packs, list[str]]:
     return found, [folders[name].resolve().name if name in folders else name for name in named]
 
 
-def tagging(names: Sequence[str], accepted: bool) -> list[dict[str, Any]]:
-    """Settings of packs that are taggers."""
-    return [{"pack": name, "accept_licence": accepted} for name in dict.fromkeys(names)]
+def tagging(registry: Packs, names: Sequence[str], accepted: bool) -> dict[str, Any]:
+    """Settings of the packs named: those that are taggers, and a garment parser that was taught,
+    which takes the place of the usual one.
+
+    Raises:
+        ConfigError: two parsers are named.
+    """
+    known = dict.fromkeys(names)
+    parsers = [name for name in known if name in registry and TAUGHT in registry.find(name).files]
+    if len(parsers) > 1:
+        raise ConfigError(f"--pack {parsers[1]}: {parsers[0]} parses garments already; name one")
+    taggers = [{"pack": n, "accept_licence": accepted} for n in known if n not in parsers]
+    found: dict[str, Any] = {"packs": taggers} if taggers else {}
+    return found | ({"garments": {"model": parsers[0]}} if parsers else {})
 
 
 def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str, Any]:

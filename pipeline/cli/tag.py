@@ -61,7 +61,7 @@ def tag(
         registry, named = options.packs(packs, pack or [])
         changes = {**options.changes(engine, gallery), "cameras": []}
         if named:
-            changes["packs"] = options.tagging(named, accept_licence)
+            changes |= options.tagging(registry, named, accept_licence)
         config = options.read_settings(config_file, registry, changes)
         if any(_URL.match(str(path)) for path in photos):  # it may hold a password
             raise ConfigError("addresses are not read; download the picture first")

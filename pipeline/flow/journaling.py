@@ -7,7 +7,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
 
 from pipeline.errors import SinkError
 from pipeline.flow.health import Health
@@ -30,6 +33,8 @@ GIVE_UP_S = 5.0
 #: Seconds between two writings of how far the outlets are, and between two tidyings.
 KEEP_S = 1.0
 TIDY_S = 60.0
+#: Seconds in which events to be forgotten have to be deleted.
+FORGET_S = 30.0
 _POLL_S = 0.02
 
 
@@ -48,6 +53,7 @@ class Journaling:
         self._health = Health(counters)
         self._waiting: deque[Event] = deque()
         self._rows: list[Row] = []
+        self._unwanted: deque[tuple[Callable[[Mapping[str, Any]], bool], Future[int]]] = deque()
         self._changed = threading.Condition()
         self.last = journal.last()
         self._closed = False
@@ -89,6 +95,22 @@ class Journaling:
         """No more events will be in the journal than there are."""
         return self._drained
 
+    def forget(self, unwanted: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Have the events deleted that ``unwanted`` names, and wait for it; how many.
+
+        Raises:
+            SinkError: that cannot be, now.
+        """
+        done: Future[int] = Future()
+        with self._changed:
+            self._unwanted.append((unwanted, done))
+            self._changed.notify_all()
+        try:
+            return done.result(FORGET_S)
+        except FutureTimeoutError:  # Python 3.10 has two
+            done.cancel()
+            raise SinkError("journal: too busy to forget anything; it is tried again") from None
+
     def close(self) -> None:
         """No more events come; what waits is still written."""
         with self._changed:
@@ -117,7 +139,7 @@ class Journaling:
             if pause_s:
                 self._changed.wait_for(lambda: self._closed, pause_s)
                 return
-            self._changed.wait_for(lambda: self._waiting or self._closed, KEEP_S)
+            self._changed.wait_for(lambda: self._waiting or self._closed or self._unwanted, KEEP_S)
         if self._waiting and not self._closed:
             time.sleep(GATHER_S)
 
@@ -163,6 +185,8 @@ class Journaling:
             self.counters.left_out += count
 
     def _look_after(self) -> None:
+        while self._unwanted:
+            self._forget(*self._unwanted.popleft())
         now = time.monotonic()
         if now - self._kept_at > KEEP_S:
             self._kept_at = now
@@ -170,6 +194,13 @@ class Journaling:
         if now - self._tidied_at > TIDY_S:
             self._tidied_at = now
             self._tried(self._tidy)
+
+    def _forget(self, unwanted: Callable[[Mapping[str, Any]], bool], done: Future[int]) -> None:
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(self._journal.forget(unwanted))
+            except Exception as error:  # told by whoever waits for it
+                done.set_exception(error)
 
     def _keep(self) -> int | None:
         cursors = {name: cursor() for name, cursor in self.cursors.items()}

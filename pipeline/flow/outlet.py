@@ -159,9 +159,11 @@ class EventOutlet:
         self._health = Health(self.counters)
         self._journaling = journaling
         self._reader = journaling.reader()
-        self._batch = FIRST_BATCH
         self._most = int(getattr(sink, "most", BATCH))
         self._gather_s = float(getattr(sink, "gather_s", 0.0))
+        # What gathers commits: few events take as long as many, above all where that is slow.
+        self._least = self._most // 8 if self._gather_s else 1
+        self._batch = max(FIRST_BATCH, self._least)
         self._idle = getattr(sink, "idle", None)
         self._busy = False
         self._took = time.monotonic()
@@ -205,7 +207,7 @@ class EventOutlet:
 
     def _gathering_s(self) -> float:
         """Seconds in which more events are to come, for a sink that takes many at a time."""
-        if not self._gather_s or self.counters.waiting >= self._most:
+        if not self._gather_s or self.counters.waiting >= self._batch:
             return 0.0
         return max(self._took + self._gather_s - time.monotonic(), 0.0)
 
@@ -233,6 +235,7 @@ class EventOutlet:
             self.cursor = rows[-1][0]
         self._health.worked(len(rows))
         brisk = time.monotonic() - self._took < _BRISK_S
-        self._batch = min(2 * self._batch, self._most) if brisk else max(self._batch // 4, 1)
+        batch = 2 * self._batch if brisk else self._batch // 4
+        self._batch = min(max(batch, self._least), self._most)
         self.counters.waiting = self._journaling.last - self.cursor
         return True

@@ -76,6 +76,8 @@ class Outlets:
         if not self._anew:
             known = journal.number(sink.last) if sink.last else None
             known = known or journal.cursor(sink.name)
+        if hasattr(sink, "journal"):
+            sink.journal = self.journaling
         outlet = EventOutlet(
             sink, self._stats, self.journaling, journal.last() if known is None else known
         )

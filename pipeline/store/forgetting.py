@@ -1,67 +1,142 @@
-"""People forgotten on purpose: pictures first, then rows, the index, and lines of events."""
+"""People forgotten on purpose: pictures and lines of events first, then rows and the index, so that
+whoever is stopped in between finds the rest when asked again."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.errors import ConfigError
 from pipeline.store.events_file import drop_lines
 from pipeline.store.journal import NAME as JOURNAL
 from pipeline.store.journal import Journal
+from pipeline.store.loading import chunks
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
-from pipeline.store.retention import delete_pictures
-from pipeline.store.visits import milliseconds
+from pipeline.store.retention import CHUNK, delete_pictures
+from pipeline.store.visits import Visit, milliseconds
 
-Unwanted = Callable[[Mapping[str, Any]], bool]
+_PAGE = 2_000
 
 
-def forget(store: Store, folder: Path, query: Query, counts: bool = False) -> int:
-    """Forget what a query finds everywhere it is kept; how many visits. Where it asks for no
-    clothes and no zone, events about nobody in its time are forgotten too.
+class Forgetful(Protocol):
+    """A journal, or who writes it."""
+
+    def forget(self, unwanted: Callable[[Mapping[str, Any]], bool]) -> object:
+        """Delete the events that ``unwanted`` names; SinkError if that cannot be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who is to be forgotten: one ``visit`` by its UUID, or all a query finds; where that asks for
+    no clothes and no zone, events about nobody in its time as well. ``counts``: also taken out of
+    the counts by hour and day.
+
+    Raises:
+        ConfigError: ``visit`` is no UUID.
+    """
+
+    query: Query
+    visit: str | None = None
+    counts: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            uuid.UUID(self.visit or "0" * 32)
+        except ValueError:
+            raise ConfigError(f"--visit {self.visit}: no id of a visit") from None
+
+    @property
+    def everything(self) -> bool:
+        asked = self.query
+        return not (self.visit or asked.either or asked.without or asked.zones)
+
+
+class Forgetting:
+    """A request carried out.
 
     Args:
         folder: of the results.
-        counts: also taken out of the counts by hour and day.
+        run: that goes on meanwhile; who is in its view stays, since more is to come of them.
+
+    Attributes:
+        gone: visits that are forgotten.
+        in_view: visits that were left for that reason.
     """
-    gone: set[str] = set()
-    while (found := store.forget(query, counts)) is not None:
-        delete_pictures(folder, [one.picture for one in found if one.picture])
-        gone |= {one.visit for one in found}
-    everything = not query.either and not query.without and not query.zones
-    while everything and store.forget_events(query):
-        pass
-    _lines(store, folder, lambda r: r.get("visit") in gone or (everything and _meant(r, query)))
-    return len(gone)
+
+    def __init__(
+        self, store: Store, folder: Path, request: Request, run: str | None = None
+    ) -> None:
+        self.gone = 0
+        self.in_view = 0
+        self._store = store
+        self._folder = folder
+        self._request = request
+        self._run = run
+        self._names: set[str] = set()
+        self._pictures: list[str] = []
+
+    def steps(self, journal: Forgetful | None) -> Iterator[None]:
+        """Everything, a little at a time."""
+        for one in self._found():
+            if one.open and one.run == self._run:
+                self.in_view += 1
+                continue
+            self._names.add(str(uuid.UUID(bytes=one.name)))
+            self._pictures += [one.picture] if one.picture else []
+        if journal is not None:
+            journal.forget(self._unwanted)
+        self.files()
+        yield
+        for part in chunks(self._names, CHUNK):
+            keys = [uuid.UUID(name).bytes for name in part]
+            self.gone += len(self._store.forget_visits(keys, self._request.counts))
+            yield
+        while self._request.everything and self._store.forget_events(self._request.query):
+            yield
+        self._store.settle()
+
+    def files(self) -> None:
+        """Pictures and lines."""
+        delete_pictures(self._folder, self._pictures)
+        drop_lines(self._folder, self._unwanted)
+
+    def _found(self) -> Iterator[Visit]:
+        if self._request.visit:
+            yield from self._store.named([uuid.UUID(self._request.visit).bytes])
+            return
+        cursor = None
+        while True:
+            page = self._store.search(self._request.query, cursor, _PAGE)
+            yield from page.visits
+            if (cursor := page.next) is None:
+                return
+
+    def _unwanted(self, record: Mapping[str, Any]) -> bool:
+        if record.get("visit"):
+            return record["visit"] in self._names
+        return self._request.everything and _meant(record, self._request.query)
 
 
-def forget_visit(store: Store, folder: Path, name: str, counts: bool = False) -> int:
-    """Forget one visit by its UUID; ConfigError if that is none."""
-    try:
-        key = uuid.UUID(name)
-    except ValueError:
-        raise ConfigError(f"--visit {name}: no id of a visit") from None
-    found = store.forget_visit(key.bytes, counts) or []
-    delete_pictures(folder, [one.picture for one in found if one.picture])
-    _lines(store, folder, lambda record: record.get("visit") == str(key))
-    return len(found)
-
-
-def _lines(store: Store, folder: Path, unwanted: Unwanted) -> None:
-    drop_lines(folder, unwanted)
+def forget(store: Store, folder: Path, request: Request) -> int:
+    """Forget people everywhere they are kept, while no run writes into the folder; how many."""
+    forgetting = Forgetting(store, folder, request)
     if (folder / JOURNAL).is_file():
         with Journal(folder) as journal:
-            journal.forget(unwanted)
-    store.settle()
+            for _ in forgetting.steps(journal):
+                pass
+    else:
+        for _ in forgetting.steps(None):
+            pass
+    return forgetting.gone
 
 
 def _meant(record: Mapping[str, Any], query: Query) -> bool:
     """Whether a record about nobody in particular lies in a query's time and at its cameras."""
-    if record.get("visit"):
-        return False
     at = milliseconds(record.get("recorded_at") or record.get("hour") or record["utc"])
     if not (query.since or 0) <= at < (query.until or 1 << 62):
         return False

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import StoreError
+from pipeline.errors import StoreInUseError
 from pipeline.files import explained, locked, private
 
 
@@ -27,14 +27,14 @@ class StoreLock:
         """Take the lock, and write down who holds it.
 
         Raises:
-            StoreError: somebody else holds it.
+            StoreInUseError: somebody else holds it.
         """
         with explained(self._path):
             handle = private(self._path, os.O_CREAT | os.O_RDWR)
         try:
             known = os.read(handle, 200).decode("utf-8", "replace").strip()
             if not locked(handle):
-                raise StoreError(
+                raise StoreInUseError(
                     f"{self._store}: in use by {known or 'another process'}; wait until it has "
                     "ended, or stop it"
                 )

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StoreAwayError
+from pipeline.store.forgetting import Forgetful
 from pipeline.store.opening import made, place_of
+from pipeline.store.requests import Requests
 from pipeline.store.retention import Retention
 from pipeline.store.settings import StoreSettings
 from pipeline.store.sql import holder
@@ -49,11 +51,14 @@ class StoreSink:
         self._files = files
         self._recordings: dict[str, str] = {}
         self._store = made(place_of(settings, folder), settings.counts_only)
+        self._requests = Requests(self._store, folder)
+        self._run: str | None = None
         self._opened = False
         self._swept = float("-inf")
         self._sweep: Retention | None = None
         self._sweeps = 0
         self.last: str | None = None
+        self.journal: Forgetful | None = None
 
     def __enter__(self) -> StoreSink:
         try:
@@ -73,16 +78,21 @@ class StoreSink:
         for camera in {str(record.get("camera")) for record in records} - self._recordings.keys():
             if (found := self._files(camera)) and (known := known_by(found)):
                 self._recordings[camera] = known
+        self._run = next((record.get("run") for record in reversed(records)), self._run)
         done = self._store.write(records, self._recordings)
         if done.malformed:
             log.warning("%s: %d records could not be read", self._store.where, done.malformed)
 
     def idle(self) -> None:
-        """Delete some of what is too old, and let go of cameras that were removed; called between
-        batches."""
+        """Forget some of who is to be forgotten, delete some of what is too old, and let go of
+        cameras that were removed; called between batches."""
         here = {camera: own for camera, own in self._recordings.items() if self._files(camera)}
         self._recordings = here
-        if not self._opened or self._settings.counts_only:
+        if self._opened and self._requests.some(_SLICE_S, self._run, self.journal):
+            self._look_for_old()
+
+    def _look_for_old(self) -> None:
+        if self._settings.counts_only:
             return
         if self._sweep is None:
             if time.monotonic() - self._swept < SWEEP_S:

@@ -21,7 +21,7 @@ from pipeline.store.schema import event, meta, stream, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
 from pipeline.store.statistics import series, top
-from pipeline.store.visits import Term
+from pipeline.store.visits import Term, Visit
 
 
 class PastStore(SqlStore):
@@ -81,14 +81,6 @@ class PastStore(SqlStore):
 
     # Deleting.
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
-        """Delete some of what a query finds; which, ``None`` once there is nothing."""
-        with self.writing() as connection:
-            names = Dictionary()
-            names.load(connection)
-            ids = Search(self.facets, names, query).ids(connection, limit)
-            return self._remove(connection, names, ids, counts) if ids else None
-
     def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
         """Delete some visits that began before a time; ``None`` once there is nothing. Those of
         recordings are as old as the run that found them."""
@@ -109,13 +101,19 @@ class PastStore(SqlStore):
         """Delete all visits of a month of ``past_months`` at once; left for later where somebody
         reads them."""
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None:
-        """Delete one visit; ``None`` if there is no such visit."""
+    def named(self, names: Sequence[bytes]) -> list[Visit]:
+        """Visits by their UUIDs."""
+        with self._known() as (connection, known):
+            return load_named(connection, known, names)
+
+    def forget_visits(self, names: Sequence[bytes], counts: bool = False) -> list[Gone]:
+        """Delete visits, with ``counts`` from these too; which there were."""
         with self.writing() as connection:
-            names = Dictionary()
-            names.load(connection)
-            ids = [one.id for one in load_named(connection, names, [name])]
-            return self._remove(connection, names, ids, counts) if ids else None
+            known = Dictionary()
+            known.load(connection)
+            query = select(visit.c.id).where(visit.c.name.in_(names))
+            ids = list(connection.execute(query).scalars())
+            return self._remove(connection, known, ids, counts)
 
     def _remove(
         self, connection: Connection, names: Dictionary, ids: list[int], counts: bool

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, create_engine, make_url, select, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from pipeline.errors import ConfigError, StoreError, redact
+from pipeline.errors import ConfigError, StoreError, StoreInUseError, redact
 from pipeline.store.facets import Arrays, Facets
 from pipeline.store.months import begin, drop, made, month_of, span
 from pipeline.store.numbering import first_of
@@ -107,7 +107,9 @@ class PostgresStore(PastStore):
                 "AND (classid::bigint << 32 | objid::bigint) = :lock"
             )
             name = connection.execute(who, {"lock": _LOCK}).scalar() or "another process"
-            raise StoreError(f"{self.where}: in use by {name}; wait until it has ended, or stop it")
+            raise StoreInUseError(
+                f"{self.where}: in use by {name}; wait until it has ended, or stop it"
+            )
 
     def past_months(self, before: int) -> list[int]:
         found = []
@@ -147,6 +149,8 @@ class PostgresStore(PastStore):
             if self._connection is None:
                 self._connection = self._writing_connection()
             plain = self._connection.execution_options(isolation_level="AUTOCOMMIT")
-            for table in ("visit", "tag", "event"):
-                plain.execute(text(f"VACUUM {table}"))
-            self._drop()
+            try:
+                for table in ("visit", "tag", "event"):
+                    plain.execute(text(f"VACUUM {table}"))
+            finally:
+                plain.execution_options(isolation_level=plain.default_isolation_level)

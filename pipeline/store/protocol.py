@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from pipeline.store.facets import Facets
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone
-from pipeline.store.visits import Term
+from pipeline.store.visits import Term, Visit
 from pipeline.store.writing import Written
 
 
@@ -54,11 +54,6 @@ class Store(Protocol):
         """The most frequent ``garments``, ``colours``, ``brands`` ..., and how many people."""
         ...
 
-    def forget(self, query: Query, counts: bool = False, limit: int = 500) -> list[Gone] | None:
-        """Delete up to ``limit`` of the visits that a query finds, with ``counts`` from these too;
-        which these were. ``None``: nothing is left to delete."""
-        ...
-
     def forget_old(self, before: int, limit: int = 500) -> list[Gone] | None:
         """Delete some visits that began before a time; ``None`` once there is nothing. Those of
         recordings are as old as the run that found them."""
@@ -73,7 +68,13 @@ class Store(Protocol):
         """Delete all visits of a month at once; left for later where somebody reads them."""
         ...
 
-    def forget_visit(self, name: bytes, counts: bool = False) -> list[Gone] | None: ...
+    def named(self, names: Sequence[bytes]) -> list[Visit]:
+        """Visits by their UUIDs."""
+        ...
+
+    def forget_visits(self, names: Sequence[bytes], counts: bool = False) -> list[Gone]:
+        """Delete visits, with ``counts`` from these too; which there were."""
+        ...
 
     def forget_events(self, query: Query, limit: int = 5000) -> int:
         """Delete up to ``limit`` of the events about nobody that lie in a query's time and cameras;

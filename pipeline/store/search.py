@@ -73,10 +73,6 @@ class Search:
                 found[kind][name] = n
         return FacetCounts(found, min(len(ids), MOST_FACETS), len(ids) <= MOST_FACETS)
 
-    def ids(self, connection: Connection, limit: int) -> list[int]:
-        """The newest visits found."""
-        return self._ids(connection, limit)
-
     def _ids(self, connection: Connection, limit: int, before: int | None = None) -> list[int]:
         query = self._select(before)
         return [] if query is None else list(connection.execute(query.limit(limit)).scalars())

@@ -146,7 +146,8 @@ def test_a_chart_is_drawn(shop):
     assert command("stats", "--png", shop / "chart.svg", "--out", shop).returncode == 2
 
 
-def test_forgetting(shop):
+def test_forgetting(shop, monkeypatch):
+    monkeypatch.setattr("pipeline.store.requests.TAKEN_S", 0.3)
     assert command("forget", "--out", shop).returncode == 2
     assert command("forget", "--visit", "x", "--out", shop).returncode == 2
     [row] = found("hat", "--from", "7d", shop=shop)
@@ -160,7 +161,8 @@ def test_forgetting(shop):
     with writing(str(shop / "threadline.db"), "threadline run"):
         done = command("forget", "--last", "7d", "-y", "--out", shop)
     assert done.returncode == 1
-    assert "in use by `threadline run`" in done.stderr
+    assert "in use by `threadline run`" in done.stderr, "and nobody does it for us"
+    assert not list(shop.glob(".forget-*"))
 
 
 def test_checking_backing_up_importing_and_copying(shop, tmp_path):

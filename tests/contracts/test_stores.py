@@ -6,6 +6,7 @@ import random
 import re
 import uuid
 from collections import Counter
+from datetime import datetime
 
 import pytest
 from servers.postgres import PostgresServer
@@ -24,7 +25,7 @@ from store_support import (
 )
 
 from pipeline.errors import ConfigError, StoreError
-from pipeline.store.calendar import Buckets
+from pipeline.store.calendar import Buckets, instant
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import load
@@ -71,6 +72,10 @@ def store(place):
 def found(store, *either, **more) -> list[int]:
     """Tracks found, newest first."""
     return [one.track for one in store.search(Query(either, **more), limit=1000).visits]
+
+
+def forget(store, query, counts):
+    return store.forget_visits([one.name for one in store.search(query).visits], counts)
 
 
 def rolls(store) -> dict:
@@ -259,7 +264,7 @@ def test_zones_lines_and_presence_are_kept(store):
         events = connection.execute(select(event)).all()
     assert cells == {0: 32, 27 * 48 - 1: 10}
     assert len(events) == 5
-    store.forget(Query(zones=("till",)), counts=True)
+    forget(store, Query(zones=("till",)), counts=True)
     assert not any(store.top(what, *span) for what in ("dwell", "zones", "out", "garments"))
 
 
@@ -305,16 +310,29 @@ def test_statistics_by_hour_and_day(store):
     assert store.series("hour", MS, MS + HOUR, camera="nowhere").counts == [0]
 
 
+@pytest.mark.parametrize(("day", "hours"), [((2026, 10, 25), 25), ((2026, 3, 29), 23)])
+def test_a_day_on_which_clocks_are_set_has_all_its_hours(store, day, hours):
+    begin, end = (instant(datetime(*day[:2], day[2] + i, tzinfo=store.zone)) for i in (0, 1))
+    run = Run()
+    for i in range(-1, hours + 1):  # one an hour, also on the days beside it
+        store.write(run.visit(HAT, at=begin / 1000 + 3600 * i + 1800))
+    assert list(store.series("hour", begin, end).counts) == [1] * hours
+    assert list(store.series("day", begin, end).counts) == [hours]
+    assert store.top("garments", begin, end) == [("hat", hours)]
+    assert store.count(Query(since=begin, until=end)).n == hours
+    assert rolls(store) == recounted(store)
+
+
 @pytest.mark.parametrize("counts", [True, False])
 def test_what_is_forgotten_is_in_no_table(store, counts):
     run = Run()
     store.write(run.visit(RED_JACKET, HAT))
     store.write(run.visit(RED_JACKET, at=T0 + 60))
     before = rolls(store)
-    [gone] = store.forget(Query(((HATS,),)), counts=counts)
+    [gone] = forget(store, Query(((HATS,),)), counts)
     assert gone.picture.startswith("snapshots/entrance/1-")
     assert gone.picture.endswith(f"{gone.visit[-6:]}.jpg")
-    assert store.forget(Query(((HATS,),)), counts=counts) is None
+    assert forget(store, Query(((HATS,),)), counts) == []
     assert found(store) == [2]
     assert found(store, (HATS,)) == []
     assert store.check() == []
@@ -322,7 +340,9 @@ def test_what_is_forgotten_is_in_no_table(store, counts):
     if counts:
         assert rolls(store) == recounted(store)
     [last] = store.search(Query()).visits
-    store.forget_visit(last.name)
+    assert [one.name for one in store.named([last.name])] == [last.name]
+    store.forget_visits([last.name])
+    assert store.named([last.name]) == []
     with store.reading() as connection:
         assert not connection.execute(select(tag_table)).all()
         assert not connection.execute(select(visit)).all()

@@ -11,23 +11,29 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from servers.postgres import PostgresServer
 from store_support import HAT, T0, Run
-from support import HERE, make_frame, wait_until
+from support import HERE, command, make_frame, wait_until
 
 from pipeline.errors import StoreAwayError, StoreError
 from pipeline.events import EventStage
 from pipeline.flow.outlets import Outlets
 from pipeline.flow.stats import Stats
+from pipeline.settings.section import Fixed
+from pipeline.sinks import SINKS, Place
 from pipeline.store import disk
+from pipeline.store.forgetting import Request
 from pipeline.store.opening import reading, writing
 from pipeline.store.outlet import StoreSink, known_by
 from pipeline.store.query import Query
+from pipeline.store.requests import ask
 from pipeline.store.settings import StoreSettings
 from pipeline.types import TaggedFrame, Track
 
@@ -168,20 +174,27 @@ class Running:
         self.stats = Stats()
         self.handed: set[str] = set()
         self.sink = StoreSink(settings, folder, lambda camera: None)
-        self.outlets = Outlets(folder, [self.sink], self.stats, anew=False)
+        entry = SINKS["events"]
+        lines = entry.make(Fixed(entry.settings(enabled=True)), Place(folder, True))
+        sinks = [self.sink] if settings.counts_only else [self.sink, lines]
+        self.outlets = Outlets(folder, sinks, self.stats, anew=False)
 
     def __enter__(self):
         self.outlets.__enter__()
         self.workers = self.outlets.start(lambda worker: None)
         return self
 
+    def hand(self, *results: TaggedFrame) -> None:
+        for result in results:
+            assert self.outlets.put(result)
+            self.handed |= {event.visit for event in result.events}
+
     def put(self, count: int) -> float:
         """Hand people over; the longest that one hand-over took."""
         worst = 0.0
         for result in events(count):
-            self.handed |= {event.visit for event in result.events}
             began = time.monotonic()
-            assert self.outlets.put(result)
+            self.hand(result)
             worst = max(worst, time.monotonic() - began)
         return worst
 
@@ -264,7 +277,7 @@ def test_a_database_server_that_is_away_for_long_is_waited_for(
         server.stop()  # as by a power cut, whatever is being written
         until = time.monotonic() + AWAY_S
         while time.monotonic() < until:
-            assert run.put(2) < 0.1, "nobody waits"
+            assert run.put(2) < 1.0, "nobody waits, as they would for a connection"
             handed += 2
             time.sleep(AWAY_S / 100)
         assert run.counters.failures >= 2
@@ -406,3 +419,85 @@ def test_statistics_mode_leaves_nothing_about_people_in_any_file(tmp_path):
         if path.is_file():
             content = path.read_bytes()
             assert not [mark for mark in marks if mark in content], path
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr("pipeline.store.requests.LOOK_S", 0.1)
+    monkeypatch.setattr("pipeline.store.requests.LATE_S", 0.3)
+
+
+def named_in(folder: Path, visit: str) -> set[str]:
+    """Files in which a visit is named, one way or the other."""
+    marks = (visit.encode(), uuid.UUID(visit).bytes)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.name for path in files if any(mark in path.read_bytes() for mark in marks)}
+
+
+def test_people_are_forgotten_while_a_run_goes_on(tmp_path, soon):
+    with Running(tmp_path, StoreSettings()) as run:
+        run.put(5)
+        one, *others = sorted(run.handed)
+        [seen, left] = events(1)  # somebody who is in view for now
+        run.hand(seen)
+        [staying] = run.handed - {one, *others}
+        wait_until(lambda: run.counters.written == 11, 10, "all events")
+        assert named_in(tmp_path, one) >= {"events.jsonl"}
+        done = command("forget", "--visit", one, "--out", tmp_path)
+        assert done.stdout == "1 deleted\n", done.stderr
+        assert named_in(tmp_path, one) == set(), "while the run holds all of these files"
+        done = command("forget", "--last", "1h", "--yes", "--out", tmp_path)
+        assert (done.returncode, done.stdout) == (1, "4 deleted\n")
+        assert "1 stayed: they are in view" in done.stderr
+        assert not any(named_in(tmp_path, visit) for visit in others)
+        run.hand(left)
+        run.put(3)
+        wait_until(lambda: run.counters.written == 18, 10, "what comes later")
+        done = command("forget", "--visit", staying, "--out", tmp_path)
+        assert done.stdout == "1 deleted\n", done.stderr
+        assert named_in(tmp_path, staying) == set()
+        assert not list(tmp_path.glob(".forget-*"))
+    with reading(str(tmp_path / "threadline.db")) as store:
+        visits = {str(uuid.UUID(bytes=visit.name)) for visit in everybody(store)}
+    assert visits == run.handed - {one, staying, *others}
+    with writing(str(tmp_path / "threadline.db"), "test") as store:
+        assert store.check() == []
+
+
+def test_what_a_run_was_asked_to_forget_when_it_was_killed_is_forgotten_by_the_next(
+    tmp_path, soon, caplog
+):
+    with Running(tmp_path, StoreSettings()) as run:
+        run.put(2)
+    one = min(run.handed)
+    request = TypeAdapter(Request).dump_json(Request(Query(), one))
+    (tmp_path / ".forget-0.taken").write_bytes(request)
+    (tmp_path / ".forget-1.asked").write_text("nobody")
+    (tmp_path / ".forget-2.asked").write_text('{"query": {}, "visit": "nobody"}')
+    with Running(tmp_path, StoreSettings()):
+        wait_until(lambda: not list(tmp_path.glob(".forget-*ed")), 10, "all requests")
+        wait_until(lambda: not list(tmp_path.glob(".forget-*.taken")), 10, "all requests")
+    assert named_in(tmp_path, one) == set()
+    assert kept(str(tmp_path / "threadline.db")) == 1
+    assert caplog.text.count("no request to forget somebody") == 2
+
+
+def test_root_may_ask_a_run_that_is_another_users(tmp_path, monkeypatch):
+    if not hasattr(os, "geteuid") or os.geteuid():
+        pytest.skip("needs root, which may give files away")
+    monkeypatch.setattr("pipeline.store.requests.DONE_S", 0.1)
+    os.chown(tmp_path, 12345, 12345)
+    owners = []
+
+    def look():
+        wait_until(lambda: list(tmp_path.glob(".forget-*.asked")), 10, "the request")
+        [asked] = tmp_path.glob(".forget-*.asked")
+        owners.append((asked.stat().st_uid, asked.stat().st_mode & 0o777))
+        asked.rename(asked.with_suffix(".done")).write_text('{"error": "somebody is asleep"}')
+
+    run = threading.Thread(target=look)
+    run.start()
+    with pytest.raises(StoreError, match="somebody is asleep"):
+        ask(tmp_path, Request(Query()))
+    run.join()
+    assert owners == [(12345, 0o600)]

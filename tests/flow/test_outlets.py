@@ -271,6 +271,28 @@ def test_a_slow_sink_for_events_is_left_behind_and_the_rest_stays_in_the_journal
     assert Counter(slow.got + receiver.got).keys() == set(in_journal(tmp_path))
 
 
+class SlowDisk(Receiver):
+    """Few events take as long as many."""
+
+    gather_s = 0.5
+    most = 2_000
+
+    def deliver(self, records):
+        time.sleep(0.3)
+        super().deliver(records)
+
+
+def test_a_database_that_is_slow_to_commit_gets_many_events_at_a_time(tmp_path):
+    results, slow = Results(), SlowDisk()
+    began = time.monotonic()
+    with running(tmp_path, slow) as outlets:
+        for _ in range(400):
+            outlets.put(results.next())
+        wait_until(lambda: len(slow.got) == 800, 20, "all")
+    assert time.monotonic() - began < 8
+    assert slow.got == in_journal(tmp_path)
+
+
 def test_a_journal_that_cannot_be_written_keeps_events_in_memory_and_catches_up(
     tmp_path, monkeypatch, caplog
 ):

@@ -18,7 +18,7 @@ from pipeline.settings.section import Fixed
 from pipeline.sinks import SINKS, Place
 from pipeline.store import retention
 from pipeline.store.events_file import drop_lines
-from pipeline.store.forgetting import forget, forget_visit
+from pipeline.store.forgetting import Request, forget
 from pipeline.store.journal import Journal
 from pipeline.store.opening import writing
 from pipeline.store.query import Garment, Query
@@ -91,7 +91,7 @@ def test_what_was_forgotten_is_in_no_file(shop):
     kept = shop.add(run.visit(RED_JACKET, camera="zebra", at=T0 + 60))
     assert set(shop.traces(gone)) > {"events.jsonl"}
     query = Query(HATS.either, cameras=("zebra",))
-    assert forget(shop.store, shop.folder, query) == 1
+    assert forget(shop.store, shop.folder, Request(query)) == 1
     assert shop.traces(gone) == []
     assert len(set(shop.traces(kept)) & {"events.jsonl", "journal.db", "threadline.db"}) == 3
     assert shop.store.check() == []
@@ -105,7 +105,7 @@ def test_a_time_at_a_camera_is_forgotten_with_what_happened_besides(shop):
     gone = shop.add([*run.visit(HAT, camera="door"), sign, line])
     other = shop.add(run.visit(HAT, camera="exit"))
     query = Query(cameras=("door",), since=MS, until=MS + 600_000)
-    assert forget(shop.store, shop.folder, query, counts=True) == 1
+    assert forget(shop.store, shop.folder, Request(query, counts=True)) == 1
     assert shop.traces(gone) == []
     assert shop.traces(before)
     assert shop.traces(other)
@@ -115,10 +115,11 @@ def test_a_time_at_a_camera_is_forgotten_with_what_happened_besides(shop):
 
 def test_one_visit_is_forgotten_and_its_hour_still_counts(shop):
     records = shop.add(Run().visit(HAT))
-    assert forget_visit(shop.store, shop.folder, records[0]["visit"]) == 1
+    request = Request(Query(), records[0]["visit"])
+    assert forget(shop.store, shop.folder, request) == 1
     assert shop.traces(records) == []
     assert shop.store.series("hour", MS, MS + 1).counts == [1]
-    assert forget_visit(shop.store, shop.folder, records[0]["visit"]) == 0
+    assert forget(shop.store, shop.folder, request) == 0
 
 
 def test_old_pictures_go_then_old_rows_and_counts_stay(shop):
@@ -229,7 +230,15 @@ def test_pictures_outside_of_the_folder_are_never_deleted(tmp_path):
     victim.write_bytes(b"x")
     (out / "other.jpg").write_bytes(b"x")
     (out / "snapshots" / "door").mkdir()
-    names = ["snapshots/door", "snapshots/" + "x" * 300, "../victim.jpg", str(victim), "snapshots/../../victim.jpg", "other.jpg", "\0"]
+    names = [
+        "snapshots/door",
+        "snapshots/" + "x" * 300,
+        "../victim.jpg",
+        str(victim),
+        "snapshots/../../victim.jpg",
+        "other.jpg",
+        "\0",
+    ]
     delete_pictures(out, names)
     assert victim.exists()
     assert (out / "snapshots" / "door").is_dir()

@@ -52,12 +52,14 @@ def test_a_second_look_names_types_of_upper_garments_only(background):
 def test_training_crops_keep_their_size_and_mixed_targets_their_sum():
     torch = pytest.importorskip("torch", reason="needs the train extra")
     from training.garment_types import mixed
-    from training.type_data import square, varied
+    from training.type_data import varied
+
+    from engines.teach.views import square
 
     rng = np.random.default_rng(0)
     for shape in ((40, 90, 3), (300, 120, 3), (5, 5, 3)):
         picture = rng.integers(0, 256, shape, np.uint8)
-        assert square(picture).shape == varied(picture, rng).shape == (224, 224, 3)
+        assert square(picture, 224).shape == varied(picture, rng).shape == (224, 224, 3)
     images, kinds = torch.rand(6, 3, 32, 32), torch.arange(6) % 4
     for _ in range(20):
         out, target = mixed(images, kinds, 4, rng)

@@ -12,12 +12,12 @@ torch = pytest.importorskip("torch", reason="needs the train extra: pip install 
 
 from support import SHARED  # noqa: E402
 from training import calibration, garment_data, garments, report  # noqa: E402
-from training.ahead import ahead  # noqa: E402
 from training.tag_figures import expected_calibration_error, micro_f1  # noqa: E402
 
 from engines import open_engine  # noqa: E402
 from engines.nets.efficientnet_lite import EfficientNetLite0  # noqa: E402
 from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores  # noqa: E402
+from engines.teach.ahead import ahead  # noqa: E402
 from pipeline.picture.crop import person_window  # noqa: E402
 
 pytestmark = [

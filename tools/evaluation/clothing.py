@@ -6,9 +6,10 @@ import argparse
 
 import numpy as np
 from training.tag_figures import expected_calibration_error
-from training.type_data import load_types, square
+from training.type_data import SIDE, load_types
 
 from engines import Packs, open_engine
+from engines.teach.views import square
 
 #: The largest classes, on which the figure is compared with others.
 LARGEST = 10
@@ -21,7 +22,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
     pack = packs.find(args.model or "garment-types-lite0")
     with open_engine(pack, args.engine) as engine:
         scores = np.concatenate(
-            [engine.infer({"images": square(g.rgb)[None]})["scores"].copy() for g in photos]
+            [engine.infer({"images": square(g.rgb, SIDE)[None]})["scores"].copy() for g in photos]
         )
     kinds = np.array([g.kind for g in photos])
     large = kinds < LARGEST

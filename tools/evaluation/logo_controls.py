@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from train_garments import imagenet_weights
 
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
 from engines.nets.logo_embedder import SIDE, LogoEmbedder
+from engines.teach.weights import imagenet_weights
 from pipeline.tagging.logos.gallery_file import F32
 
 Pictures = npt.NDArray[np.uint8]

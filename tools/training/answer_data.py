@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from engines.nets.garment_answers import QUESTIONS
 from engines.packs import Label
+from engines.teach.twins import thumbnail
 from pipeline.tagging.garments.attributes import body_of, sleeve
 from training.bagless import BAGS, touches
 from training.garment_data import (
@@ -27,7 +28,6 @@ from training.garment_data import (
     person_box,
     read_index,
     read_rgb,
-    thumbnail,
 )  # fmt: skip
 from training.people_data import coco_boxes, coco_scene
 

@@ -17,13 +17,6 @@ F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-def fit_temperature(logits: Tensor, kinds: Tensor) -> float:
-    """Temperature of a softmax over (n, classes) logits that makes the right classes likeliest."""
-    grid = torch.linspace(0.4, 2.5, 85)
-    losses = [float(torch.nn.functional.cross_entropy(logits / t, kinds)) for t in grid]
-    return float(grid[int(np.argmin(losses))])
-
-
 def fit_logistic(features: F64, right: Bools, ridge: float = 1e-3) -> F64:
     """Weights (k + 1,), the last one the bias, of a logistic regression by Newton's method."""
     x = np.concatenate([features, np.ones((len(features), 1))], axis=1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from engines.nets.efficientnet_lite import normalise
+from engines.teach.twins import thumbnail
 
 Image = npt.NDArray[np.uint8]
 Rng = np.random.Generator
@@ -71,14 +72,6 @@ def load_photo(root: Path, photo_id: str, mask: Path, tags: tuple[int, ...] = ()
     if rgb is None or labels is None:
         raise FileNotFoundError(f"{root}: photo or mask of {photo_id} is missing or unreadable")
     return Photo(photo_id, rgb, np.asarray(labels, np.uint8), tags)
-
-
-def thumbnail(rgb: Image) -> npt.NDArray[np.float32]:
-    """A picture's coarse look as a unit vector: near duplicates have a product close to 1."""
-    small = cv2.resize(rgb, (16, 24), interpolation=cv2.INTER_AREA).astype(np.float32)
-    flat = (small - small.mean()).ravel()
-    unit: npt.NDArray[np.float32] = flat / max(float(np.linalg.norm(flat)), 1e-6)
-    return unit
 
 
 def without_duplicates(photos: list[Photo], held: list[Photo]) -> list[Photo]:

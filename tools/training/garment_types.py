@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader
 
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.garment_types import GarmentTypes
-from training import checkpoint
-from training.ahead import ahead
-from training.type_data import Garment, Garments, square
+from engines.teach import checkpoint
+from engines.teach.ahead import ahead
+from engines.teach.views import square
+from training.type_data import SIDE, Garment, Garments
 
 F32 = npt.NDArray[np.float32]
 
@@ -137,6 +138,6 @@ def logits(net: GarmentTypes, garments: Sequence[Garment]) -> F32:
     net.eval()
     out = []
     for start in range(0, len(garments), 32):
-        crops = np.stack([square(g.rgb) for g in garments[start : start + 32]])
+        crops = np.stack([square(g.rgb, SIDE) for g in garments[start : start + 32]])
         out.append(net(normalise(torch.from_numpy(crops))).numpy())
     return np.concatenate(out).astype(np.float32)

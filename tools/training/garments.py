@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores
-from training import checkpoint
-from training.ahead import ahead
+from engines.teach import checkpoint
+from engines.teach.ahead import ahead
 from training.garment_data import (
     CROP_SIZE,
     IGNORE,

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from engines.boxes import nms
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.logo_detector import SIZE, STRIDE, ExportedDetector, LogoDetector
-from training import checkpoint
-from training.ahead import ahead
+from engines.teach import checkpoint
+from engines.teach.ahead import ahead
 from training.detection_figures import Looked, curve
 from training.logo_scenes import Scene
 from training.logo_worlds import Scenes

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from engines.nets.efficientnet_lite import normalise
 from engines.nets.logo_embedder import LENGTH, SIDE, LogoEmbedder
-from training import checkpoint
-from training.ahead import ahead
+from engines.teach import checkpoint
+from engines.teach.ahead import ahead
 from training.garment_data import Image, Rng
 from training.logo_crops import crop, exemplar
 from training.logo_marks import Brand

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from engines.nets.person_rtm import PersonRTM, normalise
+from engines.teach.checkpoint import follow
 from training.camera_faults import faults
-from training.checkpoint import follow
 from training.people import assign, detection_loss, flat
 from training.people_scenes import NOBODY, SIZES, Batch, Material
 

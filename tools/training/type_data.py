@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from engines.nets.efficientnet_lite import normalise
-from training.garment_data import PAD, Image, Photo, Rng, degrade, read_rgb, thumbnail
+from engines.teach.twins import TWIN, thumbnail
+from training.garment_data import PAD, Image, Photo, Rng, degrade, read_rgb
 
 #: Side of the square crop in pixels.
 SIDE = 224
@@ -28,8 +29,6 @@ FROM_STREET = {
     "jacket": "Outwear", "shorts": "Shorts", "hat": "Hat", "skirt": "Skirt", "blazer": "Blazer",
     "sweater": "Longsleeve", "blouse": "Blouse", "top": "Top",
 }  # fmt: skip
-#: Photos at least this alike show the same garment in the same place.
-TWIN = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +89,6 @@ def street_garments(
             part = photo.rgb[y0 : int(ys.max() + margin), x0 : int(xs.max() + margin)]
             found.append(Garment(np.ascontiguousarray(part), names.index(kind)))
     return found
-
-
-def square(rgb: Image, side: int = SIDE) -> Image:
-    """A picture fitted into a square, grey around it."""
-    height, width = rgb.shape[:2]
-    scale = side / max(height, width)
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    out = np.full((side, side, 3), PAD, np.uint8)
-    x, y = (side - size[0]) // 2, (side - size[1]) // 2
-    out[y : y + size[1], x : x + size[0]] = cv2.resize(rgb, size, interpolation=how)
-    return out
 
 
 def varied(rgb: Image, rng: Rng, side: int = SIDE) -> Image:

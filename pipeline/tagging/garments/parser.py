@@ -9,11 +9,13 @@ import numpy as np
 
 from engines.base import Engine
 from engines.packs import Label, Pack, answers, categories, labels
+from engines.packs.taught import OUTPUT, taught
 from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.answers import Answers, Said
 from pipeline.tagging.garments.attributes import attributes, body_of
 from pipeline.tagging.garments.palette import Palette
 from pipeline.tagging.garments.parts import COVERS, PARTS, chances
+from pipeline.tagging.garments.taught import evidence
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
 from pipeline.types import Box, Frame, Level, Rgb, Tag
@@ -48,6 +50,7 @@ class GarmentParser:
         }
         self._on_head = tuple(i for i, own in enumerate(self.labels) if own.name in ON_HEAD)
         self._asked = Answers(answers(pack), self.labels, tuple(self._members))
+        self.taught = taught(pack)
         covered = [COVERS.get(name or "", ()) for name in self._category_of]
         self._on = {part: [i for i, own in enumerate(covered) if part in own] for part in PARTS}
 
@@ -76,7 +79,11 @@ class GarmentParser:
             parsing = Parsing(window, found[i], scores[i], self._category_of, self._on_head)
             told = {question: result[question][i] for question in self._asked.questions}
             said = self._asked.over(worn[i], groups[i], told)
-            out.append((parsing, self.evidence(parsing, crop, said)))
+            tags = self.evidence(parsing, crop, said)
+            if self.taught is not None:
+                own = evidence(self.taught, result[OUTPUT][i], people[i][1], self._pack.name)
+                tags = (*tags, *own)
+            out.append((parsing, tags))
         return out
 
     def evidence(self, parsing: Parsing, crop: Rgb, said: Said) -> tuple[Tag, ...]:

@@ -8,8 +8,10 @@ from engines.packs.tagger import Background
 from pipeline.picture.colour import colour_table
 from pipeline.settings.section import PerSource, model_of, per_run
 from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.garments.taught import BothVotes
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.tagger import Evidence, Opener, Subject, Tagger, TaggerSettings
+from pipeline.tagging.vote import Ballot, Vote
 
 #: The pack behind ``garments.types``.
 TYPES = "garment-types-lite0"
@@ -33,6 +35,11 @@ class GarmentTagger(Tagger):
         self._parser = parser
         #: Labels of a parsing, in the order of their indices.
         self.labels = parser.labels
+
+    def vote(self, source: str) -> Ballot:
+        settings = self.settings.of(source).vote
+        known = self._parser.taught
+        return BothVotes(settings, known) if known is not None else Vote(settings)
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
         people = [(subject.frame, subject.box) for subject in subjects]

@@ -39,7 +39,9 @@ def _cut(table: str, column: str) -> None:
         op.execute(f"ALTER INDEX IF EXISTS {table}_{index} RENAME TO {table}_whole_{index}")
     columns = f"LIKE {table}_whole INCLUDING DEFAULTS"
     key = "id" if table == "visit" else "visit, n"
-    op.execute(f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})) PARTITION BY RANGE ({column})")
+    op.execute(
+        f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key})) PARTITION BY RANGE ({column})"
+    )
 
 
 def _months(connection: sa.Connection) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,15 +36,15 @@ def follow(average: nn.Module, net: nn.Module, keep: float) -> None:
             old.copy_(new)
 
 
-def save(path: Path, training: Training, done: int) -> None:
+def save(path: Path, training: Any, done: int, parts: Sequence[str] = PARTS) -> None:
     """Write a training's state after ``done`` steps or epochs, whole or not at all."""
-    state = {name: getattr(training, name).state_dict() for name in PARTS}
+    state = {name: getattr(training, name).state_dict() for name in parts}
     partial = path.with_suffix(".part")
     torch.save({**state, "done": done, "recipe": asdict(training.recipe)}, partial)
     partial.replace(path)
 
 
-def resume(path: Path, training: Training) -> int:
+def resume(path: Path, training: Any, parts: Sequence[str] = PARTS) -> int:
     """Load a training's state; how many steps or epochs were done.
 
     Raises:
@@ -52,7 +53,7 @@ def resume(path: Path, training: Training) -> int:
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["recipe"] != asdict(training.recipe):
         raise ValueError(f"{path}: written with another recipe; remove it to start anew")
-    for name in PARTS:
+    for name in parts:
         getattr(training, name).load_state_dict(state[name])
     return int(state["done"])
 

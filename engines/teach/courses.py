@@ -1,0 +1,228 @@
+"""The recipes, behind one face: learn from some pictures, tell what others show."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engines.nets.taught import Lite0Features, Taught
+from engines.teach import linear
+from engines.teach.lesson import Indices, Lesson, TeachError
+from engines.teach.trainer import Recipe, Trainer, look
+from engines.teach.transformers import TRANSFORMERS, transformer
+from engines.teach.watch import Watch
+from engines.teach.weights import imagenet_weights
+
+F32 = npt.NDArray[np.float32]
+#: Blocks of the backbone that keep the published weights: they see the largest maps, and training
+#: without them takes half the time.
+FROZEN_BLOCKS = 5
+#: Steps made to find out how long one takes.
+_PROBE = 3
+#: Fewer steps than this teach nothing.
+LEAST_STEPS = 20
+#: Pictures whose features are kept together.
+_SHARD = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a course works.
+
+    Attributes:
+        work: folder for what an interrupted course goes on from.
+        device: ``cpu`` or ``cuda``.
+        weights: of a transformer to start from, an ``.npz`` file of Google's.
+    """
+
+    work: Path
+    device: str
+    side: int
+    seed: int
+    watch: Watch
+    weights: Path | None = None
+
+
+class Course(Protocol):
+    """A way to learn.
+
+    Attributes:
+        name: the recipe.
+        views: pictures a network looks at for every picture of a step.
+    """
+
+    name: str
+
+    def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
+        """Decide what is left open, so that all trainings fit into the time: how many folds are
+        held out in turn before everything is learnt from, and what was decided, for people."""
+        ...
+
+    def learn(self, rows: Indices, stage: str) -> Taught:
+        """A network that learnt from these pictures; ``stage`` names the training's checkpoint."""
+        ...
+
+    def judge(self, net: Taught, rows: Indices) -> F32:
+        """Logits (n, classes) of whole pictures."""
+        ...
+
+
+class LinearCourse:
+    """The backbone as published, and a regularised linear classifier on its features."""
+
+    name = "linear"
+
+    def __init__(self, lesson: Lesson, room: Room) -> None:
+        self._lesson = lesson
+        self._room = room
+        self._strength = 1.0
+        self._net = self._fresh()
+        self._features = self._seen()
+
+    def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
+        """Choose the regularisation by cross-validation."""
+        classes, count = self._lesson.classes, len(self._lesson.names)
+        self._strength = linear.best_strength(self._features, classes, fold_of, count)
+        told = f"regularisation {self._strength:g}, by cross-validation"
+        return len(np.unique(fold_of)), told
+
+    def learn(self, rows: Indices, stage: str) -> Taught:
+        net = self._fresh()
+        own = linear.fit(
+            linear.flat(self._features[:, rows]),
+            linear.repeated(self._lesson.classes[rows], self._features),
+            len(self._lesson.names),
+            self._strength,
+        )
+        with torch.no_grad():
+            net.fc.weight.copy_(torch.from_numpy(own.weight))
+            net.fc.bias.copy_(torch.from_numpy(own.bias))
+        return net.eval()
+
+    def judge(self, net: Taught, rows: Indices) -> F32:
+        weight, bias = net.fc.weight.detach().numpy(), net.fc.bias.detach().numpy()
+        return linear.Linear(weight, bias)(self._features[0, rows])
+
+    def _fresh(self) -> Taught:
+        features = Lite0Features(imagenet_weights())
+        return Taught(features, features.width, len(self._lesson.names)).eval()
+
+    def _seen(self) -> F32:
+        """Features (2, n, 1280) of all pictures and their mirror images, kept part by part."""
+        pictures = self._lesson.pictures
+        room, parts = self._room, []
+        room.watch.begin("features", 2 * len(pictures), 0)
+        net = self._net.to(room.device)
+        for start in range(0, len(pictures), _SHARD):
+            file = room.work / f"features-{start // _SHARD:04}.npy"
+            own = [one.rgb for one in pictures[start : start + _SHARD]]
+            if file.exists():
+                parts.append(np.load(file, allow_pickle=False))
+                room.watch.step(2 * len(own))
+                continue
+            mirrored = [np.ascontiguousarray(rgb[:, ::-1]) for rgb in own]
+            both = [look(net, views, room.side, room.watch)[1] for views in (own, mirrored)]
+            parts.append(np.stack(both))
+            partial = file.with_suffix(".part")
+            with partial.open("wb") as opened:
+                np.save(opened, parts[-1])
+            partial.replace(file)
+        net.to("cpu")
+        return np.concatenate(parts, axis=1)
+
+
+class NetworkCourse:
+    """The backbone trained on, its last blocks and a new classifier, by one of the methods."""
+
+    def __init__(self, name: str, lesson: Lesson, room: Room, recipe: Recipe | None = None) -> None:
+        self.name = name
+        self._lesson = lesson
+        self._room = room
+        wanted = int(np.clip(30 * len(lesson.pictures) // 24, 200, 3000))
+        start = recipe or Recipe(method=name, steps=wanted)
+        self.recipe = replace(start, steps=wanted, side=room.side, seed=room.seed)
+
+    def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
+        """Choose the number of steps, and of folds, by how long a step takes."""
+        kept = self._room.work / f"{self.name}.json"
+        if kept.exists():  # an interrupted course goes on as it began
+            steps, held = json.loads(kept.read_text(encoding="ascii"))
+        else:
+            steps, held = self._affordable(seconds, len(np.unique(fold_of)))
+            kept.write_text(json.dumps([steps, held]), encoding="ascii")
+        told = f"{steps} steps of {self.recipe.batch} pictures"
+        if steps < self.recipe.steps:
+            told += f", cut from {self.recipe.steps} by the budget"
+        self.recipe = replace(self.recipe, steps=steps)
+        return held, told
+
+    def _affordable(self, seconds: float, folds: int) -> tuple[int, int]:
+        each, wanted = self.step_seconds(), self.recipe.steps
+        held = int(np.clip(seconds / (each * wanted) - 1, 1, folds))
+        steps = int(seconds / (each * (held + 1)))
+        if steps < LEAST_STEPS:
+            least = 2 * LEAST_STEPS * each / 60
+            raise TeachError(
+                f"recipe '{self.name}': {max(seconds, 0):.0f} s of the budget are left, and a step "
+                f"takes {each:.1f} s; give --budget {max(round(2 * least), 1)}m or more, or take "
+                "--recipe linear"
+            )
+        return min(wanted, steps), held
+
+    def step_seconds(self) -> float:
+        """How long a step takes here, measured."""
+        short = replace(self.recipe, steps=_PROBE)
+        trainer = self._trainer(np.arange(len(self._lesson.classes)), short)
+        took = []
+        begin = time.monotonic()
+        for _ in trainer.epoch():
+            took.append(time.monotonic() - begin)
+            begin = time.monotonic()
+        return float(np.mean(took[1:]))
+
+    def learn(self, rows: Indices, stage: str) -> Taught:
+        path = self._room.work / f"{self.name}-{stage}.pt"
+        return self._trainer(rows, self.recipe).run(path, self._room.watch, f"{self.name} {stage}")
+
+    def judge(self, net: Taught, rows: Indices) -> F32:
+        own = [self._lesson.pictures[i].rgb for i in rows]
+        return look(net, own, self._room.side)[0]
+
+    def _backbone(self) -> Any:
+        """What is trained on, up to its features, with a ``width``."""
+        if self.name in TRANSFORMERS:
+            return transformer(self.name, self._room.weights, self._room.side)
+        return Lite0Features(imagenet_weights(), FROZEN_BLOCKS)
+
+    def _trainer(self, rows: Indices, recipe: Recipe) -> Trainer:
+        torch.manual_seed(recipe.seed)
+        features = self._backbone()
+        net = Taught(features, features.width, len(self._lesson.names))
+        pictures = [self._lesson.pictures[i].rgb for i in rows]
+        return Trainer(pictures, self._lesson.classes[rows], net, recipe, self._room.device)
+
+
+def _network(name: str, recipe: Recipe | None = None) -> Callable[[Lesson, Room], Course]:
+    return lambda lesson, room: NetworkCourse(name, lesson, room, recipe)
+
+
+#: Recipe -> how its course begins.
+COURSES: Mapping[str, Callable[[Lesson, Room], Course]] = MappingProxyType(
+    {
+        "linear": LinearCourse,
+        "finetune": _network("finetune"),
+        "adnet": _network("adnet"),
+        **{name: _network(name, recipe) for name, recipe in TRANSFORMERS.items()},
+    }
+)
+#: What ``auto`` tries, the cheapest first.
+TRIED = ("linear", "finetune", "adnet")

@@ -1,0 +1,218 @@
+"""A taught network as a pack: written beside its place, checked, then moved there whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engines.base import Array, EngineOptions
+from engines.nets.taught import ExportedTaught, Taught
+from engines.ort import open as open_model  # the engine that is always there
+from engines.packs.pack import LABELS, MODEL
+from engines.packs.reading import read_pack
+from engines.packs.table import FILE
+from engines.teach.lesson import TeachError
+from engines.teach.twins import Image
+from engines.teach.views import square
+
+#: Scores of the exported file and of the network differ by no more.
+PARITY = 1e-3
+OPSET = 17
+#: Probability from which a label is reported.
+LEAST = 0.5
+#: Labels that are learnt, so that there is something else, and never reported.
+SILENT = frozenset({"other", "nothing", "none", "background"})
+#: Pictures the exported file is compared on.
+_COMPARED = 8
+
+
+#: What a pack says of itself.
+TOML = """name = {name}
+task = "tags"
+licence = "backbone Apache-2.0; the pictures it learnt from are their owners'"
+source = {source}
+size = [{side}, {side}]
+pre = "square"
+post = "softmax"
+compare = "classes"
+
+[files]
+{files}
+
+[[inputs]]
+name = "images"
+dtype = "uint8"
+shape = ["n", {side}, {side}, 3]
+layout = "nhwc"
+colour = "rgb"
+
+[[outputs]]
+name = "scores"
+dtype = "float32"
+shape = ["n", {count}]
+meaning = "calibrated probability of each label"
+
+[tagger]
+kind = "classifier"
+subject = {subject}
+report = {name}
+every_s = 1.0
+least = {least}
+ignore = {silent}
+activation = "none"
+
+[figures]
+{numbers}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a pack's files say.
+
+    Attributes:
+        source: how it was made, one line.
+        figures: what -> value.
+        pages: name -> content of further files: the card, the report.
+        subject: what is shown to it: see ``engines.packs.tagger``.
+    """
+
+    name: str
+    source: str
+    figures: Mapping[str, float]
+    pages: Mapping[str, str]
+    subject: str = "person"
+
+
+def write_model(net: Taught, temperature: float, side: int, path: Path) -> None:
+    """Write the ONNX file: ``images`` uint8 (n, side, side, 3) to ``scores`` (n, classes)."""
+    net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with warnings.catch_warnings():  # of its own future, and of what it does not fold
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            ExportedTaught(net, temperature).eval(),
+            (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
+            str(path),
+            input_names=["images"],
+            output_names=["scores"],
+            dynamic_axes={"images": {0: "batch"}, "scores": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def parity(
+    net: Taught, temperature: float, path: Path, pictures: Sequence[Image], side: int
+) -> float:
+    """Largest difference of scores between the network and its ONNX file on some pictures.
+
+    Raises:
+        TeachError: it is more than ``PARITY``.
+    """
+    images: Array = np.stack([square(rgb, side) for rgb in pictures[:_COMPARED]])
+    with torch.no_grad():
+        wanted = ExportedTaught(net, temperature).eval()(torch.from_numpy(images)).numpy()
+    with open_model(path, EngineOptions(threads=1)) as engine:
+        found = engine.infer({"images": images})["scores"]
+    worst = float(np.abs(found - wanted).max())
+    if not worst <= PARITY:
+        raise TeachError(f"{path}: scores differ by {worst:.4f} from the network; report this")
+    return worst
+
+
+def fill(made: Path, about: About, labels: Sequence[str], side: int, model: Path) -> None:
+    """Write the files of a pack that is a tagger of its own into a folder."""
+    shutil.copyfile(model, made / MODEL)
+    rows = ",\n".join(
+        "  " + json.dumps({"label": name, "category": None}, ensure_ascii=False) for name in labels
+    )
+    (made / LABELS).write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    for name, text in about.pages.items():
+        (made / name).write_text(text, encoding="utf-8")
+    (made / FILE).write_text(_toml(made, about, labels, side), encoding="utf-8")
+
+
+def write_pack(folder: Path, filled: Callable[[Path], None]) -> None:
+    """Make a pack, whole or not at all; one that is there is replaced.
+
+    Until everything is written and read back, it is in a hidden folder, which no registry reads.
+
+    Args:
+        filled: writes the pack's files into a folder of its name.
+
+    Raises:
+        TeachError: it cannot be written.
+    """
+    beside = folder.with_name(f".{folder.name}.part")
+    made = beside / folder.name
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        made.mkdir(parents=True)
+        filled(made)
+        read_pack(made)
+        _flush(made)
+        _exchange(made, folder)
+    except OSError as error:
+        raise TeachError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}; free space "
+            "or choose another --out, then give the same command again: what was learnt is kept"
+        ) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _exchange(made: Path, folder: Path) -> None:
+    """Put a folder in the place of another, which goes once it is there."""
+    old = made.with_name(".old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        made.rename(folder)
+    except OSError:
+        with suppress(OSError):
+            old.rename(folder)
+        raise
+
+
+def _flush(folder: Path) -> None:
+    """Wait until a folder's files are on the disk."""
+    for path in folder.iterdir():
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def silent(labels: Sequence[str]) -> list[str]:
+    """Labels that are never reported."""
+    return [name for name in labels if name.casefold() in SILENT]
+
+
+def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
+    digests = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL, LABELS)
+    }
+    files = "\n".join(f'"{name}" = "{digest}"' for name, digest in digests.items())
+    numbers = "\n".join(f"{json.dumps(what)} = {value!r}" for what, value in about.figures.items())
+    return TOML.format(
+        name=json.dumps(about.name),
+        source=json.dumps(about.source),
+        subject=json.dumps(about.subject),
+        silent=json.dumps(silent(labels), ensure_ascii=False),
+        least=LEAST,
+        side=side,
+        count=len(labels),
+        files=files,
+        numbers=numbers,
+    )

@@ -1,0 +1,179 @@
+"""Compare ways of teaching from few pictures, and plot what they bring.
+
+    python tools/teach_study.py run --data ../shared/data/clothing
+    python tools/teach_study.py show --plot docs/pictures/low-data.png
+    python tools/teach_study.py cost --packs out/packs
+
+The ten largest classes of the photos of single garments; what is tested on is held back from every
+draw. Each result is written when it is there: a run that was interrupted goes on. ``cost`` runs the
+packs of a folder and the shipped parser in turn on a crop, through the pipeline's engine. Needs the
+``train`` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from evaluation.cost import crop_and_run, frame_1080p
+from training.low_data import ARMS, Result, drawn, run, summary
+from training.type_data import load_types
+
+from engines.packs import open_packs
+from engines.teach.making import PARSER
+from engines.teach.trainer import Recipe
+from pipeline.models.opening import EngineSettings, Models
+from pipeline.tagging.garments.parser import GarmentParser
+
+#: Classes, the largest ones.
+KINDS = 10
+#: Rounds in which packs are run by turns, and those before that do not count.
+ROUNDS = 70
+WARM = 10
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("run", "show", "cost"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
+    parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
+    parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--test", type=int, default=400, help="pictures to test on")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--packs", type=Path, help="folder of packs that were taught")
+    return parser.parse_args()
+
+
+def results(path: Path) -> list[Result]:
+    """What was written so far."""
+    if not path.exists():
+        return []
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [Result(r["arm"], r["count"], r["seed"], tuple(map(bool, r["right"]))) for r in rows]
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Run every arm on every draw that is left."""
+    torch.set_num_threads(args.threads)
+    photos, held, _ = load_types(args.data, 0)
+    photos = [photo for photo in photos if photo.kind < KINDS]
+    held = [photo for photo in held if photo.kind < KINDS]
+    order = np.random.default_rng(0).permutation(len(held))[: args.test]
+    test = [held[i] for i in order]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    there = {(r.arm, r.count, r.seed) for r in results(args.out)}
+    for seed in range(args.seeds):
+        for count in args.counts:
+            for arm in args.arms:
+                if (arm, count, seed) in there:
+                    continue
+                recipe = Recipe(steps=args.steps, batch=args.batch, side=args.side, seed=seed)
+                right = run(arm, drawn(photos, KINDS, count, seed), test, recipe, KINDS)
+                row = {
+                    "arm": arm,
+                    "count": count,
+                    "seed": seed,
+                    "right": right.astype(int).tolist(),
+                }
+                with args.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(f"{count} a class, seed {seed}, {arm}: {right.mean():.3f}", flush=True)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print the table, and draw it."""
+    rows = summary(results(args.out))
+    print(
+        "| pictures a class | recipe | seeds | right | against the control |\n|---|---|---|---|---|"
+    )
+    for row in rows:
+        told = row["arm"] != "control" and not np.isnan(row["error"])
+        gain = f"{row['gain']:+.3f} ± {row['error']:.3f}" if told else ""
+        print(
+            f"| {row['count']} | {row['arm']} | {row['seeds']} | {row['mean']:.3f} ± "
+            f"{row['deviation']:.3f} | {gain} |"
+        )
+    if args.plot is not None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 4))
+        axes = figure.subplots()
+        for arm in ARMS:
+            own = [row for row in rows if row["arm"] == arm]
+            axes.errorbar(
+                [row["count"] for row in own],
+                [row["mean"] for row in own],
+                [row["deviation"] for row in own],
+                label=arm,
+                capsize=3,
+                marker="o",
+            )
+        axes.set(xlabel="pictures a class", ylabel="right, mean and deviation over seeds")
+        axes.legend()
+        figure.savefig(args.plot, dpi=110, bbox_inches="tight")
+
+
+def turns(jobs: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Milliseconds of processor time of each job, one after the other in a new order each round:
+    whatever else runs takes as much from all of them."""
+    rng = np.random.default_rng(0)
+    spent: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(WARM + ROUNDS):
+        for name in rng.permutation(list(jobs)).tolist():
+            begin = time.process_time()
+            jobs[name]()
+            if turn >= WARM:
+                spent[name].append((time.process_time() - begin) * 1e3)
+    return spent
+
+
+def cost(folder: Path) -> None:
+    """Print what a crop costs with each pack of a folder, against the shipped parser."""
+    registry = open_packs(folder)
+    own = [pack.name for pack in registry if pack.folder.parent == folder]
+    frame, box = frame_1080p(), (800.0, 200.0, 1060.0, 900.0)
+    with Models(EngineSettings(threads=1, cache=False), registry) as models:
+        jobs: dict[str, Callable[[], object]] = {}
+        for name in (PARSER, *own):
+            engine, pack = models.open(name)
+            if pack.task == "garment-parsing":
+                jobs[name] = partial(GarmentParser(engine, pack).parse, [(frame, box)])
+            else:
+                jobs[name] = partial(crop_and_run, frame, box, engine, pack)
+        for name, times in turns(jobs).items():
+            low, middle, high = np.percentile(times, [25, 50, 75])
+            print(f"{name}: {middle:.2f} ms of processor time ({low:.2f} to {high:.2f})")
+
+
+def main() -> int:
+    args = arguments()
+    if args.what == "cost":
+        if args.packs is None:
+            print("cost: --packs names a folder of packs")
+            return 2
+        cost(args.packs)
+        return 0
+    if args.what == "run":
+        if not args.data.is_dir():
+            print(f"{args.data}: no such folder; --data names the photos")
+            return 2
+        measure(args)
+    show(args)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
