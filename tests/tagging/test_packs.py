@@ -105,6 +105,15 @@ def without_garments(folder):
     return path
 
 
+def test_what_it_asks_and_how_it_tags_is_shown(tmp_path):
+    folder = linear(tmp_path / "packs", 'kind = "tags"\nmargin = 0.2', more='terms = "ask us"')
+    done = command("models", "show", folder.name, "--packs", folder.parent)
+    assert done.returncode == 0
+    assert "ask us" in done.stdout
+    assert "kind: tags" in done.stdout
+    assert "margin: 0.2" in done.stdout
+
+
 def test_it_tags_photos(tmp_path):
     folder = make_example(tmp_path / "packs")
     photo = tmp_path / "vest.png"
@@ -479,6 +488,7 @@ def test_a_camera_names_the_packs_that_look_at_it(registry):
     ("text", "reason"),
     [
         ("packs: [thre]", "packs.0.pack: model 'thre' is unknown"),
+        ("packs: [ram]", "threadline models pull ram"),
         ("packs: [one, one]", "stands twice"),
         ("packs: [garments-lite0]", r"has no \[tagger\]"),
         ("packs: [{pack: one, lesst: 1}]", "unknown key; did you mean 'least'"),
