@@ -167,6 +167,16 @@ def test_ignored_labels_compete_and_are_never_reported(opened, tmp_path):
     assert evidence.tags == ()
 
 
+def test_who_somebody_is_is_never_reported(opened, tmp_path):
+    names = ("woman", "green", "child's coat")
+    every = opened(linear(tmp_path, 'kind = "tags"\nleast = 0.1', names, "who"))
+    [evidence] = every.look([Subject("person", frame_of(200, 200, 200), BOX)])
+    assert set(told(evidence)) == {"green"}
+    boxes = detector(tmp_path, BOXES, LOGITS, "least = 0.1\nmargin = 0.0", ("man", "bag"), "whom")
+    [evidence] = opened(boxes).look([Subject("person", frame_of(9, 9, 9), BOX)])
+    assert set(told(evidence)) == {"bag"}
+
+
 def test_an_embedder_is_compared_with_the_embeddings_of_its_labels(opened, tmp_path):
     folder = new_folder(tmp_path, "space")
     save_linear(folder / "model.onnx", (32, 64), np.eye(3), [0.0] * 3)
