@@ -14,6 +14,7 @@
     python tools/evaluate.py cost
     python tools/evaluate.py measures --data autofish/ --plane belt.yaml
     python tools/evaluate.py measures-made
+    python tools/evaluate.py outfits
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
@@ -44,6 +45,7 @@ from evaluation import (
     logos,
     measures,
     measures_made,
+    outfits,
     people,
     tracks,
 )
@@ -68,6 +70,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "cost": cost.measure,
     "measures": measures.evaluate,
     "measures-made": measures_made.evaluate,
+    "outfits": outfits.measure,
 }
 
 

@@ -3,8 +3,8 @@ repositories): a dictionary with ``config``, a pickled ``argparse.Namespace``, a
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -18,14 +18,15 @@ _PREFIX = "model."
 
 def read_official(path: Path) -> State:
     """Tensors of a checkpoint by the authors' names. Nothing in it is run: of what pickles may
-    name, only ``argparse.Namespace`` is allowed, for the settings, which are left out.
+    name, only ``argparse.Namespace`` is allowed, for the settings, which are left out; an empty
+    class stands in for it.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it holds anything else, or no ``model``.
     """
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([(SimpleNamespace, "argparse.Namespace")]):
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from engines.base import Array, EngineOptions
+from engines.files import replace_file
 from engines.nets.taught import ExportedTaught, Taught
 from engines.ort import open as open_model  # the engine that is always there
 from engines.packs.pack import LABELS, MODEL
@@ -137,9 +138,15 @@ def fill(made: Path, about: About, labels: Sequence[str], side: int, model: Path
         "  " + json.dumps({"label": name, "category": None}, ensure_ascii=False) for name in labels
     )
     (made / LABELS).write_text(f"[\n{rows}\n]\n", encoding="utf-8")
-    for name, text in about.pages.items():
-        (made / name).write_text(text, encoding="utf-8")
+    write_pages(made, about.pages)
     (made / FILE).write_text(_toml(made, about, labels, side), encoding="utf-8")
+
+
+def write_pages(made: Path, pages: Mapping[str, str]) -> None:
+    """Write a pack's texts; those that show pictures are their owner's alone."""
+    for name, text in pages.items():
+        private = name.endswith(".html")
+        replace_file(made / name, text.encode("utf-8"), durable=False, private=private)
 
 
 def write_pack(folder: Path, filled: Callable[[Path], None]) -> None:

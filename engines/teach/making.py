@@ -14,7 +14,16 @@ from engines.packs.pack import MODEL, Pack
 from engines.packs.table import FILE
 from engines.packs.taught import TAUGHT
 from engines.teach import head, linear
-from engines.teach.export import LEAST, About, fill, parity, silent, write_model, write_pack
+from engines.teach.export import (
+    LEAST,
+    About,
+    fill,
+    parity,
+    silent,
+    write_model,
+    write_pack,
+    write_pages,
+)
 from engines.teach.lesson import Lesson
 from engines.teach.report import Anatomy, card, own_network, page
 from engines.teach.teaching import HEAD, HeldOut, Outcome, Wish, outcome, parts, prepare, teach
@@ -90,8 +99,8 @@ def _add_to_parser(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: 
             f"as `{PARSER}`.",
             f"as `{PARSER}`, and `taught` float32 (N, {count}), a softmax",
         )
-        (made / CARD).write_text(card(lesson, learnt, wish, folder.name, anatomy), "utf-8")
-        (made / REPORT).write_text(page(lesson, learnt, folder.name), "utf-8")
+        about = card(lesson, learnt, wish, folder.name, anatomy)
+        write_pages(made, {CARD: about, REPORT: page(lesson, learnt, folder.name)})
 
     write_pack(folder, filled)
     return learnt

@@ -10,8 +10,8 @@ from typing import Any
 from engines.nets import official
 from engines.nets.glsim import GlobalLocal
 from engines.nets.ifa import AggregatedTransformer
-from engines.nets.ila import KINDS, AdaptedTransformer
-from engines.nets.vit import State, read_npz, shape_of
+from engines.nets.ila import DOWN_AFTER, KINDS, AdaptedTransformer
+from engines.nets.vit import Shape, State, read_npz, shape_of
 from engines.teach.lesson import TeachError
 from engines.teach.trainer import Recipe
 
@@ -40,7 +40,7 @@ def transformer(name: str, weights: Path | None, side: int) -> Any:
         if weights.suffix == PUBLISHED:
             return _published(name, official.read_official(weights), side)
         state = read_npz(weights)
-        shape = shape_of(state, side)
+        shape = _checked(shape_of(state, side), name)
         if name in KINDS:
             return AdaptedTransformer(shape, name, state)
         net = GlobalLocal(shape) if name == "glsim" else AggregatedTransformer(shape)
@@ -53,9 +53,17 @@ def transformer(name: str, weights: Path | None, side: int) -> Any:
     return net
 
 
+def _checked(shape: Shape, name: str) -> Shape:
+    """Raise TeachError where adapters would leave no token."""
+    if name in KINDS and shape.grid <= 2 * len(DOWN_AFTER):
+        least = shape.patch * (2 * len(DOWN_AFTER) + 1)
+        raise TeachError(f"--side {shape.side}: too small for '{name}', which needs {least}")
+    return shape
+
+
 def _published(name: str, state: State, side: int) -> Any:
     """The network of a checkpoint of a method's authors."""
-    shape = official.shape_of(state, side)
+    shape = _checked(official.shape_of(state, side), name)
     if name in KINDS:
         net: Any = AdaptedTransformer(shape, name)
     elif name == "glsim":

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.cli import camera, config, db, doctor, gallery, measure, models
+from pipeline.cli import camera, config, db, doctor, gallery, measure, models, outfits, user
 from pipeline.cli.errors import standard_output
 from pipeline.cli.forget import forget
 from pipeline.cli.run import run
 from pipeline.cli.search import search
+from pipeline.cli.serve import serve
 from pipeline.cli.statistics import stats
 from pipeline.cli.tag import tag
 from pipeline.cli.teach import teach
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="Tags clothes and logos on live cameras, recordings and pictures.",
 )
 app.command()(run)
+app.command()(serve)
 app.command()(tag)
 app.command()(teach)
 app.command()(search)
@@ -32,8 +34,10 @@ app.add_typer(db.app, name="db")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(models.app, name="models")
 app.add_typer(measure.app, name="measure")
+app.add_typer(outfits.app, name="outfits")
 app.add_typer(config.app, name="config")
 app.add_typer(camera.app, name="camera")
+app.add_typer(user.app, name="user")
 
 
 @app.command("doctor")

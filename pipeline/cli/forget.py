@@ -13,14 +13,13 @@ from pipeline.cli.asked import (
     LastOption,
     StoreOption,
     ToOption,
-    Wish,
     place,
-    query_of,
 )
 from pipeline.cli.errors import errors, explained, start_logging
 from pipeline.cli.options import OutOption
 from pipeline.errors import ConfigError, StoreError, StoreInUseError
 from pipeline.files import is_there, reserved
+from pipeline.store.asking import Wish, query_of
 
 if TYPE_CHECKING:
     from pipeline.store.forgetting import Request

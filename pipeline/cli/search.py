@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-import uuid
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +14,24 @@ import typer
 from rich.table import Table
 
 from pipeline.cli.asked import (
-    ALL_NAMES,
     CamerasOption,
     FromOption,
     LastOption,
     StoreOption,
     ToOption,
-    Wish,
     ZonesOption,
     place,
-    query_of,
 )
 from pipeline.cli.errors import errors, explained, plain, standard_output, start_logging
 from pipeline.cli.options import OutOption
 from pipeline.cli.page import write_page
 from pipeline.errors import ConfigError
+from pipeline.store.asking import ALL_NAMES, Wish, query_of
+from pipeline.store.told import COLUMNS, cells, picture_file, row_of
 
 if TYPE_CHECKING:
     from pipeline.store.protocol import Store
     from pipeline.store.query import Page, Query
-    from pipeline.store.visits import StoredTag, Visit
 
 #: Values of a facet shown below the results.
 _SHOWN = 6
@@ -106,44 +103,9 @@ def _print_names(store: Store) -> None:
 
 
 def _rows(page: Page, store: Store, out: Path) -> Iterator[dict[str, Any]]:
-    from pipeline.store.calendar import local
-
     for one in page.visits:
-        began, ended = local(one.began, store.zone), local(one.ended, store.zone)
-        yield {
-            "visit": str(uuid.UUID(bytes=one.name)),
-            "camera": one.camera,
-            "began": began.isoformat(timespec="milliseconds"),
-            "ended": ended.isoformat(timespec="milliseconds"),
-            "seconds": round((one.ended - one.began) / 1000, 1),
-            "open": one.open,
-            "zones": sorted(one.zones),
-            "picture": _picture(one, out),
-            "heads": one.heads,
-            "wears": list(one.summary),
-            **({"tags": [_tag(tag) for tag in one.tags.values()]} if one.tags else {}),
-        }
-
-
-def _tag(tag: StoredTag) -> dict[str, Any]:
-    return {
-        "kind": tag.kind,
-        "label": tag.label,
-        "category": tag.category,
-        "level": tag.level,
-        "colours": list(tag.colours),
-        "attributes": dict(tag.attributes),
-        "score": tag.score,
-        "box": list(tag.box),
-        "model": tag.model,
-        "gone": tag.gone,
-    }
-
-
-def _picture(one: Visit, out: Path) -> str | None:
-    """The path of a picture, while it is there."""
-    path = out / one.picture if one.picture else None
-    return str(path) if path is not None and path.is_file() else None
+        path = picture_file(one, out)
+        yield row_of(one, store.zone) | {"picture": str(path) if path else None}
 
 
 def _print_json(page: Page, store: Store, out: Path) -> None:
@@ -154,18 +116,9 @@ def _print_json(page: Page, store: Store, out: Path) -> None:
 
 def _print_csv(page: Page, store: Store, out: Path) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    fields = ("began", "ended", "seconds", "camera", "zones", "wears", "picture", "visit")
-    writer.writerow(fields)
-    for row in _rows(page, store, out):
-        values = {**row, "wears": "; ".join(row["wears"]), "zones": "; ".join(row["zones"])}
-        writer.writerow([_safe(values[name]) for name in fields])
+    writer.writerow(COLUMNS)
+    writer.writerows(cells(row) for row in _rows(page, store, out))
     _more(page)
-
-
-def _safe(value: object) -> object:
-    """A cell that a spreadsheet shows and does not compute."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _print_table(page: Page, query: Query, store: Store, out: Path) -> None:

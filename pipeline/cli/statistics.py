@@ -14,10 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.asked import FromOption, LastOption, StoreOption, ToOption, now, place, span
+from pipeline.cli.asked import FromOption, LastOption, StoreOption, ToOption, place
 from pipeline.cli.errors import explained, plain, standard_output, start_logging
 from pipeline.cli.options import OutOption
 from pipeline.errors import ConfigError
+from pipeline.store.asking import now, span
+from pipeline.store.calendar import local
 
 if TYPE_CHECKING:
     from pipeline.store.protocol import Store
@@ -86,8 +88,6 @@ def stats(
 
 
 def _figures(store: Store, per: str, span: tuple[int, int], camera: str | None) -> _Figures:
-    from pipeline.store.calendar import local
-
     series = store.series(per, *span, camera=camera)
     if len(series.starts) > 100_000:
         raise ConfigError("more than 100,000 hours; choose a later --from, or --per day")

@@ -27,6 +27,7 @@ from pipeline.flow.main_stream import MainStream
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import MainStats, Stats
 from pipeline.flow.worker import Worker
+from pipeline.protocols import Source
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Camera, Config, camera_class, first_mistake
 from pipeline.sources import is_live
@@ -45,13 +46,15 @@ class _Running:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all cameras of a run share. ``room`` has a recording wait for slow outlets."""
+    """What all cameras of a run share. ``room`` has a recording wait for slow outlets; ``opened``
+    is told of every source, on its capture thread, before its frames come."""
 
     settings: LiveSettings
     inbox: Inbox[Frame]
     stats: Stats
     pace: Pace
     room: Callable[[threading.Event], None]
+    opened: Callable[[Source], None] | None = None
 
 
 class Cameras:
@@ -94,6 +97,11 @@ class Cameras:
         """The names of all cameras, in the order in which they were added."""
         with self._lock:
             return list(self._running)
+
+    def settings(self) -> list[Camera]:
+        """The settings of all cameras, in the order in which they were added."""
+        with self._lock:
+            return [running.camera for running in self._running.values()]
 
     def file(self, name: str) -> Path | None:
         """The file that a camera is a recording of."""
@@ -217,6 +225,7 @@ class Cameras:
             shared.room,
             privacy.mask,
             main=main,
+            opened=shared.opened,
         )
         workers = [Worker(f"capture {name}", capture.run, self._left)]
         if main is not None:

@@ -82,6 +82,7 @@ class Capture:
         room: has a recording wait for slow outlets.
         mask: areas that are painted out of its pictures before anybody has them.
         main: the main stream beside, where the camera's frames are its sub-stream's.
+        opened: told of every source that was opened.
     """
 
     camera: CameraSettings
@@ -96,6 +97,7 @@ class Capture:
     mask: tuple[Polygon, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
     main: MainStream | None = None
+    opened: Callable[[Source], None] | None = None
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""
@@ -188,6 +190,8 @@ class Capture:
         if source.size is not None:
             self.announce(source.size, source.live)
         self.troubles.begin(stats, time.monotonic())
+        if self.opened is not None:
+            self.opened(source)
         try:
             return self._offer(source)
         finally:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from engines.packs import Packs, shipped
 from pipeline.errors import SinkError
@@ -26,10 +27,14 @@ from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
 from pipeline.ids import new_id
 from pipeline.models.opening import Models
+from pipeline.protocols import Source
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Config
 from pipeline.sinks import AnySink, open_sinks
 from pipeline.types import Frame
+
+if TYPE_CHECKING:
+    from pipeline.store.outlet import StoreSink
 
 log = logging.getLogger("threadline.runner")
 
@@ -57,6 +62,10 @@ class Runner:
         sinks: written to besides those of the settings: ``Sink`` or ``EventSink``.
         packs: the models; those shipped by default.
         stay: run until stopped, also without cameras.
+        opened: told of every camera's source when it was opened, on its capture thread.
+
+    Attributes:
+        store: what writes the store, once entered; ``None`` without one.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class Runner:
         sinks: Sequence[AnySink] = (),
         packs: Packs | None = None,
         stay: bool = False,
+        opened: Callable[[Source], None] | None = None,
     ) -> None:
         self.config = config
         self.id = new_id(time.time())
@@ -74,6 +84,7 @@ class Runner:
         self.stats = Stats(self.pace)
         self.finished = threading.Event()
         self.interrupted = False
+        self.store: StoreSink | None = None
         self._out = out
         self._more_sinks = sinks
         self._packs = packs or shipped()
@@ -82,7 +93,7 @@ class Runner:
         self._inbox: Inbox[Frame] = Inbox(stay)
         self._sizes: list[tuple[int, int]] = []
         self._preparation = Preparation()
-        self._shared = Shared(self.settings, self._inbox, self.stats, self.pace, self._room)
+        self._shared = Shared(self.settings, self._inbox, self.stats, self.pace, self._room, opened)
         self.cameras = Cameras(
             config, self._packs, self._shared, self._announced, self._ended, self._changed
         )
@@ -151,7 +162,8 @@ class Runner:
         if store.enabled:
             from pipeline.store.outlet import StoreSink
 
-            sinks.append(StoreSink(store, self._out, self.cameras.file))
+            self.store = StoreSink(store, self._out, self.cameras.file)
+            sinks.append(self.store)
         kept_s = store.keep.rows_d * 86_400 if store.keep.rows_d else None
         return Outlets(
             self._out,

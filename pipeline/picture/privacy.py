@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -30,6 +30,10 @@ class PrivacySettings(Section):
 
     heads: Heads = Field(
         "pixelate", description="heads in every picture that is written; keep: as they are"
+    )
+    video: Literal["operators", "nobody"] = Field(
+        "operators",
+        description="who may see the camera's own video in the window, heads as they are",
     )
     mask: Annotated[tuple[Area, ...], BeforeValidator(listed)] = Field(
         (), max_length=32, description="areas painted out before anything is analysed or kept"

@@ -248,12 +248,25 @@ def load(
     Raises:
         ConfigError: the file cannot be read or has mistakes.
     """
+    return parse(_text(path), str(path), changes=changes, packs=packs)
+
+
+def read_raw(path: Path) -> dict[str, Any]:
+    """What a YAML file sets, as it stands there.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML.
+    """
+    return _read(_text(path), str(path))[0]
+
+
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
             raise ConfigError(f"{path}: larger than {_MOST_BYTES} bytes; not a configuration")
-        return parse(raw.decode("utf-8"), str(path), changes=changes, packs=packs)
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except OSError as error:

@@ -25,7 +25,8 @@ _PALETTE = (
     (99, 30, 233),
     (0, 124, 245),
 )
-
+#: Height in pixels of the person on a snapshot, which the caption is below.
+SNAPSHOT = 256
 
 #: Colour (BGR) of zones and lines, and how much of it a zone is tinted with.
 _PLACES = (235, 235, 235)
@@ -41,6 +42,8 @@ def tag_text(tag: Tag) -> str:
     on = known.get("on")
     if on is not None:
         return f"{tag.label} on {on.split(',')[0]}"
+    if "fits" in known:
+        return f"{tag.label} fits {known['fits']}"
     for size in ("height_cm", "length_cm"):
         if size in known:
             return f"{tag.label} {known[size]} cm"
@@ -180,14 +183,14 @@ def annotated(tagged: TaggedFrame) -> Bgr:
 
 def snapshot(crop: Bgr, title: str, tags: Sequence[Tag]) -> Bgr:
     """A person's picture with a caption below it."""
-    scale = 256 / max(crop.shape[0], 1)
+    scale = SNAPSHOT / max(crop.shape[0], 1)
     width = max(round(crop.shape[1] * scale), 1)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    person = cv2.resize(crop, (width, 256), interpolation=how)
+    person = cv2.resize(crop, (width, SNAPSHOT), interpolation=how)
     lines = [title, *(f"{tag_text(tag)}  {tag.score:.2f}" for tag in tags)]
-    out = np.full((256 + 18 * len(lines) + 8, max(width, 200), 3), 255, np.uint8)
+    out = np.full((SNAPSHOT + 18 * len(lines) + 8, max(width, 200), 3), 255, np.uint8)
     left = (out.shape[1] - width) // 2
-    out[:256, left : left + width] = person
+    out[:SNAPSHOT, left : left + width] = person
     for i, line in enumerate(lines):
-        _write(out, line, (6, 256 + 18 * (i + 1)), 0.42, (30, 30, 30))
+        _write(out, line, (6, SNAPSHOT + 18 * (i + 1)), 0.42, (30, 30, 30))
     return out

@@ -15,6 +15,11 @@ def box_record(box: Box) -> list[float]:
     return [round(value, 1) for value in box]
 
 
+def box_share(box: Box, size: tuple[int, int]) -> list[float]:
+    """A box as shares of a picture of this width and height, so that it fits any copy of it."""
+    return [round(value / side, 5) for value, side in zip(box, (*size, *size), strict=True)]
+
+
 def _utc(seconds: float) -> str:
     stamp = datetime.fromtimestamp(seconds, timezone.utc)
     return stamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")

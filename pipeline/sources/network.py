@@ -27,7 +27,7 @@ from pipeline.sources.web import Web
 _SEGMENT_S = 30.0
 #: Scheme -> what FFmpeg may open for such an address, whatever a playlist or a redirect says: never
 #: files, and nothing unchecked for what is checked.
-_PROTOCOLS: Mapping[str, str] = MappingProxyType(
+PROTOCOLS: Mapping[str, str] = MappingProxyType(
     {
         "rtsp": "rtsp,rtp,udp,tcp",
         "rtsps": "rtsps,rtp,udp,tls,tcp",
@@ -68,8 +68,8 @@ class NetworkSource(StreamSource):
         by_length: bool = False,
     ) -> None:
         scheme = _parts(camera).scheme
-        checked = tls.options(camera) if "tls" in _PROTOCOLS[scheme] else {}
-        options = {"protocol_whitelist": _PROTOCOLS[scheme], **checked, **options}
+        checked = tls.options(camera) if "tls" in PROTOCOLS[scheme] else {}
+        options = {"protocol_whitelist": PROTOCOLS[scheme], **checked, **options}
         super().__init__(camera, live=live, options=options, by_length=by_length)
 
     def _failure(self, error: Exception) -> SourceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,10 @@ import av
 #: Bytes and seconds of packets kept at most: eight seconds of 16 Mbit/s.
 MOST_BYTES = 16_000_000
 MOST_S = 16.0
+
+
+#: Takes PyAV's packet, a whole picture, and its seconds in the stream.
+Tap = Callable[[Any, float], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

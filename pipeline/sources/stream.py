@@ -1,4 +1,4 @@
-"""Video through PyAV: recordings and V4L2 devices here, what has an address in ``network``."""
+"""Video through PyAV. What opens it is in ``local`` and ``network``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.sources.camera import CameraSettings
 from pipeline.sources.clock import Cadence, CameraClock, Metronome, StreamClock, StreamTime
 from pipeline.sources.decoder import Decoder
 from pipeline.sources.nvdec import Nvdec, on_gpu
-from pipeline.sources.packets import Encoded
+from pipeline.sources.packets import Encoded, Tap
 from pipeline.sources.planes import Shown, Told, shown_by, to_planes
 from pipeline.sources.reasons import explain
 from pipeline.sources.tracks import rate_of, recorded_at, timed, video_track
@@ -82,6 +82,9 @@ class StreamSource(BaseSource):
         self.cadence: Cadence | None = None
         #: What opens the parts of a stream instead of FFmpeg: PyAV's ``io_open``.
         self.fetch: Callable[..., Any] | None = None
+        #: Given each packet of a live stream once it was decoded, and its seconds as in ``pts``.
+        self.tap: Tap | None = None
+        self._ahead = 0.0
 
     def __enter__(self) -> StreamSource:
         self._nvdec = _DECODERS.get(self.camera.reader, Nvdec)()
@@ -193,6 +196,8 @@ class StreamSource(BaseSource):
             for picture in self.decoded(packet):
                 none = False
                 yield picture, waited
+            if self.tap is not None and (stamp := _stamp(packet)) is not None:
+                self.tap(packet, stamp - self._start_s + self._ahead)
         if self.live:
             raise SourceError(f"{self.where}: the stream ended")
         if none:
@@ -242,6 +247,7 @@ class StreamSource(BaseSource):
         since = None if stamp is None else stamp - self._start_s
         pts = self._time.seconds(since, now, waited)
         self.jumps = self._time.jumps
+        self._ahead = 0.0 if since is None else pts - since
         if self.bursts is not None:
             time.sleep(self.bursts.wait_s(pts, now))
             now, waited = time.monotonic(), True
@@ -286,15 +292,3 @@ def _stamp(timed: Any) -> float | None:
     if timed.pts is None or not timed.time_base:
         return None
     return float(timed.pts * timed.time_base)
-
-
-def file_source(camera: CameraSettings) -> StreamSource:
-    """A recording. Its path is a path, whatever FFmpeg would read into it: ``concat:a|b``."""
-    address = camera.address if "://" in camera.url else f"file:{camera.url}"
-    options = {"protocol_whitelist": "file,crypto"}
-    return StreamSource(camera, live=False, options=options, address=address)
-
-
-def v4l2_source(camera: CameraSettings) -> StreamSource:
-    """A webcam or capture device under Linux."""
-    return StreamSource(camera, live=True, options={}, form="v4l2")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pipeline.errors import SourceRefusedError, redact
 from pipeline.plugins import additions
 from pipeline.protocols import Source
-from pipeline.sources import gstreamer, location, network, stream
+from pipeline.sources import gstreamer, local, location, network
 from pipeline.sources.begins import FROM_METADATA, FROM_NAME, began
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.chain import ChainSource
@@ -55,10 +55,10 @@ _RTSP = by_reader(
 _HTTP = by_reader(ffmpeg=network.HttpSource, nvdec=network.HttpSource)
 _TCP = by_reader(ffmpeg=network.tcp_source, nvdec=network.tcp_source)
 _FILE = by_reader(
-    ffmpeg=stream.file_source, nvdec=stream.file_source, gstreamer=gstreamer.file_source
+    ffmpeg=local.file_source, nvdec=local.file_source, gstreamer=gstreamer.file_source
 )
 _V4L2 = by_reader(
-    ffmpeg=stream.v4l2_source, nvdec=stream.v4l2_source, gstreamer=gstreamer.v4l2_source
+    ffmpeg=local.v4l2_source, nvdec=local.v4l2_source, gstreamer=gstreamer.v4l2_source
 )
 
 #: Scheme of a URL, or kind of a path -> what reads it. Paths nobody claims are files.

@@ -204,11 +204,31 @@ class Reader:
             SinkError: it cannot be read.
         """
         with _explained(self._path):
-            if self._connection is None:
-                self._connection = _connect(self._path)
             query = "SELECT seq, record FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-            with closing(self._connection.execute(query, (seq, most))) as found:
+            with closing(self._opened().execute(query, (seq, most))) as found:
                 return list(found)
+
+    def number(self, event_id: str) -> int | None:
+        """The number of an event that is still there; SinkError as of ``after``."""
+        with _explained(self._path):
+            query = "SELECT seq FROM events WHERE id = ?"
+            with closing(self._opened().execute(query, (event_id,))) as found:
+                row = found.fetchone()
+                return int(row[0]) if row else None
+
+    def of_visit(self, visit: str) -> list[str]:
+        """Records of the events of a visit that are still there; SinkError as of ``after``."""
+        with _explained(self._path):
+            query = (
+                "SELECT record FROM events WHERE json_extract(record, '$.visit') = ? ORDER BY seq"
+            )
+            with closing(self._opened().execute(query, (visit,))) as found:
+                return [record for (record,) in found]
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _connect(self._path)
+        return self._connection
 
     def close(self) -> None:
         if self._connection is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.errors import ConfigError
@@ -19,6 +19,22 @@ from pipeline.store.words import AND, ATTRIBUTES, COLOURS, FILLING, GARMENTS, LA
 _LONGEST = 4
 _SPAN = re.compile(r"(.+?)\s*[-–]\s*(.+)")  # noqa: RUF001  # people type both
 _ENDINGS = ("", "s", "es", "e", "en", "er", "em", "n")
+
+
+class UnknownWordsError(ConfigError):
+    """Words of a search that mean nothing here.
+
+    Attributes:
+        words: each with known words like it.
+    """
+
+    def __init__(self, words: Mapping[str, Sequence[str]]) -> None:
+        self.words = words
+        told = [
+            f"'{word}'" + (f" ({' or '.join(near)}?)" if near else "")
+            for word, near in words.items()
+        ]
+        super().__init__(f"not understood: {', '.join(told)}; see threadline search --names")
 
 
 class Vocabulary:
@@ -96,7 +112,8 @@ def understood(text: str, vocabulary: Vocabulary, now: Now) -> Query:
     """What a text asks for.
 
     Raises:
-        ConfigError: it has words that mean nothing here.
+        UnknownWordsError: it has words that mean nothing here.
+        ConfigError: a time is none.
     """
     words = _words(text)
     found, at = _Found(), 0
@@ -104,7 +121,7 @@ def understood(text: str, vocabulary: Vocabulary, now: Now) -> Query:
         at += _step(words, at, vocabulary, now, found)
     found.close()
     if found.unknown:
-        raise ConfigError(_unknown(found.unknown, vocabulary))
+        raise UnknownWordsError({word: vocabulary.near(word) for word in found.unknown})
     since, until = _span(found, now)
     either = tuple(tuple(garments) for garments in found.either if garments)
     return Query(
@@ -192,14 +209,6 @@ def _span(found: _Found, now: Now) -> tuple[int | None, int | None]:
     if len(found.clocks) == 1:
         return since, times.until(day, now)
     return since, times.until(found.clocks[1], now, since)
-
-
-def _unknown(words: Sequence[str], vocabulary: Vocabulary) -> str:
-    told = []
-    for word in words:
-        near = vocabulary.near(word)
-        told.append(f"'{word}'" + (f" ({' or '.join(near)}?)" if near else ""))
-    return f"not understood: {', '.join(told)}; see threadline search --names"
 
 
 def joined(first: Query, second: Query) -> Query:

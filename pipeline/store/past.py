@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, or_, select, update
 
 from pipeline.ids import lowest
 from pipeline.store.calendar import Buckets
 from pipeline.store.counts import Counts
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.loading import chunks, load_named, picture_of
-from pipeline.store.numbering import first_of
+from pipeline.store.numbering import first_of, moment_of
 from pipeline.store.query import FacetCounts, Page, Query, Series, Tally
 from pipeline.store.removal import Gone, remove
 from pipeline.store.schema import event, meta, stream, visit
 from pipeline.store.search import Search
 from pipeline.store.sql import SqlStore
-from pipeline.store.statistics import series, top
+from pipeline.store.statistics import presence_of, series, top
 from pipeline.store.visits import Term, Visit
 
 
@@ -48,6 +48,37 @@ class PastStore(SqlStore):
         """What they wear, and where they were."""
         with self._known() as (connection, names):
             return Search(self.facets, names, query).facets(connection)
+
+    def beside(self, one: Visit) -> tuple[bytes | None, bytes | None]:
+        """The visits that began before and after one at its camera."""
+        with self._known() as (connection, names):
+            here = select(visit.c.name).where(visit.c.camera == self._camera(names, one.camera))
+            before = here.where(visit.c.id < one.id).order_by(visit.c.id.desc()).limit(1)
+            after = here.where(visit.c.id > one.id).order_by(visit.c.id).limit(1)
+            found = [connection.execute(query).scalar() for query in (before, after)]
+            return found[0], found[1]
+
+    def density(self, query: Query, bins: int) -> list[int]:
+        """Visits by when they began, in equal parts of the query's time."""
+        with self._known() as (connection, names):
+            return Search(self.facets, names, query).density(connection, bins)
+
+    def presence(self, camera: str, since: int, until: int) -> list[tuple[int, int]]:
+        """Cells of the grid over a camera's picture, and tenths of a second that people stood
+        there, by whole hours."""
+        with self._known() as (connection, names):
+            return presence_of(
+                connection, Buckets(self.zone), self._camera(names, camera), (since, until)
+            )
+
+    def oldest(self, pictures: bool = False) -> int | None:
+        """When the oldest visit began, or the oldest with a picture, milliseconds."""
+        query = select(func.min(visit.c.id))
+        if pictures:
+            query = query.where(visit.c.picture.is_not(None))
+        with self.reading() as connection:
+            id_ = connection.execute(query).scalar()
+            return None if id_ is None else moment_of(id_)
 
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""

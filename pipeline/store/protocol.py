@@ -40,6 +40,24 @@ class Store(Protocol):
 
     def facets_of(self, query: Query) -> FacetCounts: ...
 
+    def beside(self, one: Visit) -> tuple[bytes | None, bytes | None]:
+        """The UUIDs of the visits that began before and after one at its camera."""
+        ...
+
+    def density(self, query: Query, bins: int) -> list[int]:
+        """Visits by when they began, in ``bins`` equal parts of the query's time, which has a
+        beginning and an end."""
+        ...
+
+    def presence(self, camera: str, since: int, until: int) -> list[tuple[int, int]]:
+        """Cells of the grid over a camera's picture (row * 48 + column), and tenths of a second
+        that people stood there, by whole hours."""
+        ...
+
+    def oldest(self, pictures: bool = False) -> int | None:
+        """When the oldest visit began, or the oldest with a picture, milliseconds."""
+        ...
+
     def names(self, *kinds: str) -> list[Term]:
         """All names of some kinds that were ever seen."""
         ...

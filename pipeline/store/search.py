@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
     and_,
+    cast,
     exists,
     func,
     not_,
@@ -72,6 +74,21 @@ class Search:
             if "," not in kind:
                 found[kind][name] = n
         return FacetCounts(found, min(len(ids), MOST_FACETS), len(ids) <= MOST_FACETS)
+
+    def density(self, connection: Connection, bins: int) -> list[int]:
+        """Visits by when they began, in ``bins`` equal parts of the query's time."""
+        counts, query, asked = [0] * bins, self._select(None), self._query
+        assert asked.since is not None
+        assert asked.until is not None
+        first, last = first_of(asked.since), first_of(asked.until)
+        if query is None or last <= first:
+            return counts
+        found = query.order_by(None).subquery()
+        at = cast(found.c[0], BigInteger) - first
+        part = at * bins // (last - first)
+        for n, count in connection.execute(select(part, func.count()).group_by(part)):
+            counts[n] = count
+        return counts
 
     def _ids(self, connection: Connection, limit: int, before: int | None = None) -> list[int]:
         query = self._select(before)

@@ -10,7 +10,7 @@ from pipeline.store.calendar import MINUTE, Buckets
 from pipeline.store.counts import ALL, DAY, HOUR
 from pipeline.store.dictionary import Dictionary
 from pipeline.store.query import Series
-from pipeline.store.schema import roll
+from pipeline.store.schema import presence, roll
 from pipeline.store.visits import DIMENSIONS
 
 _MOST = 1_000
@@ -57,6 +57,17 @@ def top(
     for value, count in rows:  # a label may be called like its category
         found[_shown(names, value)] += int(count)
     return found.most_common()
+
+
+def presence_of(
+    connection: Connection, buckets: Buckets, camera: int | None, span: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Cells and tenths of a second that people stood there, at a camera, by its number."""
+    first, last = buckets.of(span[0])[HOUR], -(-span[1] // MINUTE)
+    n = func.sum(presence.c.n)
+    where = (presence.c.camera == camera, presence.c.hour >= first, presence.c.hour < last)
+    rows = connection.execute(select(presence.c.cell, n).where(*where).group_by(presence.c.cell))
+    return [(int(cell), int(count)) for cell, count in rows]
 
 
 def _shown(names: Dictionary, value: int) -> str:

@@ -32,6 +32,7 @@ WEEKDAYS = MappingProxyType(
 _UNITS = MappingProxyType({"m": 60_000, "h": 3_600_000, "d": 0, "w": 0})
 _CLOCK = re.compile(r"(\d{1,2})(?:[:.](\d{2})(?::(\d{2}))?)? ?(am|pm|h|uhr)?")
 _LENGTH = re.compile(r"(?:last |letzte )?(\d{1,5}) ?(m|min|h|d|w|days?|hours?|tage?|stunden?)")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[t ][\d:.]+(z|[+-]\d{2}:\d{2})", re.IGNORECASE)
 _HINT = "such as 'yesterday 14:00', '16:00', '2026-11-25', '2026-11-25 14:00' or '7d'"
 
 
@@ -65,6 +66,18 @@ def length(text: str, now: Now) -> int | None:
     return now.ms - n * _UNITS[unit]
 
 
+def moment(text: str) -> int | None:
+    """A time in ISO 8601 with its offset, whatever the zone: ``2026-11-25T14:00:00Z``. ``None``:
+    it is none."""
+    if not _MOMENT.fullmatch(text.strip()):
+        return None
+    try:  # in words that Python 3.10 knows
+        found = datetime.strptime(_spelled(text.strip().upper()), "%Y-%m-%dT%H:%M:%S.%f%z")
+    except ValueError:
+        return None
+    return round(found.timestamp() * 1000)
+
+
 def since(text: str, now: Now) -> int:
     """When a time begins.
 
@@ -72,6 +85,7 @@ def since(text: str, now: Now) -> int:
         ConfigError: it is none.
     """
     found = length(text, now)
+    found = moment(text) if found is None else found
     if found is not None:
         return found
     day, clock = _split(text, now)
@@ -87,6 +101,8 @@ def until(text: str, now: Now, begin: int | None = None) -> int:
     """
     if text.strip().lower() in ("now", "jetzt"):
         return now.ms
+    if (exact := moment(text)) is not None:
+        return exact
     day, clock = _split(text, now)
     if clock is None:
         assert day is not None
@@ -98,6 +114,13 @@ def until(text: str, now: Now, begin: int | None = None) -> int:
     if begin is not None and found <= begin:
         found = _at(day + timedelta(days=1), clock, now.zone, fold=1)
     return found
+
+
+def _spelled(text: str) -> str:
+    """An ISO time with seconds and a fraction of them."""
+    when, zone = (text[:-1], "Z") if text.endswith("Z") else (text[:-6], text[-6:])
+    when = when.replace(" ", "T") + (":00" if when.count(":") == 1 else "")
+    return when + ("" if "." in when else ".0") + zone
 
 
 def _begin(day: date | None, now: Now) -> int:

@@ -16,6 +16,7 @@ TAGGERS: Mapping[str, str] = MappingProxyType(
         "garments": "pipeline.tagging.garments:ENTRY",
         "logos": "pipeline.tagging.logos:ENTRY",
         "measures": "pipeline.tagging.measures:ENTRY",
+        "outfits": "pipeline.tagging.outfits:ENTRY",
     }
 )
 

@@ -542,3 +542,56 @@ def test_what_was_done_to_heads_is_kept_with_the_picture(store):
     who = {"track_id": 2, "visit": hidden[0]["visit"]}
     store.write([run.record("left", "entrance", T0 + 70, **who, tags=[HAT], heads="keep")])
     assert [one.heads for one in store.search(Query()).visits] == [None, "keep", "keep"]
+
+
+def test_one_visit_is_told_with_those_beside_it(store):
+    run = Run()
+    records = [
+        run.visit(RED_JACKET, at=T0),
+        run.visit(HAT, camera="exit", at=T0 + 5),
+        run.visit(BLUE_JEANS, at=T0 + 10),
+        run.visit(at=T0 + 20),
+    ]
+    for part in records:
+        store.write(part)
+    first, _, second, third = (uuid.UUID(part[0]["visit"]).bytes for part in records)
+    [one] = store.named([second])
+    assert [tag.label for tag in one.tags.values()] == ["jeans"]
+    assert store.beside(one) == (first, third)
+    assert store.beside(*store.named([first])) == (None, second)
+    assert store.beside(*store.named([third])) == (second, None)
+    assert store.oldest() == store.oldest(pictures=True) == MS
+    store.forget_visits([first])
+    assert store.oldest() == MS + 5_000
+
+
+def test_density_says_when_people_came(store):
+    assert store.density(Query(since=MS, until=MS + HOUR), 4) == [0, 0, 0, 0]
+    run, chance = Run(), random.Random(5)
+    times = sorted(round(chance.uniform(0, 3600), 1) for _ in range(60))
+    for i, at in enumerate(times):
+        store.write(run.visit(RED_JACKET if i % 3 else HAT, camera=f"cam{i % 2}", at=T0 + at))
+    for bins in (1, 7, 360):
+        width = 3600 / bins
+        expected = Counter(int(at // width) for at in times)
+        found = store.density(Query(since=MS, until=MS + HOUR), bins)
+        assert sum(found) == 60
+        near = sum(abs(n - expected[i]) for i, n in enumerate(found))
+        assert near <= 4, "but for those on the border of two"
+    worn = Query(((JACKET,),), cameras=("cam0",), since=MS, until=MS + HOUR)
+    assert sum(store.density(worn, 12)) == len(found_by(store, worn))
+    assert store.density(Query(cameras=("roof",), since=MS, until=MS + HOUR), 3) == [0, 0, 0]
+
+
+def found_by(store, query) -> list[int]:
+    return [one.id for one in store.search(query, limit=1000).visits]
+
+
+def test_presence_says_where_people_stood(store):
+    run = Run()
+    grid = {"hour": stamp(T0), "grid": [[3, 2, 12.5], [47, 26, 1]]}
+    for camera in ("entrance", "exit"):
+        store.write([run.record("presence", camera, T0 + 3600, **grid)])
+    assert sorted(store.presence("entrance", MS, MS + HOUR)) == [(99, 125), (26 * 48 + 47, 10)]
+    assert store.presence("entrance", MS + HOUR, MS + 2 * HOUR) == []
+    assert store.presence("roof", MS, MS + HOUR) == []

@@ -37,7 +37,9 @@ def settings(tmp_path_factory):
     assert made.returncode == 0, made.stderr
     plane = camera_at((0, -900, 520), (0, 300, 0), 1500, (1920, 1440)).plane(-200, 0, 400, 500)
     measures = {"enabled": True, "plane": plane, "heights": True}
-    return LiveSettings(make_config(logos={"gallery": str(gallery)}, measures=measures))
+    outfits = {"enabled": True, "looks": 1}
+    logos = {"gallery": str(gallery)}
+    return LiveSettings(make_config(logos=logos, measures=measures, outfits=outfits))
 
 
 @pytest.fixture(scope="module")

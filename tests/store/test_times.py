@@ -39,6 +39,8 @@ def at(*parts: int, fold: int = 0) -> int:
         ("2026-11-20", at(2026, 11, 20)),
         ("2026-11-20 9:30", at(2026, 11, 20, 9, 30)),
         ("2026-11-20T09:30", at(2026, 11, 20, 9, 30)),
+        ("2026-11-20T09:30+02:00", at(2026, 11, 20, 8, 30)),
+        ("2026-11-20T08:30:00.250Z", at(2026, 11, 20, 9, 30) + 250),
         ("20.11.2026 09:30", at(2026, 11, 20, 9, 30)),
         ("2h", NOW.ms - 2 * HOUR),
         ("last 30m", NOW.ms - 30 * MINUTE),
@@ -57,11 +59,23 @@ def test_the_end_of_a_time():
     assert times.until("yesterday", NOW) == at(2026, 11, 26), "with all of the day"
     assert times.until("2026-11-20", NOW) == at(2026, 11, 21)
     assert times.until("now", NOW) == NOW.ms
+    assert times.until("2026-11-20T23:00:00Z", NOW) == at(2026, 11, 21)
 
 
 @pytest.mark.parametrize(
     "said",
-    ["", "soon", "25:00", "14:61", "13pm", "yesterday soon", "2026-13-01", "0001-01-01", "14"],
+    [
+        "",
+        "soon",
+        "25:00",
+        "14:61",
+        "13pm",
+        "yesterday soon",
+        "2026-13-01",
+        "0001-01-01",
+        "14",
+        "2026-13-01T00:00Z",
+    ],
 )
 def test_what_is_no_time_is_said(said):
     with pytest.raises(ConfigError, match="no time that is understood"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
 from training import outfits  # noqa: E402
+from training.outfit_data import (  # noqa: E402
+    Person,
+    grouped,
+    load_people,
+    polyvore,
+    save_people,
+)
+from training.outfit_scorer import arrays  # noqa: E402
+from training.outfit_street import split  # noqa: E402
 from training.outfits import Outfit, Recipe  # noqa: E402
 
 from engines.nets.outfits import (  # noqa: E402
@@ -24,6 +34,8 @@ from engines.nets.outfits import (  # noqa: E402
     penalty,
     preference,
 )
+from pipeline.tagging.outfits.items import COLOURS, Item  # noqa: E402
+from pipeline.tagging.outfits.scorer import Scorer  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -169,9 +181,7 @@ def test_gradients_are_those_of_the_scores(which):
     names = [name for name, _ in net.named_parameters()]
 
     def scores(x, *weights):
-        return torch.func.functional_call(
-            net, dict(zip(names, weights, strict=True)), (kinds, x)
-        )
+        return torch.func.functional_call(net, dict(zip(names, weights, strict=True)), (kinds, x))
 
     weights = [p.detach().clone().requires_grad_() for p in net.parameters()]
     assert torch.autograd.gradcheck(scores, (items, *weights), fast_mode=True)
@@ -292,3 +302,74 @@ def test_swaps_take_what_they_say():
 def test_the_control_prefers_what_is_seen_together():
     control = outfits.Together([np.array([0, 1])] * 9 + [np.array([0, 2])], 3)
     assert control(np.array([0, 1])) > control(np.array([0, 2])) > control(np.array([1, 2]))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_scorer_says_what_the_network_says(shared):
+    torch.manual_seed(2)
+    names = ("bag", "coat", "pants", "shoe")
+    rng = np.random.default_rng(2)
+    if shared:
+        net = Ngnn(np.ones((1, 1), np.float32), COLOURS, width=5, steps=1)
+    else:
+        net = Ngnn(rng.uniform(0, 1, (4, 4)).astype(np.float32), COLOURS, width=5)
+    mean, scale = rng.normal(size=COLOURS), rng.uniform(0.5, 2, COLOURS)
+    weights = {**arrays(net, names, mean, scale), "ranks": np.linspace(-1, 1, 101)}
+    scorer = Scorer(weights)
+    items = [Item(names[k], rng.normal(size=COLOURS).astype(np.float32), 9) for k in (1, 3, 0)]
+    kinds = torch.tensor([[0, 0, 0] if shared else [1, 3, 0]])
+    scaled = ((np.stack([item.colours for item in items]) - mean) * scale).astype(np.float32)
+    expected = net(kinds, torch.from_numpy(scaled)[None]).item()
+    assert scorer.with_each(items[:2], items[2:])[0] == pytest.approx(expected, abs=1e-5)
+    usual = torch.from_numpy(scaled)[None].repeat(3, 1, 1)
+    usual[range(3), range(3)] = 0
+    gains = net(kinds.repeat(3, 1), usual).detach().numpy()
+    verdict = scorer.judge(items)
+    assert verdict is not None
+    assert verdict.least == int(gains.argmax())
+    assert verdict.fits == pytest.approx((expected + 1) / 2, abs=0.02)
+
+
+def person(i, group, colours=None):
+    names = ("coat", "pants") if i % 2 else ("dress", "shoe")
+    own = np.full((2, COLOURS), 0.1 * i, np.float32) if colours is None else colours
+    looks = np.full((2, 6), np.nan if i > 5 else i, np.float16)
+    return Person(f"{i:04}", group, names, own, looks, own)
+
+
+def test_people_come_back_from_a_file_as_they_were(tmp_path):
+    people = [person(i, i // 2) for i in range(10)]
+    save_people(tmp_path / "people.npz", people)
+    for one, other in zip(load_people(tmp_path / "people.npz"), people, strict=True):
+        assert (one.id, one.group, one.categories) == (other.id, other.group, other.categories)
+        np.testing.assert_array_equal(one.colours, other.colours)
+        np.testing.assert_array_equal(one.looks, other.looks)
+
+
+def test_near_duplicates_are_never_split_and_splits_stay():
+    people = [person(i, i // 3) for i in range(60)]
+    parts = split(people, 4)
+    assert {one.group for one in parts.train}.isdisjoint(one.group for one in parts.held)
+    assert len(parts.held) == pytest.approx(12, abs=2)
+    assert [one.id for one in split(people, 4).held] == [one.id for one in parts.held]
+    assert [one.id for one in split(people, 5).held] != [one.id for one in parts.held]
+
+
+def test_pictures_that_are_nearly_the_same_are_one_group():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 50))
+    unit = [v / np.linalg.norm(v) for v in (one, other, one + 0.01 * other, other)]
+    assert grouped([v.astype(np.float32) for v in unit]) == [0, 1, 0, 1]
+
+
+def test_the_split_files_of_polyvore_are_read_and_others_refused(tmp_path):
+    rows = [{"id": 17, "name": "Coats"}, {"id": 9, "name": "Pumps"}]
+    (tmp_path / "category_summarize_100.json").write_text(json.dumps(rows))
+    outfit = [{"items_category": [9, 17], "items_index": [1, 2], "set_id": "1"}]
+    for name in ("train", "test"):
+        (tmp_path / f"{name}_no_dup_new_100.json").write_text(json.dumps(outfit))
+    train, test = polyvore(tmp_path)
+    assert [one.tolist() for one in (*train, *test)] == [[1, 0], [1, 0]]
+    (tmp_path / "test_no_dup_new_100.json").write_text(json.dumps([{"items_category": [3]}]))
+    with pytest.raises(SystemExit, match="not NGNN's split files"):
+        polyvore(tmp_path)

@@ -269,6 +269,7 @@ def test_a_pack_is_what_was_learnt_whatever_its_labels_are(tmp_path):
     assert page.count("data:image/png") == 2
     assert 'src="http' not in page
     assert "<script>" not in page
+    assert (folder / "report.html").stat().st_mode & 0o077 == 0, "it shows pictures"
     assert "ü 衣" in page
 
 

@@ -331,6 +331,9 @@ def test_a_transformer_is_taught_and_runs_without_pytorch(tmp_path, recipe):
 def test_a_transformer_needs_a_file_of_one(tmp_path):
     with pytest.raises(TeachError, match=r"give --weights ViT-B_16.npz"):
         transformer("ila", None, 64)
+    np.savez(tmp_path / "vit.npz", **google(Shape(side=64, patch=16, width=24, depth=1, heads=3)))
+    with pytest.raises(TeachError, match="--side 64: too small for 'ila', which needs 80"):
+        transformer("ila", tmp_path / "vit.npz", 64)
     path = tmp_path / "other.npz"
     for content in (b"", b"nothing"):
         path.write_bytes(content)

@@ -87,7 +87,7 @@ def parsed(
     for i, (_, *ends) in enumerate(WORN):
         rings = [np.stack([0.1 * np.cos(u), deep * np.sin(u), 0 * u + z], 1) for z, deep in ends]
         around = height * np.concatenate(rings) @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
-        seen = (camera.project(around + [*at, 0.0]) - window[:2]) * scale
+        seen = (camera.project(around + np.array([*at, 0.0])) - window[:2]) * scale
         hull = cv2.convexHull(seen.astype(np.float32)).reshape(-1, 2)
         cv2.fillConvexPoly(labels, np.round((hull - 0.5) * 16).astype(np.int32), i + 1, shift=4)
     names = (None, *(name for name, _, _ in WORN))

@@ -192,7 +192,8 @@ def garment_lengths(seed: int, looks: int = 120) -> dict[str, float]:
     errors, told, none = [], [], 0
     for _ in range(looks):
         camera = floor_camera(rng)
-        height, at, facing = rng.uniform(150, 198), rng.uniform(-100, 150, 2), rng.uniform(-0.6, 0.6)
+        height, at = rng.uniform(150, 198), rng.uniform(-100, 150, 2)
+        facing = rng.uniform(-0.6, 0.6)
         seen = camera.project(body(height, at, facing, 0.0))
         (x0, y0), (x1, y1) = seen.min(0), seen.max(0)
         if min(x0, y0) < 10 or x1 > SIZE[0] - 10 or y1 > SIZE[1] - 10:

@@ -47,8 +47,8 @@ from pipeline.sinks.jsonl import JsonLines
 from pipeline.sources import is_live, open_source
 from pipeline.sources.assemble import CODECS, Assembler
 from pipeline.sources.camera import CameraSettings
+from pipeline.sources.local import file_source
 from pipeline.sources.location import expand, holds_picture, is_picture
-from pipeline.sources.stream import file_source
 from pipeline.sources.table import scheme_of
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import Gallery, open_gallery

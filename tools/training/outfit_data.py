@@ -6,24 +6,27 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from evaluation.stills import still
+
+from engines.nets.efficientnet_lite import EMBEDDING
+from engines.teach.twins import thumbnail
 from pipeline.picture.background import treat_background
 from pipeline.picture.colour import evenly_lit
-from pipeline.picture.crop import crops, person_window
+from pipeline.picture.crop import person_window
 from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.outfits.complete import alone_on
 from pipeline.tagging.outfits.items import inner, masks_of, told
-from pipeline.tagging.parsing import Parsing
-from pipeline.types import Box
-from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb, thumbnail
+from pipeline.tagging.parsing import Mask, Parsing
+from training.garment_data import NEAR_DUPLICATE, Image, degrade, read_index, read_rgb
 
 F32 = npt.NDArray[np.float32]
-Rng = np.random.Generator
+Half = npt.NDArray[np.float16]
 #: Features of crops RGB uint8 (n, side, side, 3) of single garments.
-Embed = Callable[[Image], F32]
+Embed = Callable[[Image], Half]
 #: Side of those crops in pixels.
 SIDE = 224
 
@@ -36,68 +39,79 @@ class Person:
         group: people of one group may be the same picture; they are never split.
         categories: names, one a garment.
         colours: what each garment's pixels look like (n, COLOURS).
-        looks: features of a network of each, background out (n, D).
-        alone: ``colours`` and ``looks`` of garments each seen in a light and by a camera of its
-            own, one pair a view.
+        looks: features of a network of each, background out (n, FEATURES); NaN where not asked for.
+        alone: ``colours`` of garments each seen in a light and by a camera of its own.
     """
 
     id: str
     group: int
     categories: tuple[str, ...]
     colours: F32
-    looks: F32
-    alone: tuple[tuple[F32, F32], ...] = ()
+    looks: Half
+    alone: F32
 
 
-def parsed(parser: GarmentParser, rgb: Image) -> Parsing:
-    """The only person of a photo, parsed twice: the first time shows where they are."""
-    frame = still(rgb)
-    box: Box = (0.0, 0.0, float(frame.width), float(frame.height))
-    first, _ = parser.parse([(frame, box)])[0]
-    if first.labels.any():
-        box = first.box(first.labels > 0)
-    return parser.parse([(frame, box)])[0][0]
-
-
-def street_people(
-    root: Path, parser: GarmentParser, embed: Embed, views: int, seed: int = 0
-) -> Iterator[Person]:
-    """People of the street photos with two garments or more, as the shipped parser sees them."""
+def street_people(root: Path, parser: GarmentParser, embed: Embed, most: int) -> Iterator[Person]:
+    """People of the street photos with two garments or more, as the shipped parser sees them;
+    ``looks`` of the first ``most`` alone."""
     rows = sorted(row["id"] for row in read_index(root))
-    photos = [read_rgb(root / "photos" / f"{row}.jpg") for row in rows]
-    groups = grouped([thumbnail(rgb) for rgb in photos if rgb is not None])
-    present = [(row, rgb) for row, rgb in zip(rows, photos, strict=True) if rgb is not None]
+    photos = [(row, read_rgb(root / "photos" / f"{row}.jpg")) for row in rows]
+    present = [(row, rgb) for row, rgb in photos if rgb is not None]
+    groups = grouped([thumbnail(rgb) for _, rgb in present])
+    done = 0
     for (row, rgb), group in zip(present, groups, strict=True):
-        parsing = parsed(parser, rgb)
+        parsing = alone_on(parser, still(rgb))
         found = list(masks_of(parsing.labels, parsing.categories))
         if len(found) < 2:
             continue
-        rng = np.random.default_rng((seed, int(row)))
-        colours, looks = _seen(rgb, parsing, found, embed, None)
-        alone = tuple(_seen(rgb, parsing, found, embed, rng) for _ in range(views))
+        rng = np.random.default_rng((0, int(row)))
+        looks: Half = np.full((len(found), EMBEDDING), np.nan, np.float16)
+        if done < most:
+            looks = embed(np.stack([cut_out(rgb, parsing, mask) for _, mask in found]))
+        done += 1
         names = tuple(name for name, _ in found)
-        yield Person(row, group, names, colours, looks, alone)
+        colours = [colours_of(rgb, parsing, mask) for _, mask in found]
+        alone = [colours_of(degrade(rgb, rng, 0.5), parsing, mask) for _, mask in found]
+        yield Person(row, group, names, np.stack(colours), looks, np.stack(alone))
 
 
-def _seen(
-    rgb: Image,
-    parsing: Parsing,
-    found: Sequence[tuple[str, npt.NDArray[np.bool_]]],
-    embed: Embed,
-    rng: Rng | None,
-) -> tuple[F32, F32]:
-    """Colours and features of garments; with ``rng`` each in a light and by a camera of its own."""
-    height, width = parsing.labels.shape
-    colours, pictures = [], []
-    for _, mask in found:
-        frame = still(rgb if rng is None else degrade(rgb, rng, 0.5))
-        crop = evenly_lit(frame.crop(parsing.window, (width, height)))
-        colours.append(told(crop[inner(mask)]))
-        window = person_window(parsing.box(mask), (SIDE, SIDE))
-        view = Parsing(parsing.window, mask.astype(np.uint8), parsing.scores)
-        picture = crops([(frame, window)], (SIDE, SIDE))[0]
-        pictures.append(treat_background(picture, view.person_through(window, SIDE // 2), "remove"))
-    return np.stack(colours), embed(np.stack(pictures))
+def colours_of(rgb: Image, parsing: Parsing, mask: Mask) -> F32:
+    """What a garment's pixels look like."""
+    height, width = mask.shape
+    return told(evenly_lit(still(rgb).crop(parsing.window, (width, height)))[inner(mask)])
+
+
+def cut_out(rgb: Image, parsing: Parsing, mask: Mask) -> Image:
+    """One garment, grey around it (SIDE, SIDE, 3)."""
+    window = person_window(parsing.box(mask), (SIDE, SIDE))
+    view = Parsing(parsing.window, mask.astype(np.uint8), parsing.scores)
+    picture = still(rgb).crop(window, (SIDE, SIDE))
+    return treat_background(picture, view.person_through(window, SIDE // 2), "remove")
+
+
+def save_people(path: Path, people: Sequence[Person]) -> None:
+    """Write people to a file."""
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in people])
+        for name in ("colours", "looks", "alone")
+    }
+    arrays: dict[str, Any] = {
+        **joined,
+        "ids": [one.id for one in people],
+        "groups": [one.group for one in people],
+        "counts": [len(one.categories) for one in people],
+        "categories": [name for one in people for name in one.categories],
+    }
+    np.savez_compressed(path, **arrays)
+
+
+def load_people(path: Path) -> list[Person]:
+    """People from a file of ``save_people``."""
+    with np.load(path, allow_pickle=False) as stored:
+        ends = np.cumsum(stored["counts"])[:-1]
+        parts = [np.split(stored[n], ends) for n in ("categories", "colours", "looks", "alone")]
+        rows = zip(stored["ids"].tolist(), stored["groups"].tolist(), *parts, strict=True)
+        return [Person(i, g, tuple(c.tolist()), *rest) for i, g, c, *rest in rows]
 
 
 def grouped(thumbnails: Sequence[F32]) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engines.nets.outfits import Ngnn, Ocphn, adjacency, hyper_recipe
+from engines.nets.outfits import Ngnn, Ocphn, Statement, adjacency, hyper_recipe
 from training import outfits
 from training.outfit_data import polyvore
 from training.outfits import I64, Outfit, Recipe, Score, Swap
@@ -17,7 +17,7 @@ from training.outfits import I64, Outfit, Recipe, Score, Swap
 CATEGORIES = 120
 #: Outfits a step, and epochs: the published ones are 16 and 80, and take days on one core.
 BATCH = 256
-EPOCHS = 12
+EPOCHS = 6
 #: OCPHN's learning rate for batches 16 times as large: the square root of that.
 FASTER = 4
 #: Size of the vector OCPHN learns for a category: published 2048, as many as features of pictures.
@@ -33,21 +33,20 @@ def _nets(train: list[I64], seed: int) -> Mapping[str, Callable[[], tuple[nn.Mod
     learnt for it."""
     edges = adjacency(train, CATEGORIES)
 
-    def ngnn(**loss: str) -> tuple[nn.Module, Recipe]:
-        return Ngnn(edges, 1), Recipe(EPOCHS, BATCH, 3e-3, 1e-5, seed=seed, **loss)  # type: ignore[arg-type]
+    def ngnn(statement: Statement) -> tuple[nn.Module, Recipe]:
+        return Ngnn(edges, 1), Recipe(EPOCHS, BATCH, 6e-3, 1e-5, statement=statement, seed=seed)
 
-    def ocphn(**loss: str) -> tuple[nn.Module, Recipe]:
-        stated = hyper_recipe(loss["statement"])  # type: ignore[arg-type]
-        recipe = Recipe(
-            EPOCHS, BATCH, stated.lr * FASTER, stated.l2, stated.averaged, seed=seed, **loss
-        )  # type: ignore[arg-type]
+    def ocphn(statement: Statement) -> tuple[nn.Module, Recipe]:
+        stated = hyper_recipe(statement)
+        lr = stated.lr * FASTER
+        recipe = Recipe(EPOCHS, BATCH, lr, stated.l2, stated.averaged, statement, seed)
         return Ocphn(CATEGORIES, 1, stated, OF_CATEGORY), recipe
 
     return {
-        "NGNN, paper": lambda: ngnn(statement="paper"),
-        "NGNN, code": lambda: ngnn(statement="code"),
-        "OCPHN, paper": lambda: ocphn(statement="paper"),
-        "OCPHN, code": lambda: ocphn(statement="code"),
+        "NGNN, paper": lambda: ngnn("paper"),
+        "NGNN, code": lambda: ngnn("code"),
+        "OCPHN, paper": lambda: ocphn("paper"),
+        "OCPHN, code": lambda: ocphn("code"),
     }
 
 

@@ -80,6 +80,8 @@ class LogoTagger(Tagger):
         self.tile_shape = reader.size
 
     def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
+        if self._nothing_known():
+            return None
         settings = self.settings.of(subject.frame.source)
         if memory.looks < settings.most_looks:
             return schedule.due(subject, memory, settings.vote.looks)
@@ -90,7 +92,12 @@ class LogoTagger(Tagger):
 
     def every_s(self, kind: Kind, source: str) -> float:
         seconds: float = self.settings.of(source).tile_s
-        return seconds if kind == "tile" else 0.0
+        return 0.0 if kind != "tile" or self._nothing_known() else seconds
+
+    def _nothing_known(self) -> bool:
+        """Whether the gallery has no brand, now: then no look would find one."""
+        self.reader.refresh(time.monotonic())
+        return not self.reader.gallery.names
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
         self.reader.refresh(time.monotonic())

@@ -46,8 +46,10 @@ class MeasureSettings(TaggerSettings):
 
     @property
     def wanted(self) -> bool:
-        return self.enabled and self.plane is not None and (
-            self.objects or self.heights or self.lengths
+        return (
+            self.enabled
+            and self.plane is not None
+            and (self.objects or self.heights or self.lengths)
         )
 
     @model_validator(mode="after")

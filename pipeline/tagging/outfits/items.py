@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.picture.colour import NAMES, colour_map, evenly_lit, lab_of
 from pipeline.tagging.parsing import Mask, Parsing, cells_of, large_pieces
-from pipeline.types import Frame, Rgb
+from pipeline.types import Frame
 
 F32 = npt.NDArray[np.float32]
 #: Cells of a crop (of 12,800) a garment needs to be judged, and pixels that are enough to judge it.

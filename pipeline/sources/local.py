@@ -1,0 +1,18 @@
+"""Video on this machine: recordings and V4L2 devices."""
+
+from __future__ import annotations
+
+from pipeline.sources.camera import CameraSettings
+from pipeline.sources.stream import StreamSource
+
+
+def file_source(camera: CameraSettings) -> StreamSource:
+    """A recording. Its path is a path, whatever FFmpeg would read into it: ``concat:a|b``."""
+    address = camera.address if "://" in camera.url else f"file:{camera.url}"
+    options = {"protocol_whitelist": "file,crypto"}
+    return StreamSource(camera, live=False, options=options, address=address)
+
+
+def v4l2_source(camera: CameraSettings) -> StreamSource:
+    """A webcam or capture device under Linux."""
+    return StreamSource(camera, live=True, options={}, form="v4l2")

@@ -1,0 +1,97 @@
+"""What every answer carries, and how much a request may hold: a layer around the app."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Bytes of a request: of JSON, and of pictures.
+MOST_JSON = 256_000
+MOST_FILES = 40_000_000
+#: Nothing but what this very site serves, and pictures and videos made in the page.
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), microphone=(), geolocation=()"),
+)
+
+
+class TooLargeError(Exception):
+    """A request holds too much."""
+
+
+class Guard:
+    """Adds headers, and bounds requests."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        most = MOST_FILES if scope["path"].startswith("/api/v1/brands") else MOST_JSON
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > most:
+            await _refuse(send)
+            return
+        bounded = _Bounded(receive, most)
+
+        async def sent(message: Message) -> None:
+            begins = message["type"] == "http.response.start"
+            if bounded.over:  # whatever the app makes of that
+                await _refuse(send) if begins else None
+                return
+            if begins:
+                _dress(message)
+            await send(message)
+
+        await self._app(scope, bounded, sent)
+
+
+class _Bounded:
+    """A request's body, up to so many bytes."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive = receive
+        self._left = most
+        self.over = False
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.over = True
+            raise TooLargeError
+        return message
+
+
+def _dress(message: Message) -> None:
+    headers = MutableHeaders(scope=message)
+    for name, value in _HEADERS:
+        headers[name] = value
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("Cache-Control", "no-store")
+
+
+async def _refuse(send: Send) -> None:
+    body = b'{"error": "larger than is taken", "code": "large"}'
+    start: Message = {
+        "type": "http.response.start",
+        "status": 413,
+        "headers": [(b"content-type", b"application/json"), (b"connection", b"close")],
+    }
+    _dress(start)
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

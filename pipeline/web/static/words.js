@@ -1,0 +1,22 @@
+// Summaries of garments as the service says them ("blue/white jeans"), in the user's language.
+import { t, word } from "./i18n.js";
+import { COLOURS } from "./palette.js";
+
+/** {colours, name} of ``blue/white jeans``. */
+export function taken(summary) {
+  const space = summary.indexOf(" ");
+  const colours = space > 0 ? summary.slice(0, space).split("/") : [];
+  if (!colours.length || !colours.every((one) => one in COLOURS)) return { colours: [], name: summary };
+  return { colours, name: summary.slice(space + 1) };
+}
+
+/** Colours and a pattern before or after the garment, as the language has it. */
+export function described(colours, name, pattern = "") {
+  const what = [colours.map(word).join("/"), pattern && word(pattern)].filter(Boolean).join(" ");
+  return what ? t("garment", { what, name: word(name) }) : word(name);
+}
+
+export function said(summary) {
+  const { colours, name } = taken(summary);
+  return described(colours, name);
+}

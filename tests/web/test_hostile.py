@@ -1,0 +1,143 @@
+"""What others send who mean no good."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from pipeline.web.guard import MOST_JSON
+from pipeline.web.statics import Pages
+
+
+def raw(window, text: str) -> bytes:
+    """The answer to bytes as they are: clients would tidy them."""
+    host, port = window.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(text.encode("latin-1"))
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../pyproject.toml",
+        "/static/../../kept.py",
+        "/..%2f..%2fkept.py",
+        "/%2e%2e/kept.py",
+        "/....//kept.py",
+        "/%00kept.py",
+        "//etc/passwd",
+        "/vendor/../../app.py",
+        "/\\..\\kept.py",
+    ],
+)
+def test_no_file_but_the_pages_can_be_had(window, path):
+    answer = raw(window, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    page = Pages().find("index.html")
+    assert b"404" in head.splitlines()[0] or body == page.content
+    assert b"root:" not in body
+    assert b"import" not in body or body == page.content
+
+
+def test_pages_are_small_known_again_and_guarded(window):
+    first = httpx.get(f"{window.url}/", headers={"Accept-Encoding": "identity"})
+    assert first.text.lstrip().lower().startswith("<!doctype html")
+    policy = first.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert first.headers["x-content-type-options"] == "nosniff"
+    tag = first.headers["etag"]
+    again = httpx.get(f"{window.url}/", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    fixed = httpx.get(f"{window.url}/", params={"v": tag.strip('"')})
+    assert "immutable" in fixed.headers["cache-control"]
+    assert httpx.get(f"{window.url}/some/page").status_code == 200, "the page reads its address"
+    assert httpx.get(f"{window.url}/none.js").status_code == 404
+    assert httpx.head(f"{window.url}/").status_code == 200
+    answer = raw(
+        window, "GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    )
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"content-encoding: gzip" in head.lower():
+        assert gzip.decompress(body) == first.content
+
+
+def test_nothing_sent_becomes_a_header(window, people):
+    with window.client("vera") as client:
+        bad = "red jacket\r\nSet-Cookie: evil=1"
+        answer = client.get("/search", params={"q": bad})
+        assert "evil" not in str(answer.headers)
+        answer = client.get("/search/export", params={"format": "csv\r\nX-Evil: 1"})
+        assert answer.status_code == 422
+        assert "x-evil" not in answer.headers
+    with window.client("anna") as client:
+        made = client.post("/users", json={"user": "x\r\nSet-Cookie: a=1", "password": "p" * 20})
+        assert made.status_code == 422
+
+
+def test_requests_hold_no_more_than_is_taken(window):
+    large = b"x" * (MOST_JSON + 1)
+    url = f"{window.url}/api/v1/login"
+    assert httpx.post(url, content=large).status_code == 413
+    assert httpx.post(url, content=iter([large[:1000]] * 400)).status_code == 413
+    assert httpx.post(url, json={"user": "a" * 100, "password": "x"}).status_code == 422
+    kind = {"Content-Type": "application/json"}
+    assert httpx.post(url, content="[" * 100_000, headers=kind).status_code in (400, 422)
+    told = httpx.post(url, json={"user": ["x"], "password": "secret-of-mine"})
+    assert "secret-of-mine" not in told.text
+
+
+def test_pictures_that_are_none_or_huge_are_refused(window):
+    bomb = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+    bomb = bomb[:16] + (60_000).to_bytes(4, "big") * 2 + bomb[24:]
+    entity = (
+        b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;">]>'
+        b'<svg xmlns="http://www.w3.org/2000/svg"><text>&b;</text></svg>'
+    )
+    files = [
+        ("bomb.png", bomb),
+        ("text.png", b"no picture"),
+        ("entity.svg", entity),
+        ("script.exe", b"MZ"),
+        ("../../evil.png", b""),
+    ]
+    with window.client("otto") as client:
+        for name, content in files:
+            sent = client.post("/brands", data={"name": "Evil"}, files=[("files", (name, content))])
+            assert sent.status_code == 422, (name, sent.text)
+            assert "/tmp/" not in sent.text
+            tested = client.post("/brands/test", files={"file": (name, content)})
+            assert tested.status_code == 422, (name, tested.text)
+        large = client.post(
+            "/brands", data={"name": "Evil"}, files=[("files", ("a.png", bytes(8_500_000)))]
+        )
+        assert large.status_code == 413
+        assert client.get("/brands").json()["brands"] == []
+
+
+def test_many_at_once_are_answered_or_refused_and_the_run_goes_on(window, people):
+    codes: list[int] = []
+
+    def ask() -> None:
+        headers = window.token("viewer", "read")
+        with httpx.Client(base_url=window.url, headers=headers, timeout=30) as client:
+            codes.extend(client.get("/api/v1/search/counts").status_code for _ in range(10))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(codes) == 200
+    assert set(codes) <= {200, 503}
+    assert not window.service.runner.finished.is_set()
