@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+
+from engines.files import replace_file
 
 #: What a training has that changes as it goes on.
 PARTS = ("net", "average", "optimizer", "schedule")
@@ -37,11 +40,15 @@ def follow(average: nn.Module, net: nn.Module, keep: float) -> None:
 
 
 def save(path: Path, training: Any, done: int, parts: Sequence[str] = PARTS) -> None:
-    """Write a training's state after ``done`` steps or epochs, whole or not at all."""
+    """Write a training's state after ``done`` steps or epochs, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     state = {name: getattr(training, name).state_dict() for name in parts}
-    partial = path.with_suffix(".part")
-    torch.save({**state, "done": done, "recipe": asdict(training.recipe)}, partial)
-    partial.replace(path)
+    packed = io.BytesIO()
+    torch.save({**state, "done": done, "recipe": asdict(training.recipe)}, packed)
+    replace_file(path, packed.getvalue(), durable=False)
 
 
 def resume(path: Path, training: Any, parts: Sequence[str] = PARTS) -> int:

@@ -41,7 +41,7 @@ class Room:
     Attributes:
         work: folder for what an interrupted course goes on from.
         device: ``cpu`` or ``cuda``.
-        weights: of a transformer to start from, an ``.npz`` file of Google's.
+        weights: of a transformer to start from.
     """
 
     work: Path
@@ -53,12 +53,7 @@ class Room:
 
 
 class Course(Protocol):
-    """A way to learn.
-
-    Attributes:
-        name: the recipe.
-        views: pictures a network looks at for every picture of a step.
-    """
+    """A way to learn; ``name`` is the recipe."""
 
     name: str
 

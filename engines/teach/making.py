@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.base import EngineError
 from engines.packs import find
 from engines.packs.pack import MODEL, Pack
 from engines.packs.table import FILE
@@ -24,7 +25,7 @@ from engines.teach.export import (
     write_pack,
     write_pages,
 )
-from engines.teach.lesson import Lesson
+from engines.teach.lesson import Lesson, TeachError
 from engines.teach.report import Anatomy, card, own_network, page
 from engines.teach.teaching import HEAD, HeldOut, Outcome, Wish, outcome, parts, prepare, teach
 from engines.teach.watch import Watch
@@ -42,8 +43,20 @@ def make_pack(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Watch
     Raises:
         TeachError: it cannot be taught, or not be written.
     """
-    if wish.recipe == HEAD:
-        return _add_to_parser(lesson, wish, folder, work, watch)
+    how = _add_to_parser if wish.recipe == HEAD else _own_network
+    try:
+        return how(lesson, wish, folder, work, watch)
+    except EngineError:
+        raise
+    except OSError as error:
+        raise TeachError(
+            f"{error.filename or work}: cannot be written: {error.strerror or error}; free space, "
+            "then give the same command again: what was learnt is kept"
+        ) from None
+
+
+def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Watch) -> Outcome:
+    """A classifier by itself."""
     net, learnt = teach(lesson, wish, work, watch)
     model = work / MODEL
     write_model(net, learnt.temperature, wish.side, model)

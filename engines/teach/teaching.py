@@ -190,9 +190,11 @@ def choose(tried: dict[str, HeldOut], classes: Indices) -> tuple[str, str]:
         rows, mine, other = _shared(tried[name], tried[best])
         more, error = gain(mine, other, classes[rows])
         better = more > CLEAR * error
+        doubt = ", which is not clear enough" if more > 0 and not better else ""
+        side = "more" if more > 0 else "less"
         told.append(
-            f"{name} is right on {more:+.1%} (standard error {error:.1%}) of {len(rows)} pictures "
-            f"held out against {best}{'' if better else ', which is not clear enough'}"
+            f"on {len(rows)} pictures held out, {name} is right {abs(more):.1%} {side} often than "
+            f"{best} (standard error {error:.1%}){doubt}"
         )
         best = name if better else best
     every = "; ".join(told) or "nothing else fitted into the budget"

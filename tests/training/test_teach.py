@@ -17,13 +17,13 @@ from engines.nets.taught import Lite0Features, Taught  # noqa: E402
 from engines.packs import Pack, PackError, Tensor, find, read_pack  # noqa: E402
 from engines.packs.tagger import TaggerTable  # noqa: E402
 from engines.packs.taught import TaughtLabels, taught  # noqa: E402
-from engines.teach import linear  # noqa: E402
+from engines.teach import checkpoint, linear  # noqa: E402
 from engines.teach.export import About, fill, parity, write_model, write_pack  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.losses import adnet_loss, self_distillation  # noqa: E402
 from engines.teach.making import make_pack  # noqa: E402
 from engines.teach.teaching import HeldOut, Wish, choose, teach  # noqa: E402
-from engines.teach.trainer import METHODS, Recipe, Trainer, look  # noqa: E402
+from engines.teach.trainer import METHODS, PARTS, Recipe, Trainer, look  # noqa: E402
 from engines.teach.views import fitted, square  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
 
@@ -214,7 +214,8 @@ def test_a_dearer_recipe_has_to_be_clearly_better():
     best, why = choose({"linear": right(80), "finetune": right(81)}, classes)
     assert best == "linear"
     assert "not clear enough" in why
-    assert "+1.0%" in why
+    assert "finetune is right 1.0% more often than linear" in why
+    assert "less often" in choose({"linear": right(80), "finetune": right(70)}, classes)[1]
 
 
 def test_what_was_learnt_is_told_on_pictures_that_were_held_out(tmp_path):
@@ -323,6 +324,40 @@ def test_looks_are_the_same_in_any_batch():
     every, _ = look(net, pictures, 32)
     alone = np.concatenate([look(net, [rgb], 32)[0] for rgb in pictures])
     assert np.abs(every - alone).max() < 1e-5
+
+
+def test_a_full_disk_is_told_and_what_was_learnt_is_kept(tmp_path, monkeypatch):
+    lesson, work = painted(), tmp_path / "work"
+    work.mkdir()
+    wish = Wish("linear", side=64)
+
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engines.teach.making.write_model", fail)
+        with pytest.raises(TeachError, match=r"work: cannot be written: No space left on device"):
+            make_pack(lesson, wish, tmp_path / "mine", work, Unwatched())
+    assert (work / "features-0000.npy").exists()
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_checkpoint_that_could_not_be_written_leaves_the_last_one(tmp_path):
+    """Files of this process may grow no larger, as on a full disk."""
+    import resource
+
+    path = tmp_path / "one.pt"
+    trainer(painted(), 20).run(path, Unwatched())
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            checkpoint.save(path, trainer(painted(), 20), 20, PARTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["one.pt"]
 
 
 # -- A head on the parser -----------------------------------------------------------------------
