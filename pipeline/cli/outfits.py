@@ -93,11 +93,12 @@ def _snapshot(where: str, out: Path, name: str) -> Frame:
     except ValueError:
         raise ConfigError(f"--visit {name}: no id of a visit") from None
     with reading(where) as opened:
-        found = opened.visit(key.bytes)
+        found = next(iter(opened.named([key.bytes])), None)
     if found is None:
         raise ConfigError(f"--visit {name}: no such visit in {plain(where)}")
     path = out / (found.picture or "")
-    if not found.picture or not path.is_file():
+    inside = path.resolve().is_relative_to(out.resolve())
+    if not found.picture or not inside or not path.is_file():
         raise ConfigError(
             f"--visit {name}: has no picture any more; pictures are kept for `pictures_h` hours"
         )

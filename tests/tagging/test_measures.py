@@ -372,6 +372,20 @@ def look(length=20.0, state="whole"):
     return Measure(state, length, 0.1, (length, 2.0), 2.0, 40.0, np.zeros((0, 2)))
 
 
+def test_on_a_belt_that_nothing_is_known_of_nobody_is_taken_for_a_neighbour():
+    before = [(289, 340, 379, 518), (378, 361, 499, 592), (539, 351, 806, 452)]
+    lengths = (12.4, 16.2, 16.6)
+    follower = Follower(1.0)
+    for step in range(3):
+        found = [
+            ((x0 + 110.0 * step, y0 - 20.0 * step, x1 + 110.0 * step, y1 - 20.0 * step), look(cm))
+            for (x0, y0, x1, y1), cm in zip(before, lengths, strict=True)
+        ]
+        shown = follower.update(found, 0.1 * step)
+    assert [one.id for one in shown] == [1, 2, 3]
+    assert [one.mean("length_cm") for one in shown] == pytest.approx(lengths)
+
+
 def test_objects_keep_their_numbers_as_the_belt_moves():
     follower = Follower(1.0)
     for i in range(8):

@@ -80,7 +80,8 @@ class Follower:
         self.objects = [one for one in self.objects if pts - one.at <= self._lost_s]
         boxes = [box for box, _ in found]
         pairs = self._matched(boxes, pts)
-        if len(pairs) < _ENOUGH * min(len(boxes), len(self.objects)):
+        enough = len(pairs) >= _ENOUGH * min(len(boxes), len(self.objects))
+        if self._flow is None or not enough:
             flow = common_flow(self.objects, boxes, pts)
             if flow is not None:
                 self._flow = flow

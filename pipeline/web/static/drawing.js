@@ -22,6 +22,7 @@ export function Drawing({ src, size, shapes, chosen, tool, onShapes, onChoose, o
   const down = (event) => {
     if (!tool) { if (event.target === event.currentTarget) onChoose(null); return; }
     event.preventDefault();
+    box.current.parentNode.focus(); // so that Enter and Escape are the drawing's
     const point = place(event), { many, least } = KINDS[tool];
     const first = open[0] && Math.hypot((open[0][0] - point[0]) * wide, (open[0][1] - point[1]) * high) < NEAR;
     if (first && open.length >= least) { finish(open); return; }
@@ -61,7 +62,7 @@ export function Drawing({ src, size, shapes, chosen, tool, onShapes, onChoose, o
 }
 
 function Outline({ shape, at, chosen, onChoose }) {
-  const { colour } = KINDS[shape.kind], points = shape.points.map(at), kind = `shape ${chosen ? "chosen" : ""}`;
+  const { colour } = KINDS[shape.kind], points = shape.points.map(at), kind = `shape ${shape.kind} ${chosen ? "chosen" : ""}`;
   const text = shape.name && html`<text x=${points[0][0] + 6} y=${points[0][1] - 8} font-size="20">${shape.name}</text>`;
   if (shape.kind === "lines") {
     const [[x0, y0], [x1, y1]] = points, [dx, dy] = WAYS[shape.into] || [0, 0], x = (x0 + x1) / 2, y = (y0 + y1) / 2;
@@ -76,5 +77,5 @@ function Outline({ shape, at, chosen, onChoose }) {
     return html`<rect class=${kind} x=${Math.min(x0, x1)} y=${Math.min(y0, y1)} width=${Math.abs(x1 - x0)} height=${Math.abs(y1 - y0)} fill=${colour} stroke=${colour} onPointerDown=${onChoose} />`;
   }
   return html`<g onPointerDown=${onChoose}>
-    <polygon class=${kind} points=${points.map((point) => point.join()).join(" ")} fill=${colour} stroke=${colour} fill-opacity=${shape.kind === "mask" ? 0.85 : undefined} />${text}</g>`;
+    <polygon class=${kind} points=${points.map((point) => point.join()).join(" ")} fill=${colour} stroke=${colour} />${text}</g>`;
 }

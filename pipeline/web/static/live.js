@@ -1,8 +1,8 @@
 // One socket for everything that is seen live: tiles say what they want, pictures and boxes come back.
-import { liveAddress } from "./api.js";
+import { get, liveAddress } from "./api.js";
 
 const JPEG = 1, INIT = 2, FRAGMENT = 3;
-const NEVER_MS = 15_000;
+const MOST_WAIT_MS = 15_000, NOT_ANY_MORE = 4403;
 
 class Live {
   #tiles = new Map();
@@ -47,12 +47,13 @@ class Live {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => { this.#wait = 500; this.#send(); };
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#shown(data));
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      if (code === NOT_ANY_MORE) get("me").catch(() => {}); // who is not logged in any more is shown the door
       if (this.#socket !== socket) return;
       this.#socket = null;
       for (const { on } of this.#tiles.values()) on.gone?.();
       this.#timer = setTimeout(() => this.#tiles.size && this.#open(), this.#wait);
-      this.#wait = Math.min(this.#wait * 2, NEVER_MS);
+      this.#wait = Math.min(this.#wait * 2, MOST_WAIT_MS);
     };
     this.#socket = socket;
   }

@@ -60,13 +60,13 @@ export const midnight = (ms) => momentOf(dateOf(ms));
 /** Midnight some days later: days have 23 to 25 hours. */
 export const daysLater = (ms, n) => midnight(midnight(ms) + n * DAY + 12 * HOUR);
 
-/** How long: ``4 s``, ``12 min``, ``3 h``, ``2 d``. */
-export function span(ms) {
+/** How long: ``4 s``, ``12 min``, ``3 h``, ``2 d``; ``long``: in whole words. */
+export function span(ms, unitDisplay = "short") {
   const units = [[DAY, "day", 2], [HOUR, "hour", 2], [MINUTE, "minute", 2], [SECOND, "second", 0]];
   const [size, unit] = units.find(([one, , most]) => ms >= one * most) ?? units[3];
   const digits = ms < 10 * SECOND ? 1 : 0;
   return new Intl.NumberFormat(locale(), {
-    style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits,
+    style: "unit", unit, unitDisplay, maximumFractionDigits: digits,
   }).format(ms / size);
 }
 

@@ -63,10 +63,12 @@ function Add({ files: first, name: given, onDone, onClose }) {
   if (made) {
     return html`<${Dialog} title=${made.name} onClose=${onClose} foot=${html`<${Button} kind="primary" onClick=${onClose}>${t("done")}<//>`}>
       <div class="notice"><${Icon} name="check" /><span>${t("brands.added", { n: made.pictures })}</span></div>
+      ${(made.warnings || []).map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${text}</span></div>`)}
       ${made.near.length > 0 && html`<h3>${t("brands.near")}</h3>
-        <div class="brand-list">${made.near.map(({ brand, likeness }) => html`<div class="card brand" key=${brand}><div class="row tight">
+        <div class="brand-list">${made.near.map(({ brand, likeness, alike }) => html`<div class="card brand" key=${brand}><div class="row tight">
         <div class="marks"><img src=${picture(`brands/${at(brand, "0")}.png`)} alt="" /></div><span><b>${brand}</b><br />
-          <span class="small soft">${t("brands.alike", { share: percent(likeness) })}</span></span></div></div>`)}</div>`}<//>`;
+          <span class="small soft">${t("brands.alike", { share: percent(likeness) })}</span>
+          ${alike && html`<br /><span class="badge warn">${t("brands.alike.warn")}</span>`}</span></div></div>`)}</div>`}<//>`;
   }
   return html`<${Dialog} title=${t("brands.add")} wide=${Boolean(one)} onClose=${onClose} foot=${html`<${Button} onClick=${onClose}>${t("cancel")}<//>
       <${Button} kind="primary" disabled=${busy || !files.length || !name.trim()} onClick=${add}>${t("brands.add")}<//>`}>
@@ -102,7 +104,7 @@ function Test({ onClose }) {
     ${!file && html`<${Drop} accept=${PICTURES} onFiles=${([one]) => setFile(one)}>${t("brands.test.drop")}<//>`}
     ${file && html`<div class="cropper-clip"><div class="cropper plain" ref=${box}>${address && html`<img src=${address} alt="" />`}
       ${found?.marks.map(({ box: [x0, y0, x1, y1], brand, score }, n) => html`<span class="found-mark" key=${n} style=${{ left: percentOf(x0, 1), top: percentOf(y0, 1), width: percentOf(x1 - x0, 1), height: percentOf(y1 - y0, 1) }}>
-        <b>${brand || t("brands.no")} ${percent(score)}</b></span>`)}</div></div>
+        <b>${brand ? `${brand} ${percent(score)}` : t("brands.no")}</b></span>`)}</div></div>
       <p aria-live="polite">${error ? html`<${Failure} error=${error} />` : found ? t("brands.found", { n: found.marks.length }) : t("brands.testing")}</p>
       <div><${Button} onClick=${() => setFile(null)}>${t("brands.another")}<//></div>`}<//>`;
 }

@@ -116,7 +116,7 @@ function One({ id }) {
 }
 
 function Settings({ camera, may, onSaved }) {
-  const old = { url: camera.url, sub: camera.sub || "", purpose: camera.purpose || "", heads: camera.heads, user: "", password: "" };
+  const old = { url: camera.url || "", sub: camera.sub || "", purpose: camera.purpose || "", heads: camera.heads, user: "", password: "" };
   const [now, setNow] = useState(old);
   const [said, setSaid] = useState(null);
   const typed = (name) => (event) => setNow({ ...now, [name]: event.target.value });
@@ -126,9 +126,9 @@ function Settings({ camera, may, onSaved }) {
     try { await patch(`cameras/${at(camera.id)}`, news); setSaid({ done: true }); onSaved(); } catch (error) { setSaid({ error }); }
   };
   return html`<section class="panel"><header><h2>${t("cameras.settings")}</h2></header><form class="form" onSubmit=${keep}>
-    <${Field} label=${t("cameras.url")}><input class="input" required ...${ADDRESS} readonly=${!may} value=${now.url} onInput=${typed("url")} /><//>
+    ${(may || camera.url) && html`<${Field} label=${t("cameras.url")}><input class="input" required ...${ADDRESS} readonly=${!may} value=${now.url} onInput=${typed("url")} /><//>
     <${Field} label=${t("cameras.sub")}>
-      <input class="input" ...${ADDRESS} placeholder="" readonly=${!may} value=${now.sub} onInput=${typed("sub")} /><//>
+      <input class="input" ...${ADDRESS} placeholder="" readonly=${!may} value=${now.sub} onInput=${typed("sub")} /><//>`}
     ${may && html`<div class="pair"><${Field} label=${t("user")} hint=${camera.user && t("cameras.set")}>
       <input class="input" autocomplete="off" value=${now.user} onInput=${typed("user")} /><//>
       <${Field} label=${t("password")} hint=${camera.password && t("cameras.set")}>

@@ -15,7 +15,7 @@ export function Notice({ camera }) {
   }, [camera]);
   if (error) return html`<main class="paper"><${Failure} error=${error} /></main>`;
   if (!found) return null;
-  const kept = (n, size) => (n === null || n === undefined ? t("system.ever") : span(n * size));
+  const kept = (n, size) => (n === null || n === undefined ? t("system.ever") : span(n * size, "long"));
   return html`<main class="paper"><div class="sign"><div class="head"><${Icon} name="cameras" /><h1>${t("notice.title")}</h1></div>
     <p><b>${t("notice.purpose")}:</b> ${found.purpose}</p>${found.controller && html`<p><b>${t("notice.controller")}:</b> ${found.controller}</p>`}
     <p>${t(found.heads === "keep" ? "notice.short.keep" : "notice.short")} ${t("notice.short.kept", { pictures: kept(found.pictures_h, HOUR), rows: kept(found.rows_d, DAY) })}</p></div>

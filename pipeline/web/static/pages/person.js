@@ -6,6 +6,7 @@ import { address, go } from "../route.js";
 import { full, exact, span, SECOND } from "../time.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
+import { drop } from "../kept.js";
 import { Page, Button, Failure, Confirm, Swatch, Tag, tagText, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
@@ -38,7 +39,7 @@ export default function Person({ route }) {
   return html`<${Page} title=${title} tools=${tools}><div class="visit"><${Portrait} visit=${visit} />
     <div class="stack"><${Facts} visit=${visit} /><${Worn} visit=${visit} /><${Neighbours} visit=${visit} /></div></div>
     ${forgetting && html`<${Confirm} title=${t("forget")} text=${t("forget.sure")} action=${t("forget")} onClose=${() => setForgetting(false)}
-      onDone=${async () => { await remove(`visits/${at(id)}`); go(address("search"), true); }} />`}<//>`;
+      onDone=${async () => { await remove(`visits/${at(id)}`); drop(); go(address("search"), true); }} />`}<//>`;
 }
 
 function Portrait({ visit }) {

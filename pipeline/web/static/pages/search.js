@@ -6,6 +6,7 @@ import { address, set, changed } from "../route.js";
 import { clock, dateOf, longDay } from "../time.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
+import { kept } from "../kept.js";
 import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
@@ -14,8 +15,6 @@ import { Span } from "../span.js";
 import { said } from "../words.js";
 
 const ASKED = ["q", "and", "or", "not", "camera", "zone", "brand"];
-/** What was found last, so that "back" finds the same page at the same place. */
-const kept = { key: null };
 
 /** What the address asks for, as the service takes it. */
 export function asked(query) {
@@ -42,7 +41,7 @@ export default function Search({ route }) {
     <div class="search"><aside class=${`facets ${facets ? "open" : ""}`} aria-label=${t("search.facets")}>
       <${Button} class="only-phone button" icon="close" onClick=${() => setFacets(false)}>${t("close")}<//>
       <${Saved} key=${saves} /><${Facets} query=${route.query} counts=${counts.value} /></aside>
-    <div class="cut stretch"><${Ask} query=${route.query} onFacets=${() => setFacets(true)} />
+    <div class="stretch"><${Ask} query=${route.query} onFacets=${() => setFacets(true)} />
       <${Found} key=${key} id=${key} route=${route} question=${question} counts=${counts.value} /></div></div>
     ${forgetting && html`<${ForgetAll} question=${question} onClose=${() => setForgetting(false)} />`}
     ${naming && html`<${Name} query=${route.query} onClose=${() => { setNaming(false); setSaves(saves + 1); }} />`}<//>`;
@@ -165,7 +164,7 @@ function ForgetAll({ question: { q, camera, from, to, last }, onClose }) {
   if (error) return html`<${Dialog} title=${t("forget.all")} onClose=${onClose}><${Failure} error=${error} /><//>`;
   if (!value) return null;
   return html`<${Confirm} title=${t("forget.all")} action=${t("forget")} onClose=${onClose} text=${`${value.exact ? "" : "> "}${t("search.people", { n: value.n })}. ${t("forget.sure")}`}
-    onDone=${async () => { await post("forget", { ...whom, dry: false }); kept.key = null; location.reload(); }} />`;
+    onDone=${async () => { await post("forget", { ...whom, dry: false }); location.reload(); }} />`;
 }
 
 function Name({ query, onClose }) {

@@ -60,14 +60,14 @@ function Now() {
       <tbody>${now.models.map((one) => html`<tr key=${one.name}><td><b>${one.name}</b></td><td class="soft">${one.task}</td>
       <td class="soft">${one.version}</td><td class="soft">${one.licence}</td></tr>`)}</tbody></table></div>
       <dl class="facts">${Object.entries(now.engines).map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl></section>
-    <section class="panel"><header><h2>${t("system.outlets")}</h2></header><div class="scroll"><table><thead><tr><th>${t("name")}</th>
+    ${now.outlets && html`<section class="panel"><header><h2>${t("system.outlets")}</h2></header><div class="scroll"><table><thead><tr><th>${t("name")}</th>
       <th>${t("system.state")}</th><th class="right">${t("system.written")}</th><th class="right">${t("system.left")}</th>
       <th class="right">${t("system.waiting")}</th></tr></thead>
       <tbody>${now.outlets.map((one) => html`<tr key=${one.name}><td>${one.name}</td><td><span class="row tight">
         <i class=${`dot ${one.state === "up" ? "up" : "down"}`}>
         </i>${one.state === "up" ? t("state.up") : t("state.failing")}${one.note && html`<span class="small bad-text">${one.note}</span>`}</span>
         </td><td class="right num">${number(one.written)}</td><td class="right num">${number(one.left_out)}</td>
-        <td class="right num">${number(one.waiting)}</td></tr>`)}</tbody></table></div></section></div>`;
+        <td class="right num">${number(one.waiting)}</td></tr>`)}</tbody></table></div></section>`}</div>`;
 }
 
 const when = (text) => (text ? html`<time datetime=${text} title=${full(Date.parse(text))}>${ago(Date.parse(text))}</time>` : "–");
