@@ -16,6 +16,7 @@ from pipeline.tagging.garments.answers import ALSO, ATTRIBUTES
 from pipeline.tagging.garments.attributes import HEMS
 from pipeline.tagging.garments.parts import COVERS, PARTS
 from pipeline.tagging.garments.types import REFINED
+from pipeline.tagging.packs.personal import is_personal
 from pipeline.types import Event, EventName, Moment, Tag, TaggedFrame, Track
 
 FORBIDDEN = frozenset(
@@ -164,6 +165,20 @@ def test_no_setting_asks_for_it():
 @pytest.mark.parametrize("word", ["hijab", "Kippa", "woman's coat", "age group"])
 def test_the_guard_would_find_it(word):
     assert words(word) & FORBIDDEN
+
+
+#: Words that mean something else more often than not, on labels of things.
+AMBIGUOUS = frozenset(
+    [
+        *("old", "race", "habit", "senior", "face", "faces", "facial", "health", "mood"),
+        *("identity", "reid", "embedding", "embeddings", "vector", "descriptor"),
+    ]
+)
+
+
+def test_no_pack_reports_it_whatever_its_labels_are():
+    assert not {word for word in FORBIDDEN - AMBIGUOUS if not is_personal(f"a {word}'s coat")}
+    assert not is_personal("manual, race car, cityscape")
 
 
 def test_records_hold_no_numbers_by_which_somebody_could_be_recognised():

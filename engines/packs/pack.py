@@ -172,7 +172,12 @@ def fitted_size(width: int, height: int, pixels: int, multiple: int) -> tuple[in
     return best[0] * multiple, best[1] * multiple
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's content, 64 hexadecimal digits; read piece by piece.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     found = hashlib.sha256()
     with path.open("rb") as file:
         while part := file.read(1 << 20):
@@ -190,7 +195,7 @@ def verify(pack: Pack) -> Path:
     for name, expected in pack.files.items():
         path = pack.folder / name
         try:
-            digest = _sha256(path)
+            digest = sha256_of(path)
         except OSError as error:
             raise ModelFileError(
                 f"model '{pack.name}': cannot read {path} ({error.strerror}); {remedy}"

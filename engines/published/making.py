@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engines.backends import open_engine
 from engines.base import Array, EngineError
+from engines.packs.pack import sha256_of
 from engines.published.export import export
 from engines.published.recipes import Recipe
 
@@ -173,7 +173,7 @@ def _toml(folder: Path, built: Built, recipe: Recipe, source: str) -> str:
     shapes = [own.shape for own in outputs_of(built, probes(built.example)[0])]
     parts = [_rows(head)]
     files = sorted(path for path in folder.iterdir() if path.name != "MODEL_CARD.md")
-    parts.append("[files]\n" + _rows({f'"{path.name}"': _sha256(path) for path in files}))
+    parts.append("[files]\n" + _rows({f'"{path.name}"': sha256_of(path) for path in files}))
     parts.append("[[inputs]]\n" + _rows(picture))
     for name, shape in zip(built.outputs, shapes, strict=True):
         own = {"name": name, "dtype": "float32", "shape": [count, *shape[1:]]}
@@ -185,7 +185,3 @@ def _toml(folder: Path, built: Built, recipe: Recipe, source: str) -> str:
 def _rows(values: Mapping[str, Any]) -> str:
     """Keys and values as TOML: text, numbers and lists of them are written as in JSON."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import tempfile
@@ -67,8 +68,12 @@ def show_model(name: str, packs: PacksOption = None) -> None:
     """Show a model's contract, origin, figures and card."""
     with explained():
         pack = open_packs(packs).find(name)
-        for key in ("name", "task", "path", "sha256", "licence", "source"):
-            typer.echo(f"{key:<10} {getattr(pack, key)}")
+        for key in ("name", "task", "path", "sha256", "licence", "terms", "source"):
+            if value := getattr(pack, key):
+                typer.echo(f"{key:<10} {value}")
+        if pack.tagger is not None:
+            for key, value in dataclasses.asdict(pack.tagger).items():
+                typer.echo(f"{'tagger':<10} {key}: {value}")
         for kind, tensors in (("input", pack.inputs), ("output", pack.outputs)):
             for tensor in tensors:
                 typer.echo(f"{kind:<10} {tensor}")

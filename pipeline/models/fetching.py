@@ -6,7 +6,6 @@ on. ``HF_ENDPOINT`` names a mirror, ``HF_TOKEN`` a login, ``HF_HUB_OFFLINE=1`` f
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engines.base import EngineError
+from engines.packs.pack import sha256_of
 from engines.published.recipes import Recipe
 from pipeline.errors import redact
 
@@ -107,7 +107,7 @@ def _first(repository: str, names: tuple[str, ...], revision: str) -> tuple[Path
             continue
         # The cache calls large files by the SHA-256 that the hub tells, and folders by the commit.
         content = path.resolve()
-        if re.fullmatch("[0-9a-f]{64}", content.name) and _sha256(content) != content.name:
+        if re.fullmatch("[0-9a-f]{64}", content.name) and sha256_of(content) != content.name:
             content.unlink()
             raise FetchError(f"{name} of {repository} came damaged and was removed; pull it again")
         commits = (part for part in path.parts[::-1] if re.fullmatch("[0-9a-f]{40}", part))
@@ -191,11 +191,3 @@ def _link(path: Path, target: Path) -> None:
         target.symlink_to(path.resolve())
     except OSError:
         shutil.copyfile(path, target)
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            found.update(part)
-    return found.hexdigest()

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, create_model, model
 from pydantic.fields import FieldInfo
 
 from engines.packs import PackError, Packs, shipped
+from engines.published.recipes import RECIPES
 from pipeline.flow.pace import PaceSettings
 from pipeline.models.opening import EngineSettings
 from pipeline.people.detect import PersonSettings
@@ -159,6 +160,8 @@ def _check_model(key: str, model: str, task: str, packs: Packs) -> None:
 
 def _check_pack(key: str, name: str, packs: Packs, taken: Collection[str]) -> None:
     """Raise ValueError unless a pack can be a tagger of this name."""
+    if name in RECIPES and name not in packs:
+        raise ValueError(f"{key}: '{name}' is not here yet: threadline models pull {name}")
     try:
         pack = packs.find(name)
     except PackError as error:

@@ -249,6 +249,15 @@ def test_new_labels_are_taken_while_it_runs(net, pack, models, tmp_path, caplog)
     assert told(tagger, frame) == {"hat": pytest.approx(1.0)}
 
 
+def test_who_somebody_is_is_never_reported(pack, models, tmp_path, caplog):
+    file = tmp_path / "labels.txt"
+    file.write_text("a woman\na coat\n")
+    assert set(told(opened(pack, models, labels=str(file)), make_frame(size=(120, 100)))) == {
+        "a coat"
+    }
+    assert "never reported: a woman" in caplog.text
+
+
 def test_only_what_is_new_is_computed(pack, tmp_path, monkeypatch):
     file = tmp_path / "labels.txt"
     file.write_text("coat\nhat\n")

@@ -73,7 +73,7 @@ def test_a_mark_in_two_boxes_is_the_one_s_in_whose_middle_it_is():
 class Marked:
     """A reader that finds on people what it is told to."""
 
-    model, size = "script", (192, 384)
+    model, size, empty = "script", (192, 384), False
 
     def __init__(self, find):
         self.find, self.reads = find, 0

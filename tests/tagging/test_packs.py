@@ -81,7 +81,7 @@ def test_the_example_of_the_documentation_runs(short_clip, tmp_path):
     stats = tmp_path / "s.json"
     done = command(
         "run", short_clip, "--pack", folder, "--out", tmp_path, "--stats", stats, "--no-video",
-        "--quiet",
+        "--quiet", "--engine", "onnxruntime",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     [camera] = json.loads(stats.read_text())["cameras"]
@@ -98,13 +98,30 @@ def test_the_example_of_the_documentation_runs(short_clip, tmp_path):
         assert sum(tag["kind"] == "visibility" for tag in event["tags"]) <= 1, "they exclude others"
 
 
+def without_garments(folder):
+    """Settings by which a run takes no longer than it must."""
+    path = folder / "settings.yaml"
+    path.write_text("garments: {enabled: false}\nengine: {backend: onnxruntime}\n")
+    return path
+
+
+def test_what_it_asks_and_how_it_tags_is_shown(tmp_path):
+    folder = linear(tmp_path / "packs", 'kind = "tags"\nmargin = 0.2', more='terms = "ask us"')
+    done = command("models", "show", folder.name, "--packs", folder.parent)
+    assert done.returncode == 0
+    assert "ask us" in done.stdout
+    assert "kind: tags" in done.stdout
+    assert "margin: 0.2" in done.stdout
+
+
 def test_it_tags_photos(tmp_path):
     folder = make_example(tmp_path / "packs")
     photo = tmp_path / "vest.png"
     import cv2
 
     cv2.imwrite(str(photo), np.full((200, 100, 3), (30, 230, 230), np.uint8))
-    done = command("tag", photo, "--pack", folder, "--out", tmp_path / "out", "--quiet")
+    config = without_garments(tmp_path)
+    done = command("tag", photo, "-c", config, "--pack", folder, "--out", tmp_path / "out", "-q")
     assert (done.returncode, done.stderr) == (0, "")
     [record] = lines(tmp_path / "out" / "tags.jsonl")
     [tag] = [tag for tag in record["tags"] if tag["kind"] == "visibility"]
@@ -148,6 +165,16 @@ def test_ignored_labels_compete_and_are_never_reported(opened, tmp_path):
     tagger = opened(linear(tmp_path, 'kind = "classifier"\nignore = ["red"]\nleast = 0.1'))
     [evidence] = tagger.look([Subject("person", frame_of(255, 0, 0), BOX)])
     assert evidence.tags == ()
+
+
+def test_who_somebody_is_is_never_reported(opened, tmp_path):
+    names = ("woman", "green", "child's coat")
+    every = opened(linear(tmp_path, 'kind = "tags"\nleast = 0.1', names, "who"))
+    [evidence] = every.look([Subject("person", frame_of(200, 200, 200), BOX)])
+    assert set(told(evidence)) == {"green"}
+    boxes = detector(tmp_path, BOXES, LOGITS, "least = 0.1\nmargin = 0.0", ("man", "bag"), "whom")
+    [evidence] = opened(boxes).look([Subject("person", frame_of(9, 9, 9), BOX)])
+    assert set(told(evidence)) == {"bag"}
 
 
 def test_an_embedder_is_compared_with_the_embeddings_of_its_labels(opened, tmp_path):
@@ -431,6 +458,7 @@ def test_a_run_goes_on_without_what_cannot_run(short_clip, tmp_path):
     (damaged / "model.onnx").write_bytes(b"other")
     terms = linear(tmp_path / "packs", 'kind = "tags"', name="terms", more='terms = "pay"')
     packs = [word for folder in (good, huge, damaged, terms) for word in ("--pack", folder)]
+    packs += ["-c", without_garments(tmp_path)]
     stats = tmp_path / "s.json"
     done = command(
         "run", short_clip, *packs, "--out", tmp_path / "out", "--stats", stats, "--no-video", "-q"
@@ -470,6 +498,7 @@ def test_a_camera_names_the_packs_that_look_at_it(registry):
     ("text", "reason"),
     [
         ("packs: [thre]", "packs.0.pack: model 'thre' is unknown"),
+        ("packs: [ram]", "threadline models pull ram"),
         ("packs: [one, one]", "stands twice"),
         ("packs: [garments-lite0]", r"has no \[tagger\]"),
         ("packs: [{pack: one, lesst: 1}]", "unknown key; did you mean 'least'"),

@@ -93,7 +93,7 @@ def test_marks_on_people_are_theirs_and_two_signs_are_two():
 class Sees:
     """A reader that sees one sign, wherever it looks at its place, until ``gone``."""
 
-    model, size, gone = "script", SHAPE, False
+    model, size, empty, gone = "script", SHAPE, False, False
 
     def refresh(self, now):
         pass

@@ -91,6 +91,11 @@ class LogoReader:
         """Name of the model that recognises."""
         return self.embedder.pack.name
 
+    @property
+    def empty(self) -> bool:
+        """Whether the gallery has no brand."""
+        return not self.gallery.names
+
     def refresh(self, now: float) -> None:
         """Read the gallery again if it changed; a damaged one is logged, and the old one kept."""
         if now - self._asked < ASKED_S:

@@ -97,7 +97,7 @@ class LogoTagger(Tagger):
     def _nothing_known(self) -> bool:
         """Whether the gallery has no brand, now: then no look would find one."""
         self.reader.refresh(time.monotonic())
-        return not self.reader.gallery.names
+        return self.reader.empty
 
     def look(self, subjects: Sequence[Subject]) -> list[Evidence]:
         self.reader.refresh(time.monotonic())

@@ -77,19 +77,17 @@ def _by_group(values: Array, table: TaggerTable, groups: Sequence[str | None]) -
     return found
 
 
-def boxes_found(outputs: Arrays, pack: Pack, names: Sequence[str]) -> list[Found]:
-    """What a detector found in each picture: certain enough, its ``ignore`` left out before all but
-    the surest are, the surest first.
+def boxes_found(outputs: Arrays, pack: Pack, words: Vocabulary) -> list[Found]:
+    """What a detector found in each picture: what is never reported left out before all but the
+    surest are, the surest first.
 
     Raises:
         PackError: the outputs are no boxes and scores of the labels.
     """
     table = pack.tagger
     assert table is not None
-    boxes, scores = _boxes_and_scores(outputs, pack, len(names))
-    kept = [i for i, name in enumerate(names) if name not in table.ignore]
-    allowed = np.zeros(len(names), bool)
-    allowed[kept] = True
+    boxes, scores = _boxes_and_scores(outputs, pack, len(words.labels))
+    allowed = np.array([name not in words.silent for name in words.names])
     found = []
     for own, chances in zip(boxes, scores, strict=True):
         label = chances.argmax(axis=1)

@@ -148,7 +148,7 @@ class PackTagger(Tagger):
     def _read(self, outputs: Arrays) -> tuple[F32 | None, list[Found] | None]:
         """Scores of labels, or boxes, of every picture."""
         if self._table.kind == "detector":
-            return None, boxes_found(outputs, self._pack, self._words.names)
+            return None, boxes_found(outputs, self._pack, self._words)
         return label_scores(outputs, self._pack, self._words), None
 
     def _scored(self, look: _Look, scores: F32) -> Iterator[Tag]:
@@ -159,7 +159,7 @@ class PackTagger(Tagger):
         names = self._words.names
         likely = np.flatnonzero(scores >= lowest)
         likely = likely[np.argsort(-scores[likely], kind="stable")]
-        allowed = [i for i in likely if names[i] not in self._table.ignore]
+        allowed = [i for i in likely if names[i] not in self._words.silent]
         for i in allowed[:MOST_LABELS]:
             if self._tells(names[i], float(scores[i]), subject):
                 yield self._tag(int(i), float(scores[i]), box, subject)

@@ -15,6 +15,7 @@ from engines.base import EngineError
 from engines.packs import Label, Pack, PackError, labels
 from engines.packs.label_files import F32, embeddings
 from engines.packs.prompts import TOKENIZER, WORDS, read_prompts, sentence, tokens
+from pipeline.tagging.packs.personal import is_personal
 
 log = logging.getLogger("threadline.packs")
 
@@ -33,6 +34,8 @@ class Vocabulary:
 
     Attributes:
         labels: in the order of the scores.
+        silent: names of those that compete and are never reported: the pack's ``ignore``, and what
+            says who somebody is.
         known: of an embedder, float32 (labels, numbers) of unit length.
     """
 
@@ -46,6 +49,9 @@ class Vocabulary:
         self._cache: dict[str, F32] = {}
         if pack.tagger is not None and pack.tagger.kind == "embedder":
             self.known = embeddings(pack)
+        self.silent = self._silent()
+        if personal := sorted(filter(is_personal, self.names)):
+            log.info("pack %s: never reported: %s", pack.name, ", ".join(personal))
         if file is not None:
             if self.known is None or WORDS not in pack.files or TOKENIZER not in pack.files:
                 raise PackError(f"pack '{pack.name}' cannot take other labels than its own")
@@ -82,6 +88,18 @@ class Vocabulary:
             self._cache.update(zip(new, self._encoded(new), strict=True))
         self._cache = {text: self._cache[text] for text in asked}
         self.labels, self.known = wanted, np.stack([self._cache[text] for text in asked])
+        self.silent = self._silent()
+        if personal := sorted(filter(is_personal, self.names)):
+            log.warning(
+                "pack %s: %s: who somebody is, is never reported: %s",
+                self._pack.name,
+                self._file,
+                ", ".join(personal),
+            )
+
+    def _silent(self) -> frozenset[str]:
+        ignored = self._pack.tagger.ignore if self._pack.tagger is not None else ()
+        return frozenset([*ignored, *filter(is_personal, self.names)])
 
     def _encoded(self, texts: Sequence[str]) -> list[F32]:
         """Embeddings of texts. The engine is there for as long as that takes."""
