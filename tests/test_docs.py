@@ -18,7 +18,7 @@ import support
 import typer.main
 from pack_support import make_example
 from store_support import RED_JACKET, Run
-from support import CLIP, HERE, free_port
+from support import CLIP, HERE, cut, free_port
 
 from pipeline.cli.app import app
 from pipeline.store.opening import writing
@@ -126,7 +126,7 @@ NOT_RUN = (
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, short_clip) -> Path:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every file that the documentation's commands name."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(ROOT / "configs", folder / "configs")
@@ -135,7 +135,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, short_clip) -> Path:
     films = ("recording.mp4", "recordings/a.mp4", "film.mp4", "archive/shop_20261120_090000.mp4")
     for name in films:
         (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(short_clip, folder / name)
+        cut(folder / name, 12)
     for name in ("photo.jpg", "picture.jpg", "shelf/a.png", "photos/a.png", "acme-label.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(picture, folder / name)

@@ -1,4 +1,4 @@
-"""Print the lowest versions that pyproject.toml allows, as pip constraints.
+"""Print the lowest versions that pyproject.toml allows of what runs, as pip constraints.
 
 python tools/lowest_versions.py > lowest.txt && pip install -c lowest.txt -e '.[test]'
 """
@@ -14,6 +14,8 @@ try:
 except ImportError:  # Python 3.10
     import tomli as tomllib
 
+#: Extras of what runs, besides those of one kind of machine.
+RUN = ("serve", "postgres")
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
@@ -21,7 +23,7 @@ def lowest(requirements: list[str]) -> list[str]:
     """``name>=1.2`` as ``name==1.2.*``: the newest repair of the lowest version."""
     found = []
     for requirement in requirements:
-        match = re.match(r"([\w-]+)>=([\d.]+)(?:[^;]*)(;.*)?$", requirement)
+        match = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:[^;]*)(;.*)?$", requirement)
         if match:
             name, version, marker = match.groups()
             found.append(f"{name}=={version}.*{' ' + marker if marker else ''}")
@@ -30,7 +32,8 @@ def lowest(requirements: list[str]) -> list[str]:
 
 def main() -> int:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    print("\n".join(lowest(project["dependencies"])))
+    extras = project["optional-dependencies"]
+    print("\n".join(lowest([*project["dependencies"], *(r for name in RUN for r in extras[name])])))
     return 0
 
 

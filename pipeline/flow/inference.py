@@ -34,12 +34,17 @@ class Inference:
         announce: Callable[[tuple[int, int], bool], None],
     ) -> None:
         self._stages = stages
-        self._guards = [Guard(stage) for stage in stages.every]
+        self._guards = [Guard(stage, self._there) for stage in stages.every]
         self._shared = shared
         self._cameras = cameras
         self._outlets = outlets
         self._announce = announce
         self._told = False
+
+    def _there(self) -> list[str]:
+        """Cameras whose frames come or are about to."""
+        every = list(self._shared.stats.cameras.values())
+        return [camera.id for camera in every if camera.state in ("connecting", "up")]
 
     def run(self, stop: threading.Event) -> None:
         """Until the inbox is drained; then everybody in view has left."""

@@ -363,7 +363,7 @@ def photos(pack, which):
     folder = SHARED / which
     if not folder.is_dir():
         pytest.skip(f"needs {which} in the shared data")
-    return samples.pictures(pack, folder, 20)
+    return samples.pictures(pack, folder, 10)
 
 
 SETS = (
