@@ -12,7 +12,7 @@
     python tools/evaluate.py logo-places --icons package --packages vscode.json devicon.json
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
-    python tools/evaluate.py measures --data autofish/ --plane belt.yaml
+    python tools/evaluate.py measures --data autofish/ --plane belt.yaml --pack fish
     python tools/evaluate.py measures-made
     python tools/evaluate.py outfits
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
@@ -102,6 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
     parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
     parser.add_argument("--plane", type=Path, help="measures: a calibration's settings file")
+    parser.add_argument("--pack", help="measures: a pack that was taught lengths, name or folder")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()
