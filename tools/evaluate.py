@@ -13,7 +13,7 @@
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
     python tools/evaluate.py measures --data autofish/ --plane belt.yaml --pack fish
-    python tools/evaluate.py measures-made
+    python tools/evaluate.py measures-made | measures-taught
     python tools/evaluate.py outfits
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
 
@@ -45,6 +45,7 @@ from evaluation import (
     logos,
     measures,
     measures_made,
+    measures_taught,
     outfits,
     people,
     tracks,
@@ -70,6 +71,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "cost": cost.measure,
     "measures": measures.evaluate,
     "measures-made": measures_made.evaluate,
+    "measures-taught": measures_taught.evaluate,
     "outfits": outfits.measure,
 }
 
@@ -118,7 +120,7 @@ def table(figures: Figures) -> str:
 
 def main() -> int:
     args = arguments()
-    if args.kind not in ("cost", "measures-made") and not args.data.is_dir():
+    if args.kind not in ("cost", "measures-made", "measures-taught") and not args.data.is_dir():
         print(f"{args.data}: no such folder; --data names the labelled photos", file=sys.stderr)
         return 2
     with weights(args.weights) as packs:
