@@ -8,6 +8,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from evaluation import belt_folder
 from evaluation.measures import folder_figures
 from measure_support import FISH_CM as CM
 from measure_support import FISH_SIZE as SIZE
@@ -105,3 +106,19 @@ def test_broken_folders_are_told_in_one_line(text, said, tmp_path):
 def test_masks_without_pixels_are_none():
     assert mask_of([], SIZE) is None
     assert mask_of({"size": [SIZE[1], SIZE[0]], "counts": [SIZE[0] * SIZE[1]]}, SIZE) is None
+
+
+def test_made_belts_are_labelled_as_they_were_painted(tmp_path, monkeypatch):
+    monkeypatch.setattr(belt_folder, "PICTURES", 1)
+    monkeypatch.setattr(belt_folder, "LENGTH", 120.0)
+    plane = belt_folder.belt_folder(tmp_path, 3, (2,))
+    found = list(labelled(tmp_path))
+    assert {one.occluded for one in found} == {True, False}
+    picture = cv2.imread(str(found[0].file), cv2.IMREAD_GRAYSCALE)
+    for one in found:
+        (h, w), (x, y) = one.mask.shape, one.at
+        assert picture[y : y + h, x : x + w][one.mask > 0].mean() < 150 < np.median(picture)
+        assert one.length <= 60
+    figures = folder_figures(tmp_path, plane)
+    assert figures["separate: objects"] > 0
+    assert figures["separate: mean absolute error, cm"] < 0.5

@@ -24,7 +24,7 @@ A crop of an object and where it was in, its length in cm out.
   that is not the object black; `boxes` float32 (N, 4), x, y, width and height of its box as shares
   of the picture's.
 - **Output**: `length` float32 (N), cm.
-- **Licence**: the backbone's own; the pictures are their owners'.
+- **Licence**: the backbone's own (EfficientNet-Lite0: Apache-2.0); the pictures are their owners'.
 
 ## Data
 

@@ -121,5 +121,8 @@ def make_lengths(objects: Iterable[Measured], notes: Iterable[str] = ()) -> Leng
         tuple(told),
     )
     if min(len(found.rows(own)) for own in (LEARNT, CHOSEN_BY, TESTED)) < 2:
-        raise TeachError("too few objects to learn from, choose by and test on: add some groups")
+        raise TeachError(
+            "too few objects to learn from, choose by and test on; add some groups"
+            f"{': ' + told[-1] if told else ''}"
+        )
     return found

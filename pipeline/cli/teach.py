@@ -110,7 +110,8 @@ def teach(
         told, following = TARGETS[target](photos, wish, place, folder)
         typer.echo(plain(told))
         typer.echo(plain(f"{folder}: the pack; {folder / REPORT}: how well it learnt"))
-        typer.echo(plain(f"next: {following.format(pack=named)}"))
+        if following:
+            typer.echo(plain(f"next: {following} --pack {named}"))
 
 
 def _labels(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
@@ -124,7 +125,7 @@ def _labels(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, s
         f"right on {found.accuracy:.1%} (standard error {found.error:.1%}) of {found.count} "
         f"pictures held out; scores are off by {found.calibration:.1%}"
     )
-    return told, "threadline run recording.mp4 --pack {pack} --out out/"
+    return told, "threadline run recording.mp4 --out out/"
 
 
 def _lengths(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
@@ -142,7 +143,7 @@ def _lengths(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, 
         f"{count} objects"
         for kind, (count, error, constant) in found.items()
     )
-    return told, f"python tools/evaluate.py measures --data {photos} --pack {{pack}}"
+    return told, f"python tools/evaluate.py measures --data {photos}" if photos.is_dir() else ""
 
 
 #: What is learnt -> how.

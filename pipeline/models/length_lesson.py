@@ -24,7 +24,8 @@ _YES = frozenset({"1", "true", "yes"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a list: a picture, the box in its pixels that is meant, and a length in cm."""
+    """A row of a list: a picture, the box in its pixels that is meant, a length in cm, and the
+    group that is never parted."""
 
     path: Path
     length: float
@@ -80,10 +81,8 @@ def _rows(rows: list[Row], side: int, bad: list[str]) -> Iterator[Measured]:
             bad.append(f"{row.path}: nothing of the box is in the picture")
             continue
         box = (x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height)
-        key = row.group or f"picture {row.path}"
-        identity = f"row {count}"
         crop = squared(np.ascontiguousarray(rgb[y0:y1, x0:x1]), side)
-        yield Measured(crop, box, row.length, key, identity, row.occluded)
+        yield Measured(crop, box, row.length, row.group, f"row {count}", row.occluded)
 
 
 class _Pictures:
@@ -117,5 +116,5 @@ def _row(folder: Path, row: Mapping[str, Any]) -> Row:
     if not (math.isfinite(length) and length > 0):
         raise TeachError(f"length {row['length']!a}: must be cm, above 0")
     occluded = str(row.get("occluded") or "").strip().lower() in _YES
-    group = str(row.get("group") or "").strip()
+    group = str(row.get("group") or "").strip() or f"picture {image}"
     return Row(folder / image, length, box_of(row), group, occluded)

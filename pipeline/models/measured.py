@@ -113,9 +113,10 @@ def _of_file(content: Mapping[str, Any], file: Path, folder: Path) -> Iterator[L
                 mine = near[i]
                 others = [two for j, two in enumerate(near) if j != i and two is not None]
                 occluded = mine is not None and any(touch(mine, two) for two in others)
-            unnamed = f"{file.relative_to(folder)} {annotation.get('id')}"
-            identity = str(annotation.get("fish_id", unnamed))
-            yield Labelled(*mask, length, group, identity, occluded, size, path)
+            identity = annotation.get("fish_id")
+            if identity is None:
+                identity = f"{file.relative_to(folder)} {annotation.get('id')}"
+            yield Labelled(*mask, length, group, str(identity), occluded, size, path)
 
 
 def _picture(image: Mapping[str, Any], file: Path, folder: Path) -> Path:

@@ -288,8 +288,9 @@ def test_a_folder_is_taught_and_both_baselines_stand_side_by_side(tmp_path):
         "length float32 (n)",
     ]
     assert "data:image/png" in (pack.folder / "report.html").read_text()
-    assert "20 of\n200 steps" in pack.card.read_text()
-    assert "6 objects to learn from, 6 to choose the best step by, 6 to test on" in pack.card.read_text()
+    card = pack.card.read_text()
+    assert "20 of\n200 steps" in card
+    assert "6 objects to learn from, 6 to choose the best step by, 6 to test on" in card
     alone, both = folder_figures(folder), folder_figures(folder, pack=pack)
     assert {name: both[name] for name in alone} == alone
     for kind in ("all", "separate", "occluded"):
