@@ -92,9 +92,14 @@ def _held(keys: Sequence[str], published: frozenset[str]) -> set[str]:
     return set(keys[: max(round(HELD * len(keys)), 1)])
 
 
-def make_lengths(objects: Iterable[Measured], notes: Iterable[str] = ()) -> Lengths:
+def make_lengths(
+    objects: Iterable[Measured], notes: Iterable[str] = (), missing: Iterable[str] = ()
+) -> Lengths:
     """Check objects and split them. An object of which other pictures are tested on is not learnt
     from, nor chosen by.
+
+    Args:
+        missing: further groups, of which no object may be there: they count for the split.
 
     Raises:
         TeachError: there are too few, or too few groups.
@@ -106,7 +111,7 @@ def make_lengths(objects: Iterable[Measured], notes: Iterable[str] = ()) -> Leng
             f"{len(every)} object(s) with a picture and a length; the least is {LEAST}"
             f"{': ' + told[-1] if told else ''}"
         )
-    part = parts_of([one.key for one in every])
+    part = parts_of([*(one.key for one in every), *missing])[: len(every)]
     tested = {one.identity for one, own in zip(every, part, strict=True) if own == TESTED}
     kept = [i for i, one in enumerate(every) if part[i] == TESTED or one.identity not in tested]
     if len(kept) < len(every):

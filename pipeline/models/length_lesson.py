@@ -45,19 +45,24 @@ def read_lengths(place: Path, side: int) -> Lengths:
         TeachError: there is nothing to learn from, or a file is broken.
     """
     bad: list[str] = []
+    keys: list[str] = []
     if place.is_dir():
-        objects = list(_folder(place, side, bad))
+        objects = list(_folder(place, side, bad, keys))
     elif place.suffix.lower() in LISTS and place.is_file():
         objects = list(_rows(list(listed(place, _row)), side, bad))
     else:
         raise TeachError(f"{place}: neither a folder with COCO JSON nor a .csv or .jsonl")
-    return make_lengths(objects, [note.replace(f"{place}/", "") for note in bad_told(bad)])
+    notes = [note.replace(f"{place}/", "") for note in bad_told(bad)]
+    return make_lengths(objects, notes, keys)
 
 
-def _folder(place: Path, side: int, bad: list[str]) -> Iterator[Measured]:
+def _folder(place: Path, side: int, bad: list[str], keys: list[str]) -> Iterator[Measured]:
+    """Objects whose pictures can be read; ``keys`` are of all, so that whoever reads no pictures
+    splits them in the same way."""
     pictures = _Pictures(bad)
     for count, one in enumerate(labelled(place)):
         _few(count, place)
+        keys.append(one.key)
         rgb = pictures.of(one.file)
         if rgb is None:
             continue

@@ -182,6 +182,9 @@ def test_what_is_tested_on_is_not_learnt_from_under_another_group():
     assert "tested on" in fewer.notes[0]
     with pytest.raises(TeachError, match="the least is 8"):
         make_lengths(objects[:7])
+    some = make_lengths([one for one in things() if one.key != "3"], missing=["3"])
+    all_of = {np.float32(one.length): own for one, own in zip(things(), part, strict=True)}
+    assert all(all_of[n] == own for n, own in zip(some.lengths, some.part, strict=True))
 
 
 # -- Training -----------------------------------------------------------------------------------
