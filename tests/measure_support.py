@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,3 +76,83 @@ def belt_clip(folder: Path) -> Path:
     path = folder / "belt.mp4"
     encoded(path, (scene.picture(STEP * i) for i in range(FRAMES)), RATE)
     return path
+
+
+#: Of the pictures in AutoFish's layout.
+FISH_SIZE = (640, 480)
+#: Of a pixel.
+FISH_CM = 0.05
+
+
+def polygon(mask: Mask, at: tuple[int, int]) -> list[list[float]]:
+    fine = mask.repeat(8, 0).repeat(8, 1)
+    [contour, *_], _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return [((contour.reshape(-1, 2) + 0.5) / 8 + np.array(at)).ravel().tolist()]
+
+
+def runs(mask: Mask, at: tuple[int, int]) -> dict[str, list[int]]:
+    """COCO's run lengths, not compressed: column by column, beginning with what is not there."""
+    whole = np.zeros((FISH_SIZE[1], FISH_SIZE[0]), np.uint8)
+    whole[at[1] : at[1] + mask.shape[0], at[0] : at[0] + mask.shape[1]] = mask
+    flat = whole.T.ravel()
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *ends, len(flat)]).tolist()
+    return {"size": [FISH_SIZE[1], FISH_SIZE[0]], "counts": counts}
+
+
+def packed(counts: list[int]) -> str:
+    """Run lengths as COCO packs them into text."""
+    text = ""
+    for i, count in enumerate(counts):
+        value = count - counts[i - 2] if i > 2 else count
+        more = True
+        while more:
+            bits = value & 31
+            value >>= 5
+            more = value != (-1 if bits & 16 else 0)
+            text += chr((bits | (32 if more else 0)) + 48)
+    return text
+
+
+def autofish(folder: Path, groups: tuple[int, ...] = (2, 3, 10), painted: bool = False) -> Path:
+    """A folder in AutoFish's layout: groups of sixty pictures, a few of them listed: fish lie apart
+    on picture 1 and across each other on picture 41. ``painted``: the pictures are there, too."""
+    for group in groups:
+        (folder / f"group_{group:02d}").mkdir(parents=True)
+        images, annotations = [], []
+        for number in (1, 41):
+            belt = np.full((FISH_SIZE[1], FISH_SIZE[0], 3), 210, np.uint8)
+            image_id = group * 100 + number
+            images.append(
+                {
+                    "id": image_id, "width": FISH_SIZE[0], "height": FISH_SIZE[1],
+                    "file_name": f"group_{group:02d}/{number:05d}.png",
+                }
+            )  # fmt: skip
+            for i, turn in enumerate((0.0, 0.4, 1.2)):
+                length = 120 + 40 * i + group
+                at = (160.0 + 160 * i, 240.0) if number == 1 else (320.0, 240.0)
+                mask, place = bar(length, 24, turn, at)
+                h, w = mask.shape
+                belt[place[1] : place[1] + h, place[0] : place[0] + w][mask > 0] = 40 + 30 * i
+                shape = runs(mask, place) if i == 1 else polygon(mask, place)
+                if i == 2:
+                    found = runs(mask, place)
+                    shape = {**found, "counts": packed(found["counts"])}
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1 + image_id * 10, "image_id": image_id,
+                        "category_id": 1, "segmentation": shape, "iscrowd": 0,
+                        "bbox": [*place, *mask.shape[::-1]], "area": int(mask.sum()),
+                        "length": length * FISH_CM, "fish_id": group * 10 + i, "side_up": "L",
+                        "group": group,
+                    }
+                )  # fmt: skip
+            if painted:
+                cv2.imwrite(str(folder / images[-1]["file_name"]), belt)
+        content = {
+            "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cod"}]
+        }  # fmt: skip
+        file = folder / f"group_{group:02d}" / "annotations.json"
+        file.write_text(json.dumps(content))
+    return folder

@@ -8,82 +8,21 @@ import json
 import cv2
 import numpy as np
 import pytest
-from evaluation.measures import folder_figures, labelled, mask_of
-from measure_support import arc, bar
+from evaluation import belt_folder
+from evaluation.measures import folder_figures
+from measure_support import FISH_CM as CM
+from measure_support import FISH_SIZE as SIZE
+from measure_support import arc, autofish, runs
 from support import command
 
-SIZE = (640, 480)
-CM = 0.05  # of a pixel
-
-
-def polygon(mask, at):
-    fine = mask.repeat(8, 0).repeat(8, 1)
-    [contour, *_], _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return [((contour.reshape(-1, 2) + 0.5) / 8 + np.array(at)).ravel().tolist()]
-
-
-def runs(mask, at):
-    """COCO's run lengths, not compressed: column by column, beginning with what is not there."""
-    whole = np.zeros((SIZE[1], SIZE[0]), np.uint8)
-    whole[at[1] : at[1] + mask.shape[0], at[0] : at[0] + mask.shape[1]] = mask
-    flat = whole.T.ravel()
-    ends = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff([0, *ends, len(flat)]).tolist()
-    return {"size": [SIZE[1], SIZE[0]], "counts": counts}
-
-
-def packed(counts):
-    """Run lengths as COCO packs them into text."""
-    text = ""
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        more = True
-        while more:
-            bits = value & 31
-            value >>= 5
-            more = value != (-1 if bits & 16 else 0)
-            text += chr((bits | (32 if more else 0)) + 48)
-    return text
+from engines.teach.lesson import TeachError
+from pipeline.models.masks import mask_of
+from pipeline.models.measured import labelled
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three groups of one test and two training groups, sixty pictures each, a few of them listed:
-    fish lie apart on picture 1 and across each other on picture 41."""
-    for group in (2, 3, 10):
-        images, annotations = [], []
-        for number in (1, 41):
-            image_id = group * 100 + number
-            images.append(
-                {
-                    "id": image_id, "width": SIZE[0], "height": SIZE[1],
-                    "file_name": f"group_{group:02d}/{number:05d}.png",
-                }
-            )  # fmt: skip
-            for i, turn in enumerate((0.0, 0.4, 1.2)):
-                length = 120 + 40 * i + group
-                at = (160.0 + 160 * i, 240.0) if number == 1 else (320.0, 240.0)
-                mask, place = bar(length, 24, turn, at)
-                shape = runs(mask, place) if i == 1 else polygon(mask, place)
-                if i == 2:
-                    found = runs(mask, place)
-                    shape = {**found, "counts": packed(found["counts"])}
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1 + image_id * 10, "image_id": image_id,
-                        "category_id": 1, "segmentation": shape, "iscrowd": 0,
-                        "bbox": [*place, *mask.shape[::-1]], "area": int(mask.sum()),
-                        "length": length * CM, "fish_id": group * 10 + i, "side_up": "L",
-                        "group": group,
-                    }
-                )  # fmt: skip
-        (tmp_path / f"group_{group:02d}").mkdir()
-        content = {
-            "images": images, "annotations": annotations, "categories": [{"id": 1, "name": "cod"}]
-        }  # fmt: skip
-        file = tmp_path / f"group_{group:02d}" / "annotations.json"
-        file.write_text(json.dumps(content))
-    return tmp_path
+    return autofish(tmp_path)
 
 
 def test_all_is_read_with_its_group_and_whether_it_is_occluded(folder):
@@ -160,10 +99,26 @@ def test_folders_without_groups_are_split_by_identity_and_touching_masks_are_occ
 )
 def test_broken_folders_are_told_in_one_line(text, said, tmp_path):
     (tmp_path / "labels.json").write_text(text)
-    with pytest.raises(SystemExit, match=said):
+    with pytest.raises(TeachError, match=said):
         folder_figures(tmp_path)
 
 
 def test_masks_without_pixels_are_none():
     assert mask_of([], SIZE) is None
     assert mask_of({"size": [SIZE[1], SIZE[0]], "counts": [SIZE[0] * SIZE[1]]}, SIZE) is None
+
+
+def test_made_belts_are_labelled_as_they_were_painted(tmp_path, monkeypatch):
+    monkeypatch.setattr(belt_folder, "PICTURES", 1)
+    monkeypatch.setattr(belt_folder, "LENGTH", 120.0)
+    plane = belt_folder.belt_folder(tmp_path, 3, (2,))
+    found = list(labelled(tmp_path))
+    assert {one.occluded for one in found} == {True, False}
+    picture = cv2.imread(str(found[0].file), cv2.IMREAD_GRAYSCALE)
+    for one in found:
+        (h, w), (x, y) = one.mask.shape, one.at
+        assert picture[y : y + h, x : x + w][one.mask > 0].mean() < 150 < np.median(picture)
+        assert one.length <= 60
+    figures = folder_figures(tmp_path, plane)
+    assert figures["separate: objects"] > 0
+    assert figures["separate: mean absolute error, cm"] < 0.5

@@ -27,7 +27,7 @@ PULLED = "engines/published/"
 #: Modules outside of them that may import them, in a function, once PyTorch is known to be there.
 TEACHERS = ("pipeline/cli/teach.py",)
 #: What imports no PyTorch there, so that anybody may import it.
-LIGHT = ("engines.teach.lesson",)
+LIGHT = ("engines.teach.lengths", "engines.teach.lesson")
 #: Of other folders of this repository, which no module may import.
 FOREIGN = {"tools", "tests", "training", "benchmark", "evaluation", "peers", "fuzzing"}
 METADATA = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")

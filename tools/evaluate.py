@@ -12,8 +12,8 @@
     python tools/evaluate.py logo-places --icons package --packages vscode.json devicon.json
     python tools/evaluate.py logo-tracks --icons package --clips composed.mp4 vtest.avi
     python tools/evaluate.py cost
-    python tools/evaluate.py measures --data autofish/ --plane belt.yaml
-    python tools/evaluate.py measures-made
+    python tools/evaluate.py measures --data autofish/ --plane belt.yaml --pack fish
+    python tools/evaluate.py measures-made | measures-taught
     python tools/evaluate.py outfits
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
 
@@ -45,6 +45,7 @@ from evaluation import (
     logos,
     measures,
     measures_made,
+    measures_taught,
     outfits,
     people,
     tracks,
@@ -70,6 +71,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "cost": cost.measure,
     "measures": measures.evaluate,
     "measures-made": measures_made.evaluate,
+    "measures-taught": measures_taught.evaluate,
     "outfits": outfits.measure,
 }
 
@@ -102,6 +104,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
     parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
     parser.add_argument("--plane", type=Path, help="measures: a calibration's settings file")
+    parser.add_argument("--pack", help="measures: a pack that was taught lengths, name or folder")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()
@@ -117,7 +120,7 @@ def table(figures: Figures) -> str:
 
 def main() -> int:
     args = arguments()
-    if args.kind not in ("cost", "measures-made") and not args.data.is_dir():
+    if args.kind not in ("cost", "measures-made", "measures-taught") and not args.data.is_dir():
         print(f"{args.data}: no such folder; --data names the labelled photos", file=sys.stderr)
         return 2
     with weights(args.weights) as packs:

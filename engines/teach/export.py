@@ -97,16 +97,28 @@ class About:
 
 def write_model(net: Taught, temperature: float, side: int, path: Path) -> None:
     """Write the ONNX file: ``images`` uint8 (n, side, side, 3) to ``scores`` (n, classes)."""
+    images = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    write_onnx(ExportedTaught(net, temperature), {"images": images}, "scores", path)
+
+
+def write_onnx(
+    net: torch.nn.Module, inputs: Mapping[str, torch.Tensor], output: str, path: Path
+) -> None:
+    """Write a network with one output as an ONNX file, the batch of any size.
+
+    Args:
+        inputs: name -> an example of it, in the order in which the network takes them.
+    """
     net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with warnings.catch_warnings():  # of its own future, and of what it does not fold
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            ExportedTaught(net, temperature).eval(),
-            (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
+            net.eval(),
+            tuple(inputs.values()),
             str(path),
-            input_names=["images"],
-            output_names=["scores"],
-            dynamic_axes={"images": {0: "batch"}, "scores": {0: "batch"}},
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes={name: {0: "batch"} for name in (*inputs, output)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -207,11 +219,6 @@ def silent(labels: Sequence[str]) -> list[str]:
 
 
 def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
-    digests = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (MODEL, LABELS)
-    }
-    files = "\n".join(f'"{name}" = "{digest}"' for name, digest in digests.items())
-    numbers = "\n".join(f"{json.dumps(what)} = {value!r}" for what, value in about.figures.items())
     return TOML.format(
         name=json.dumps(about.name),
         source=json.dumps(about.source),
@@ -220,6 +227,18 @@ def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
         least=LEAST,
         side=side,
         count=len(labels),
-        files=files,
-        numbers=numbers,
+        files=file_rows(folder, MODEL, LABELS),
+        numbers=figure_rows(about.figures),
     )
+
+
+def file_rows(folder: Path, *names: str) -> str:
+    """The lines of ``[files]`` in ``pack.toml``."""
+    return "\n".join(
+        f'"{name}" = "{hashlib.sha256((folder / name).read_bytes()).hexdigest()}"' for name in names
+    )
+
+
+def figure_rows(figures: Mapping[str, float]) -> str:
+    """The lines of ``[figures]`` in ``pack.toml``."""
+    return "\n".join(f"{json.dumps(what)} = {value!r}" for what, value in figures.items())

@@ -27,7 +27,17 @@ from engines.teach.export import (
 )
 from engines.teach.lesson import Lesson, TeachError
 from engines.teach.report import Anatomy, card, own_network, page
-from engines.teach.teaching import HEAD, HeldOut, Outcome, Wish, outcome, parts, prepare, teach
+from engines.teach.teaching import (
+    HEAD,
+    HeldOut,
+    Outcome,
+    Wish,
+    fingerprint,
+    outcome,
+    parts,
+    prepare,
+    teach,
+)
 from engines.teach.watch import Watch
 
 #: The page of a pack that shows how well it learnt.
@@ -89,7 +99,7 @@ def _source(lesson: Lesson, learnt: Outcome) -> str:
 def _add_to_parser(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Watch) -> Outcome:
     """The shipped garment parser with one more output."""
     begin = time.monotonic()
-    prepare(work, lesson, wish, watch)
+    prepare(work, fingerprint(lesson, wish), watch)
     parser = find(PARSER)
     seen = head.features(parser, [one.rgb for one in lesson.pictures], work, watch)
     fold_of, classes, count = parts(lesson, wish.seed), lesson.classes, len(lesson.names)

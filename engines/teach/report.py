@@ -26,7 +26,7 @@ _SHOWN = 12
 #: Side of an example, in pixels.
 _SMALL = 112
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
   color: #1b1f24; background: #fff }
 table { border-collapse: collapse } td, th { padding: .2rem .8rem; text-align: left;
@@ -91,7 +91,7 @@ def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
         for part, (recall, count) in parts.items()
     )
     return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{_STYLE}</style>
+<html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{STYLE}</style>
 <h1>{html.escape(name)}</h1>
 <p>{len(lesson.pictures)} pictures of {len(lesson.names)} classes, recipe
 <b>{outcome.recipe}</b> ({html.escape(outcome.held.told)}), {outcome.seconds:.0f} s.</p>
@@ -103,8 +103,8 @@ def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
 <tr><td>temperature</td><td class=n>{outcome.temperature:.2f}</td></tr></table>
 <p>The temperature was fitted on the same pictures.</p>
 {notes}
-<h2>What is taken for what</h2>{_plot(_confusion(lesson, outcome))}
-<h2>Do scores mean what they say?</h2>{_plot(_reliability(outcome, lesson))}
+<h2>What is taken for what</h2>{plot(_confusion(lesson, outcome))}
+<h2>Do scores mean what they say?</h2>{plot(_reliability(outcome, lesson))}
 <h2>Classes by pictures to learn from</h2>
 <table><tr><th></th><th>classes</th><th>right</th></tr>{rows}</table>
 <h2>Examples</h2>{"".join(_examples(lesson, outcome))}
@@ -156,7 +156,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _plot(figure: Any) -> str:
+def plot(figure: Any) -> str:
     """A plot as part of the page."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, bbox_inches="tight")
@@ -167,7 +167,7 @@ def _coded(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def _figure(width: float, height: float) -> Any:
+def figure_of(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height))
@@ -177,7 +177,7 @@ def _confusion(lesson: Lesson, outcome: Outcome) -> Any:
     counts = outcome.figures.confusion
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.35 * len(counts), 3.5, 11))
-    figure = _figure(side + 1.5, side)
+    figure = figure_of(side + 1.5, side)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("told")
@@ -204,7 +204,7 @@ def _plain(name: str) -> str:
 def _reliability(outcome: Outcome, lesson: Lesson) -> Any:
     chances = softmax(outcome.held.logits, outcome.temperature)
     rows = reliability(chances, lesson.classes[outcome.held.rows])
-    figure = _figure(4.5, 3.6)
+    figure = figure_of(4.5, 3.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#999", linestyle="--", linewidth=1)
     axes.scatter(

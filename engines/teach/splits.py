@@ -46,3 +46,11 @@ def draws(classes: Indices, count: int, power: float, rng: np.random.Generator) 
         rounds = [rng.permutation(own) for _ in range(-(-len(places) // len(own)))]
         found[places] = np.concatenate(rounds)[: len(places)]
     return found
+
+
+def hash_share(text: str) -> float:
+    """A number from 0 to 1, always the same for a text."""
+    value = 2166136261
+    for byte in text.encode():
+        value = (value ^ byte) * 16777619 % 2**32
+    return (value * 2654435761 % 2**32) / 2**32

@@ -91,10 +91,10 @@ def fingerprint(lesson: Lesson, wish: Wish) -> str:
     return found.hexdigest()
 
 
-def prepare(work: Path, lesson: Lesson, wish: Wish, watch: Watch) -> None:
-    """Keep what an interrupted course left in ``work`` if it was about the same; else empty it."""
+def prepare(work: Path, own: str, watch: Watch) -> None:
+    """Keep what an interrupted course left in ``work`` if its fingerprint was ``own``; else empty
+    it."""
     mark = work / "fingerprint"
-    own = fingerprint(lesson, wish)
     if mark.exists() and mark.read_text(encoding="ascii") == own:
         watch.tell("going on where the last run was interrupted")
         return
@@ -119,7 +119,7 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught,
     """
     check(wish.recipe)
     begin = time.monotonic()
-    prepare(work, lesson, wish, watch)
+    prepare(work, fingerprint(lesson, wish), watch)
     room = Room(work, wish.device, wish.side, wish.seed, watch, wish.weights)
     fold_of = parts(lesson, wish.seed)
     courses: dict[str, Course] = {}

@@ -71,12 +71,13 @@ def _varied(rgb: Image, rng: Rng) -> Image:
     return np.ascontiguousarray(out[:, ::-1]) if rng.random() < 0.5 else out
 
 
-def jittered(rgb: Image, most: float, rng: Rng) -> Image:
+def jittered(rgb: Image, most: float | tuple[float, float, float], rng: Rng) -> Image:
     """Brightness, contrast and saturation changed by factors of 1 - most to 1 + most, in random
     order."""
+    mosts = np.broadcast_to(most, 3).tolist()
     out = rgb.astype(np.float32)
     for what in rng.permutation(3):
-        factor = np.float32(rng.uniform(1 - most, 1 + most))
+        factor = np.float32(rng.uniform(1 - mosts[what], 1 + mosts[what]))
         ground: npt.NDArray[np.float32] | np.float32
         if what == 0:
             ground = np.float32(0.0)
@@ -85,3 +86,10 @@ def jittered(rgb: Image, most: float, rng: Rng) -> Image:
             ground = grey.mean(dtype=np.float32) if what == 1 else grey[..., None]
         out = np.clip(ground + factor * (out - ground), 0, 255)
     return np.asarray(out + 0.5, np.uint8)
+
+
+def hued(rgb: Image, most: float, rng: Rng) -> Image:
+    """The hue turned by up to ``most`` of a full circle either way."""
+    turned = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
+    turned[..., 0] = (turned[..., 0].astype(int) + round(180 * rng.uniform(-most, most))) % 180
+    return np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB), np.uint8)

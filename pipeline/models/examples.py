@@ -6,10 +6,10 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,8 +17,9 @@ import numpy as np
 from engines.teach.lesson import Lesson, Picture, TeachError, label_of, make_lesson
 from pipeline.errors import SourceRefusedError
 from pipeline.picture.still import find_photos, is_hidden, load_image, told
-from pipeline.types import Rgb
+from pipeline.types import Box, Rgb
 
+T = TypeVar("T")
 #: Longest side of what is kept of a picture, in pixels: views of it are smaller.
 KEPT = 320
 #: Shortest side of what is learnt from.
@@ -40,7 +41,7 @@ class Example:
 
     path: Path
     label: str
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
 
 
 def read_lesson(place: Path) -> Lesson:
@@ -57,7 +58,7 @@ def read_lesson(place: Path) -> Lesson:
     if place.is_dir():
         examples = list(_folders(place, notes))
     elif place.suffix.lower() in LISTS and place.is_file():
-        examples = list(_listed(place))
+        examples = list(listed(place, _example))
     else:
         raise TeachError(f"{place}: neither a folder of folders of pictures nor a .csv or .jsonl")
     if len(examples) > MOST:
@@ -81,14 +82,20 @@ def _folders(place: Path, notes: list[str]) -> Iterator[Example]:
         notes.append(told(left_out))
 
 
-def _listed(path: Path) -> Iterator[Example]:
+def listed(path: Path, example: Callable[[Path, Mapping[str, Any]], T]) -> Iterator[T]:
+    """What ``example`` makes of each row of a list; it is given the folder, and raises where a row
+    is wrong.
+
+    Raises:
+        TeachError: the list is broken, with the line.
+    """
     if path.stat().st_size > MOST_BYTES:
         raise TeachError(f"{path}: larger than {MOST_BYTES // 1_000_000} MB")
     read = _csv_rows if path.suffix.lower() == ".csv" else _json_rows
     try:
         for line, row in read(path):
             try:
-                yield _example(path.parent, row)
+                yield example(path.parent, row)
             except (TeachError, TypeError, ValueError, KeyError) as error:
                 reason = f"lacks {error}" if isinstance(error, KeyError) else error
                 raise TeachError(f"{path}, line {line}: {reason}") from None
@@ -119,15 +126,25 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _example(folder: Path, row: Mapping[str, Any]) -> Example:
-    image, label, box = row["image"], row["label"], row.get("box")
+    image, label = row["image"], row["label"]
     if not isinstance(image, str) or not isinstance(label, str) or "\0" in image or not image:
         raise TeachError("image and label must be text")
+    return Example(folder / image, label_of(label), box_of(row))
+
+
+def box_of(row: Mapping[str, Any]) -> Box | None:
+    """The box of a row, in pixels; ``None`` where all of the picture is meant.
+
+    Raises:
+        TeachError: it is none.
+    """
+    box = row.get("box")
     if box is None:
-        return Example(folder / image, label_of(label))
+        return None
     x0, y0, x1, y1 = (float(side) for side in box)
     if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 <= x0 or y1 <= y0:
         raise TeachError(f"box {box!a}: must be x0, y0, x1, y1 in pixels, x0 < x1 and y0 < y1")
-    return Example(folder / image, label_of(label), (x0, y0, x1, y1))
+    return x0, y0, x1, y1
 
 
 def _pictures(examples: list[Example], notes: list[str], place: Path) -> Iterator[Picture]:
@@ -139,18 +156,31 @@ def _pictures(examples: list[Example], notes: list[str], place: Path) -> Iterato
             bad.append(str(error).replace(f"{place}/", ""))
             continue
         yield Picture(rgb, example.label, f"{example.path.parent.name}/{example.path.name}")
-    if bad:
-        more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        notes.append(f"left out, {len(bad)} picture(s): {'; '.join(bad[:_NAMED])}{more}")
+    notes += bad_told(bad)
+
+
+def bad_told(bad: list[str]) -> list[str]:
+    """The note about pictures that were left out, if there are any."""
+    if not bad:
+        return []
+    more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+    return [f"left out, {len(bad)} picture(s): {'; '.join(bad[:_NAMED])}{more}"]
+
+
+def window(rgb: Rgb, box: Box | None) -> tuple[int, int, int, int]:
+    """The whole pixels of a picture that a box covers: x0, y0, x1, y1."""
+    height, width = rgb.shape[:2]
+    if box is None:
+        return 0, 0, width, height
+    x0, y0 = min(max(int(box[0]), 0), width), min(max(int(box[1]), 0), height)
+    x1, y1 = min(math.ceil(box[2]), width), min(math.ceil(box[3]), height)
+    return x0, y0, max(x1, x0), max(y1, y0)
 
 
 def _cut(rgb: Rgb, example: Example) -> Rgb:
     """What is meant of a picture, no larger than is needed."""
-    if example.box is not None:
-        height, width = rgb.shape[:2]
-        x0, y0 = max(int(example.box[0]), 0), max(int(example.box[1]), 0)
-        x1, y1 = min(math.ceil(example.box[2]), width), min(math.ceil(example.box[3]), height)
-        rgb = rgb[y0 : max(y1, y0), x0 : max(x1, x0)]
+    x0, y0, x1, y1 = window(rgb, example.box)
+    rgb = rgb[y0:y1, x0:x1]
     if min(rgb.shape[:2]) < SMALLEST:
         raise SourceRefusedError(
             f"{example.path}: {rgb.shape[1]} x {rgb.shape[0]} pixels to learn from; the least is "
