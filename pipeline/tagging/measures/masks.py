@@ -14,7 +14,7 @@ from pipeline.types import Window
 
 #: Share of two masks together that both have, above which they are of one thing.
 _SAME = 0.5
-#: Pixels between masks up to which they touch.
+#: Distance of one mask's pixels to another's up to which they touch.
 _NEAR = 2
 #: Share of a mask that lies apart from the rest of it, from which something is in front.
 _TORN = 0.1

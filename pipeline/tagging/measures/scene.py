@@ -10,7 +10,7 @@ from pipeline.tagging.measures.follow import Followed, Follower
 from pipeline.tagging.measures.masks import masked
 from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.settings import MeasureSettings
-from pipeline.tagging.measures.shape import Measure, measure
+from pipeline.tagging.measures.shape import Measure, State, measure
 from pipeline.tagging.measures.steady import Steadiness
 from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.types import Box, Frame, Rgb, Tag
@@ -20,6 +20,8 @@ _log = logging.getLogger("threadline.measures")
 _STEADY_S = 0.5
 #: Pictures that must show an object before it is reported.
 _SEEN = 2
+#: States, what is worse behind.
+_WORSE: tuple[State, ...] = ("whole", "overlapping", "cut")
 #: Labels of what is said instead of sizes.
 MOVED = "camera moved"
 COVERED = "view covered"
@@ -71,10 +73,10 @@ class Scene:
         if not self._settings.objects or self.plane is None:
             return ()
         if not self._by_belt:
-            found = (
-                masked(masks.look(frame), self._size, self._least_px(self.plane)) if masks else []
-            )
-            return self._followed(found, self.plane, frame.pts, masks.name if masks else "")
+            if masks is None:
+                return ()
+            shown = masked(masks.look(frame), self._size, self._least_px(self.plane))
+            return self._followed(shown, self.plane, frame.pts, masks.name)
         if not self._empty.learn(picture, frame.pts) or self._empty.picture is None:
             return ()
         differing = self._differing(picture, self._empty.picture, self._least_px(self.plane))
@@ -139,9 +141,10 @@ class Scene:
 def measured(one: Instance, plane: Plane) -> Measure | None:
     """An object's sizes; what its shape and its place tell of its state are both told."""
     found = measure(one.mask, one.at, plane, one.holes)
-    if found is None or "cut" not in (one.state, found.state):
-        return found and (found if one.state == "whole" else replace(found, state=one.state))
-    return replace(found, state="cut")
+    if found is None:
+        return None
+    worst = max(one.state, found.state, key=_WORSE.index)
+    return replace(found, state=worst)
 
 
 def object_tag(one: Followed, model: str = "") -> Tag:
@@ -156,7 +159,7 @@ def object_tag(one: Followed, model: str = "") -> Tag:
             ("width_cm", f"{one.mean('width_cm'):.1f}"),
             ("area_cm2", f"{one.mean('area_cm2'):.0f}"),
         ]
-    score = one.names[one.name] / sum(one.names.values()) if one.names else 1.0
+    score = one.names[one.name] / one.seen if one.names else 1.0
     label = f"{one.name or 'object'} {one.id}"
     attributes = tuple(sorted(told))
     return Tag("object", label, None, score, one.box, attributes=attributes, model=model)

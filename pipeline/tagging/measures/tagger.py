@@ -18,6 +18,7 @@ from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.scene import Scene
 from pipeline.tagging.measures.settings import MeasureSettings
 from pipeline.tagging.packs.opening import open_segmenter
+from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.tagger import (
     Evidence,
     Kind,

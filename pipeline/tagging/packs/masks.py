@@ -1,10 +1,10 @@
 """What a segmenter's outputs mean: boxes, labels, scores and a mask of every object.
 
-Two layouts are read. With ``boxes = "xyxy"`` that of Mask R-CNN (He et al., ICCV 2017) as torchvision
-exports it: boxes (n, 4) in pixels of the input, labels (n,), scores (n,), and masks (n, 1, h, w) of
-the input's size, from 0 to 1. With ``boxes = "yolo"`` that of YOLO with masks: (1, 4 + labels + c,
-boxes), and prototypes (1, c, h, w), whose sum by an object's c coefficients is above 0 inside of it
-(YOLACT, Bolya et al., ICCV 2019, section 3.1).
+Two layouts are read. With ``boxes = "xyxy"`` that of Mask R-CNN (He et al., ICCV 2017) as
+torchvision exports it: boxes (n, 4) in pixels of the input, labels (n,), scores (n,), and masks
+(n, 1, h, w) of the input's size, from 0 to 1. With ``boxes = "yolo"`` that of YOLO with masks:
+(1, 4 + labels + c, boxes), and prototypes (1, c, h, w), whose sum by an object's c coefficients is
+above 0 inside of it (YOLACT, Bolya et al., ICCV 2019, section 3).
 """
 
 from __future__ import annotations
