@@ -153,9 +153,8 @@ def by_prototypes(boxes, coefficients=None, scores=0.9, maps=None):
     with np.errstate(invalid="ignore"):
         rows[:2], rows[2:4] = ((boxes[:, :2] + boxes[:, 2:]) / 2).T, (boxes[:, 2:] - boxes[:, :2]).T
     rows[4] = scores
-    rows[7:] = (1, 0, 0) if coefficients is None else coefficients
-    if np.ndim(coefficients) == 2:
-        rows[7:] = np.array(coefficients).T
+    own = (1, 0, 0) if coefficients is None else coefficients
+    rows[7:] = np.broadcast_to(own, (len(boxes), 3)).T
     maps = np.ones((3, 6, 8), np.float32) if maps is None else maps
     return {"output0": rows[None], "output1": np.asarray(maps, np.float32)[None]}
 

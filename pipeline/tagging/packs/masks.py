@@ -148,7 +148,8 @@ def _by_prototypes(every: Sequence[Array], pack: Pack, least: F32) -> Masked:
             label = chances.argmax(axis=1)
             scores = chances[np.arange(len(label)), label]
             sides = np.array([*pack.size, *pack.size], np.float32)
-            boxes = corners(rows[:4].T.astype(np.float32)) / sides
+            with np.errstate(invalid="ignore"):  # boxes that are no numbers are left out
+                boxes = corners(rows[:4].T.astype(np.float32)) / sides
             order = _chosen(boxes, label, scores, pack, least)
             coefficients = rows[4 + count :, order].T.astype(np.float32)
             maps = np.tensordot(coefficients, prototypes[0].astype(np.float32), 1)
