@@ -9,9 +9,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import pytest
-from evaluation.belt_scenes import BeltScene, thing
+import yaml
+from evaluation.belt_scenes import BeltScene, encoded, thing
 from mask_support import COLOURS, make_segmenter
 from measure_support import SIZE, camera
+from support import command, lines
 
 from engines.packs import read_pack, shipped
 from pipeline.models.opening import EngineSettings, Models
@@ -30,6 +32,8 @@ APART = ((30, 20, 0.3, 28.0), (66, 40, -0.4, 36.0), (92, 18, 1.2, 21.0))
 CROSSED = ((50, 33, 0.1, 34.0), (52, 34, 1.5, 24.0), (95, 30, 0.2, 20.0))
 #: Pictures, and cm that the belt moves between two.
 PICTURES = 5
+#: Nobody is looked for.
+EVERYWHERE = [[[0, 0], [1, 0], [1, 1], [0, 1]]]
 STEP = 3.0
 
 
@@ -69,11 +73,11 @@ def opened(tmp_path):
     """Opens the tagger with a made segmenter; and what it was opened by."""
     stack = []
 
-    def open_(boxes="xyxy", more="", labels=4, **changes):
+    def open_(boxes="xyxy", more="", labels=4, backend="onnxruntime", **changes):
         pack = read_pack(
             make_segmenter(tmp_path / f"packs{len(stack)}", boxes, (640, 384), more, labels)
         )
-        models = Models(EngineSettings(backend="onnxruntime", threads=1), shipped().joined([pack]))
+        models = Models(EngineSettings(backend=backend, threads=1), shipped().joined([pack]))
         stack.append(models)
         return ENTRY.open(Fixed(settings(**changes)), models), models
 
@@ -96,9 +100,10 @@ def watched(tagger, places, offsets=None):
 LAYOUTS = [("xyxy", 0.01), ("yolo", 0.03)]
 
 
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(("boxes", "error"), LAYOUTS)
-def test_lengths_by_a_packs_masks(opened, boxes, error):
-    tagger, _ = opened(boxes)
+def test_lengths_by_a_packs_masks(opened, boxes, error, backend):
+    tagger, _ = opened(boxes, backend=backend)
     seen = watched(tagger, APART)
     assert seen[0] == (), "seen once"
     truth = dict(zip(COLOURS, (place[3] for place in APART), strict=True))
@@ -175,6 +180,36 @@ def test_a_pack_that_fails_later_is_one_warning_and_used_no_more(opened, caplog)
 def test_accepted_terms_open_a_pack(opened):
     tagger, _ = opened(more='terms = "for research only"', accept_licence=True)
     assert len(watched(tagger, APART)[-1]) == 3
+
+
+def test_from_a_clip_to_named_sizes_in_events(tmp_path):
+    clip = tmp_path / "belt.mp4"
+    encoded(clip, (scene(APART).picture(STEP * i) for i in range(PICTURES)), 10)
+    packs = make_segmenter(tmp_path / "packs", "xyxy").parent
+    measures = settings(every_s=0.05).model_dump(exclude_unset=True)
+    measures["plane"] = settings().plane.model_dump(mode="json")
+    own = {name: measures.pop(name) for name in ("enabled", "plane")}
+    config = {
+        "measures": measures,
+        "garments": {"enabled": False},
+        "logos": {"enabled": False},
+        "cameras": [{"url": str(clip), "exclude": EVERYWHERE, "measures": own}],
+    }
+    (tmp_path / "belt.yaml").write_text(yaml.safe_dump(config))
+    out = tmp_path / "out"
+    done = command(
+        "run", "--config", tmp_path / "belt.yaml", "--packs", packs, "--out", out, "--quiet",
+        "--no-video", "--engine", "onnxruntime",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    events = lines(out / "events.jsonl")
+    ended = {e["tag"]["label"].split()[0]: e for e in events if e["event"] == "vanished"}
+    for colour, (*_, length) in zip(COLOURS, APART, strict=True):
+        event = ended[colour]
+        assert event["track_id"] is None
+        assert event["tag"]["model"] == "colours"
+        said = float(event["tag"]["attributes"]["length_cm"])
+        assert said == pytest.approx(length, rel=0.015), "encoded, with half of the colour"
 
 
 # -- From masks to objects -----------------------------------------------------------------------

@@ -133,6 +133,5 @@ def open_tagger(settings: PerSource[Any], models: Opener) -> MeasureTagger:
 
 
 def _not_used(pack: str, error: BaseException) -> None:
-    _log.warning(
-        "pack %s is not used, no objects are measured: %s", pack, error or type(error).__name__
-    )
+    said = next(iter(str(error).splitlines()), type(error).__name__)  # engines say more
+    _log.warning("pack %s is not used, no objects are measured: %s", pack, said)
