@@ -15,14 +15,16 @@ from mask_support import COLOURS, make_segmenter
 from measure_support import SIZE, camera
 from support import command, lines
 
-from engines.packs import read_pack, shipped
+from engines.packs import PackError, read_pack, shipped
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.picture.yuv import from_bgr
 from pipeline.settings.section import Fixed
 from pipeline.tagging.measures import ENTRY
 from pipeline.tagging.measures.masks import masked
 from pipeline.tagging.measures.settings import MeasureSettings
+from pipeline.tagging.packs.opening import open_pack
 from pipeline.tagging.packs.segmenter import Segment, Segmented
+from pipeline.tagging.packs.settings import PackSettings
 from pipeline.tagging.tagger import Subject
 from pipeline.types import Frame
 
@@ -175,6 +177,13 @@ def test_a_pack_that_fails_later_is_one_warning_and_used_no_more(opened, caplog)
         for i in (2, 3, 4):
             assert tagger.look([subject(scene(APART).picture(STEP * i), i)])[0].tags == ()
     assert len(caplog.records) == 1
+
+
+def test_a_segmenter_is_no_tagger_by_itself(opened):
+    _, models = opened()
+    pack = models.packs.find("colours")
+    with pytest.raises(PackError, match=r"measures\.masks"):
+        open_pack(pack, Fixed(PackSettings(pack="colours")), models)
 
 
 def test_accepted_terms_open_a_pack(opened):

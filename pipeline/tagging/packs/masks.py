@@ -149,7 +149,7 @@ def _by_prototypes(every: Sequence[Array], pack: Pack, least: F32) -> Masked:
             scores = chances[np.arange(len(label)), label]
             sides = np.array([*pack.size, *pack.size], np.float32)
             with np.errstate(invalid="ignore"):  # boxes that are no numbers are left out
-                boxes = corners(rows[:4].T.astype(np.float32)) / sides
+                boxes = np.asarray(corners(rows[:4].T.astype(np.float32)) / sides, np.float32)
             order = _chosen(boxes, label, scores, pack, least)
             coefficients = rows[4 + count :, order].T.astype(np.float32)
             maps = np.tensordot(coefficients, prototypes[0].astype(np.float32), 1)

@@ -83,7 +83,7 @@ class Segmenter:
         found = self._masks(shown)
         view = (max(own[0], 0), max(own[1], 0), min(own[2], frame.width), min(own[3], frame.height))
         segments = tuple(
-            Segment(self._names[int(label)], float(score), *found.through(i, own, view))
+            Segment(self._names[int(label)], min(float(score), 1.0), *found.through(i, own, view))
             for i, (label, score) in enumerate(zip(found.labels, found.scores, strict=True))
         )
         return Segmented(segments, view, _cell(found, own))
@@ -97,4 +97,4 @@ def _cell(found: Masked, own: Window) -> float:
     if not len(found):
         return 1.0
     height, width = found.maps[0].shape
-    return max((own[2] - own[0]) / width, (own[3] - own[1]) / height, 1.0)
+    return float(max((own[2] - own[0]) / width, (own[3] - own[1]) / height, 1.0))
