@@ -129,7 +129,7 @@ def test_boxes_that_are_none_and_boxes_beyond_the_picture_are_left_out(whole, pr
 
 @pytest.mark.parametrize("label", [4, -1])
 def test_labels_that_are_none_are_an_error(whole, label):
-    with pytest.raises(PackError, match="of 4"):
+    with pytest.raises(PackError, match=f"labels {label} to {label}, and its list has 0 to 3"):
         masks_found(outputs_of(one(label=label)), whole, LEAST)
 
 

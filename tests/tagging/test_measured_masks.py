@@ -157,7 +157,7 @@ def test_a_look_without_masks_tells_nothing(opened):
         ({"masks": "colour"}, "did you mean 'colours'?"),
         ({"masks": "person-store"}, "is no tagger"),
         ({"more": 'terms = "for research only"'}, "accept that with accept_licence: true"),
-        ({"labels": 3}, "found label 3 of 3"),
+        ({"labels": 3}, "found labels 1 to 3, and its list has 0 to 2"),
     ],
 )
 def test_a_pack_that_cannot_run_is_one_warning(opened, caplog, broken, said):

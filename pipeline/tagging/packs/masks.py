@@ -127,11 +127,12 @@ def _whole_masks(every: Sequence[Array], pack: Pack, least: F32) -> Masked:
     index = labels.astype(np.intp)
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < len(least):
         raise PackError(
-            f"pack '{pack.name}' found label {int(index.max())} of {len(least)}; its labels begin "
-            "with 0, which often is the background"
+            f"pack '{pack.name}' found labels {index.min()} to {index.max()}, and its list has 0 to "
+            f"{len(least) - 1}; 0 often is the background"
         )
-    boxes = boxes.astype(np.float32) / np.array([*pack.size, *pack.size], np.float32)
-    order = _chosen(boxes, index, scores.astype(np.float32), pack, least)
+    sides = np.array([*pack.size, *pack.size], np.float32)
+    shares = np.asarray(boxes.astype(np.float32) / sides, np.float32)
+    order = _chosen(shares, index, scores.astype(np.float32), pack, least)
     maps = [masks[i, 0] for i in order]
     around = np.array([_around(one > HALF) for one in maps], np.float32).reshape(-1, 4)
     return Masked(around, index[order], scores[order].astype(np.float32), maps, HALF)
