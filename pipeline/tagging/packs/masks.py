@@ -127,8 +127,8 @@ def _whole_masks(every: Sequence[Array], pack: Pack, least: F32) -> Masked:
     index = labels.astype(np.intp)
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < len(least):
         raise PackError(
-            f"pack '{pack.name}' found labels {index.min()} to {index.max()}, and its list has 0 to "
-            f"{len(least) - 1}; 0 often is the background"
+            f"pack '{pack.name}' found labels {index.min()} to {index.max()}, and its list has "
+            f"0 to {len(least) - 1}; 0 often is the background"
         )
     sides = np.array([*pack.size, *pack.size], np.float32)
     shares = np.asarray(boxes.astype(np.float32) / sides, np.float32)
