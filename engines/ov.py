@@ -119,7 +119,8 @@ class OpenVinoEngine:
         fixed = [tuple(n for n in spec.shape[1:] if n is not None) for spec in self.inputs]
         if all(len(spec.shape) == 1 + len(n) for spec, n in zip(self.inputs, fixed, strict=True)):
             try:
-                self._request(tuple((1, *sizes) for sizes in fixed))
+                first = [spec.shape[0] or 1 for spec in self.inputs]  # free: picture by picture
+                self._request(tuple((n, *own) for n, own in zip(first, fixed, strict=True)))
             except RuntimeError as error:
                 raise ModelFileError(
                     f"{path}: openvino cannot compile this model: {error}"

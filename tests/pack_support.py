@@ -23,13 +23,16 @@ def save_model(
     inputs: Mapping[str, tuple[int, Sequence[int | str]]],
     outputs: Mapping[str, Sequence[int | str]],
     constants: Mapping[str, Any],
+    whole: Sequence[str] = (),
 ) -> None:
-    """Write an ONNX file of float outputs; ``inputs`` are types and shapes."""
+    """Write an ONNX file; ``inputs`` are types and shapes, outputs are float but for ``whole``,
+    which are int64."""
+    kinds = {name: TensorProto.INT64 if name in whole else TensorProto.FLOAT for name in outputs}
     graph = helper.make_graph(
         list(nodes),
         path.parent.name,
         [helper.make_tensor_value_info(k, kind, shape) for k, (kind, shape) in inputs.items()],
-        [helper.make_tensor_value_info(k, TensorProto.FLOAT, s) for k, s in outputs.items()],
+        [helper.make_tensor_value_info(k, kinds[k], s) for k, s in outputs.items()],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -43,7 +43,8 @@ class Tensor:
     Attributes:
         dtype: NumPy's name of it.
         shape: sizes; a name stands for a free dimension, ``"n"`` for the batch.
-        layout: of pictures, ``nhwc`` or ``nchw``; empty for anything else.
+        layout: of pictures, ``nhwc`` or ``nchw``, or ``chw`` of a single one; empty for anything
+            else.
         colour: order of a picture's channels, ``rgb`` or ``bgr``; empty for anything else.
         meaning: what its numbers are, for people.
         scale, mean, std: of pictures that are not bytes: ``(pixel / scale - mean) / std``, by

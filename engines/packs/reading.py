@@ -31,7 +31,7 @@ else:
 #: A pack.toml is a page; anything larger is something else.
 MOST_BYTES = 64 * 1024
 DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32")
-LAYOUTS = ("", "nhwc", "nchw")
+LAYOUTS = ("", "nhwc", "nchw", "chw")
 COLOURS = ("", "rgb", "bgr")
 MOST_TEXT = 400
 
@@ -188,7 +188,7 @@ def _tensor(table: Table) -> Tensor:
         name=table.take("name", filled, "text"),
         dtype=table.take("dtype", one_of(DTYPES), f"one of {', '.join(DTYPES)}"),
         shape=table.take("shape", _shape, "a list of sizes and names of free dimensions"),
-        layout=table.take("layout", one_of(LAYOUTS), "nhwc or nchw", ""),
+        layout=table.take("layout", one_of(LAYOUTS), "nhwc, nchw or chw", ""),
         colour=table.take("colour", one_of(COLOURS), "rgb or bgr", ""),
         scale=table.take("scale", _above_zero, "a number above 0", 255.0),
         mean=table.take("mean", _three, "three numbers", (0.0, 0.0, 0.0)),
@@ -196,8 +196,10 @@ def _tensor(table: Table) -> Tensor:
         meaning=table.take("meaning", text, "text", ""),
     )
     table.end()
-    if tensor.layout and (len(tensor.shape) != 4 or not tensor.colour):
-        raise PackError(f"{tensor.name} in {FILE}: pictures have four dimensions and a colour")
+    if tensor.layout and (len(tensor.shape) != len(tensor.layout) or not tensor.colour):
+        raise PackError(
+            f"{tensor.name} in {FILE}: pictures have the dimensions of their layout and a colour"
+        )
     if tensor.layout and tensor.shape[tensor.layout.index("c")] != 3:
         raise PackError(f"{tensor.name} in {FILE}: pictures have three channels")
     if not all(tensor.std):

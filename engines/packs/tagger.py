@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PackKind = Literal["classifier", "tags", "detector", "embedder"]
+PackKind = Literal["classifier", "tags", "detector", "embedder", "segmenter"]
 Background = Literal["keep", "blur", "dim", "remove"]
 Resize = Literal["fit", "stretch", "cover"]
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
@@ -28,8 +28,9 @@ class TaggerTable:
 
     Attributes:
         kind: what its outputs are: scores of labels that exclude each other (``classifier``), of
-            independent ones (``tags``), boxes with scores (``detector``), or an embedding that is
-            compared with those of the labels (``embedder``).
+            independent ones (``tags``), boxes with scores (``detector``), an embedding that is
+            compared with those of the labels (``embedder``), or a mask of each object
+            (``segmenter``).
         subject: what it is shown: ``person``, a garment on one (``upper``, ``lower``, or a
             Fashionpedia category), ``tile`` or ``frame``.
         report: ``Tag.kind`` of what it reports.
@@ -42,7 +43,7 @@ class TaggerTable:
         filter: how it is resampled; all but ``area`` as Pillow does, with antialiasing.
         activation: what makes probabilities of the outputs.
         scale, bias: outputs are multiplied and raised by these before.
-        boxes: how a detector gives boxes.
+        boxes: how a detector gives boxes, and a segmenter boxes and masks.
         overlap: overlap from which two boxes of a label are one thing; 0: never.
         ignore: labels that compete but are never reported.
         most: most boxes of one look.

@@ -8,13 +8,16 @@ from engines.packs.pack import PackError
 from engines.packs.table import FILE, Table, one_of, safe, text
 from engines.packs.tagger import GROUP_PROMPT, PROMPT, PackKind, TaggerTable
 
-KINDS = ("classifier", "tags", "detector", "embedder")
+KINDS = ("classifier", "tags", "detector", "embedder", "segmenter")
 BACKGROUNDS = ("keep", "blur", "dim", "remove")
 RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 BOXES = ("cxcywh", "xyxy", "yolo")
 NONE: tuple[str, ...] = ()
+#: Of a segmenter: it gives boxes in pixels, or as YOLO does, and its scores are probabilities.
+SEGMENTER_BOXES = ("xyxy", "yolo")
+SEGMENTER_OVERLAP = 0.7
 MOST_SECONDS = 3600.0
 MOST_LABELS = 100_000
 
@@ -29,9 +32,12 @@ def read_tagger(values: Any) -> TaggerTable | None:
         return None
     table = Table(values, "tagger.")
     kind = _choice(table, "kind", KINDS)
-    found = TaggerTable(kind=cast(PackKind, kind), **_shown(table), **_told(table, kind))
+    found = TaggerTable(kind=cast(PackKind, kind), **_shown(table, kind), **_told(table, kind))
     table.end()
-    if found.shown != "person" and not found.every_s:
+    if kind == "segmenter":
+        if found.subject != "frame":
+            raise PackError(f"tagger.subject in {FILE} must be frame: masks are of whole pictures")
+    elif found.shown != "person" and not found.every_s:
         raise PackError(f"tagger.every_s in {FILE} must be above 0: nobody asks for looks at tiles")
     return found
 
@@ -40,10 +46,11 @@ def _choice(table: Table, key: str, choices: tuple[str, ...], *default: str) -> 
     return table.take(key, one_of(choices), f"one of {', '.join(choices)}", *default)
 
 
-def _shown(table: Table) -> dict[str, Any]:
+def _shown(table: Table, kind: str) -> dict[str, Any]:
     """What it sees, and when."""
+    usual = "frame" if kind == "segmenter" else "person"
     return {
-        "subject": table.take("subject", text, "text", "person"),
+        "subject": table.take("subject", text, "text", usual),
         "every_s": table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),
         "background": _choice(table, "background", BACKGROUNDS, "keep"),
         "margin": table.take("margin", _between(0, 4), "a number from 0 to 4", 0.1),
@@ -55,7 +62,9 @@ def _shown(table: Table) -> dict[str, Any]:
 
 def _told(table: Table, kind: str) -> dict[str, Any]:
     """What it reports, and how its outputs are read."""
-    usual = "sigmoid" if kind == "tags" else "softmax"
+    masks = kind == "segmenter"
+    usual = "sigmoid" if kind == "tags" else "none" if masks else "softmax"
+    boxes = SEGMENTER_BOXES if masks else BOXES
     share = _between(0, 1), "a number from 0 to 1"
     number = _between(-1e6, 1e6), "a number"
     name = "a name of letters, digits, '.', '_' and '-'"
@@ -65,8 +74,8 @@ def _told(table: Table, kind: str) -> dict[str, Any]:
         "activation": _choice(table, "activation", ACTIVATIONS, usual),
         "scale": table.take("scale", *number, 1.0),
         "bias": table.take("bias", *number, 0.0),
-        "boxes": _choice(table, "boxes", BOXES, "cxcywh"),
-        "overlap": table.take("overlap", *share, 0.0),
+        "boxes": _choice(table, "boxes", boxes, boxes[0]),
+        "overlap": table.take("overlap", *share, SEGMENTER_OVERLAP if masks else 0.0),
         "ignore": table.take("ignore", _texts, "a list of labels", NONE),
         "most": table.take("most", _count, "a number of boxes", 100),
         "prompt": table.take("prompt", text, "text", PROMPT),

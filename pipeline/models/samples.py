@@ -23,8 +23,10 @@ def sample(tensor: Tensor, picture: Rgb) -> Array:
     if not tensor.layout:
         return np.ones([n if isinstance(n, int) else 1 for n in tensor.shape], tensor.dtype)
     pixels = picture[None, :, :, ::-1] if tensor.colour == "bgr" else picture[None]
-    if tensor.layout == "nchw":
+    if tensor.layout != "nhwc":
         pixels = pixels.transpose(0, 3, 1, 2)
+    if tensor.layout == "chw":
+        pixels = pixels[0]
     if np.dtype(tensor.dtype).kind == "f":
         return np.ascontiguousarray(pixels / 255, tensor.dtype)
     return np.ascontiguousarray(pixels, tensor.dtype)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import Field
 
 from engines.base import Engine
-from engines.packs import Pack
+from engines.packs import Pack, Packs
 from pipeline.settings.section import PerSource, Section
 from pipeline.tagging.vote import Ballot, Vote, VoteSettings
 from pipeline.types import Box, Frame, Tag
@@ -120,6 +120,11 @@ class TaggerSettings(Section):
 
 class Opener(Protocol):
     """Opens packs; engines are closed by whoever made it."""
+
+    @property
+    def packs(self) -> Packs:
+        """The packs that there are."""
+        ...
 
     def open(self, name: str) -> tuple[Engine, Pack]:
         """The model of a pack, ready to run.

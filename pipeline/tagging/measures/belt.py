@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.tagging.measures.shape import State
 from pipeline.types import Rgb
 
 Mask = npt.NDArray[np.uint8]
@@ -43,11 +44,16 @@ class Instance:
         at: x, y of the mask's first pixel in the picture.
         mask: (h, w) of 0 and 1, connected, without holes.
         holes: share of it that was holes.
+        label, score: what it is, and how surely, where a pack says so.
+        state: what its place among the others tells; its shape may tell more.
     """
 
     at: tuple[int, int]
     mask: Mask
     holes: float = 0.0
+    label: str = ""
+    score: float = 1.0
+    state: State = "whole"
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -152,7 +158,7 @@ def instances(
         inner = labels[y // _COARSE : (y + h) // _COARSE, x // _COARSE : (x + w) // _COARSE] == i
         own = _grown(inner, (x - x0, y - y0), one.shape)
         lit = _without_shadow(one, none, _largest(cv2.absdiff(one, none)), shadow)
-        found += _pieces(_refined(lit, own, contrast), (x0, y0), least_px)
+        found += pieces(_refined(lit, own, contrast), (x0, y0), least_px)
     return found
 
 
@@ -202,7 +208,7 @@ def _refined(difference: Mask, own: Mask, contrast: int) -> Mask:
     return np.asarray(((value > limit) & (own == 1)), np.uint8)
 
 
-def _pieces(mask: Mask, at: tuple[int, int], least_px: float) -> list[Instance]:
+def pieces(mask: Mask, at: tuple[int, int], least_px: float) -> list[Instance]:
     """Connected pieces of a mask, their holes filled, each cut out."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = []

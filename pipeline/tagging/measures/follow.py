@@ -33,6 +33,7 @@ class Followed:
     Attributes:
         looks: the clear looks at all of it.
         seen: how many pictures showed it.
+        names: what a pack said it is -> sum of the probabilities.
     """
 
     id: int
@@ -42,6 +43,16 @@ class Followed:
     looks: list[Measure] = field(default_factory=list)
     seen: int = 1
     velocity: _Floats | None = None
+    names: dict[str, float] = field(default_factory=dict)
+
+    def call(self, name: str, score: float) -> None:
+        """Take in what a pack says it is."""
+        self.names[name] = self.names.get(name, 0.0) + score
+
+    @property
+    def name(self) -> str:
+        """What it is by most of what was said; empty where nothing was."""
+        return max(self.names, key=self.names.__getitem__, default="")
 
     def move(self, box: Box, pts: float) -> _Floats:
         """Go on to a box; the pixels a second (2,) by which that is away."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from pipeline.tagging.measures.belt import EmptyPlane, Instance, instances, lit_alike, spread_mask
 from pipeline.tagging.measures.follow import Followed, Follower
+from pipeline.tagging.measures.masks import masked
 from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.settings import MeasureSettings
-from pipeline.tagging.measures.shape import Measure, measure
+from pipeline.tagging.measures.shape import Measure, State, measure
 from pipeline.tagging.measures.steady import Steadiness
+from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.types import Box, Frame, Rgb, Tag
 
 _log = logging.getLogger("threadline.measures")
@@ -17,6 +20,8 @@ _log = logging.getLogger("threadline.measures")
 _STEADY_S = 0.5
 #: Pictures that must show an object before it is reported.
 _SEEN = 2
+#: States, what is worse behind.
+_WORSE: tuple[State, ...] = ("whole", "overlapping", "cut")
 #: Labels of what is said instead of sizes.
 MOVED = "camera moved"
 COVERED = "view covered"
@@ -50,8 +55,15 @@ class Scene:
         same = settings is self._settings or settings == self._settings
         return same and self._size == (frame.width, frame.height) and frame.pts >= self._at
 
-    def look(self, frame: Frame) -> tuple[Tag, ...]:
-        """What lies on the plane now."""
+    def look(self, frame: Frame, masks: Segmenter | None = None) -> tuple[Tag, ...]:
+        """What lies on the plane now.
+
+        Args:
+            masks: finds it, where that is set; ``None`` where it cannot run: nothing is found.
+
+        Raises:
+            EngineError: ``masks`` cannot run.
+        """
         self._at = frame.pts
         picture = frame.rgb()
         whole: Box = (0.0, 0.0, float(frame.width), float(frame.height))
@@ -60,37 +72,45 @@ class Scene:
             return (Tag("measure", MOVED, None, 1.0, whole),)
         if not self._settings.objects or self.plane is None:
             return ()
+        if not self._by_belt:
+            if masks is None:
+                return ()
+            shown = masked(masks.look(frame), self._size, self._least_px(self.plane))
+            return self._followed(shown, self.plane, frame.pts, masks.name)
         if not self._empty.learn(picture, frame.pts) or self._empty.picture is None:
             return ()
-        found = self._found(picture, self.plane)
-        if found is None:
+        differing = self._differing(picture, self._empty.picture, self._least_px(self.plane))
+        if differing is None:
             return (Tag("measure", COVERED, None, 1.0, whole),)
-        covered = spread_mask([one for one, _ in found], picture.shape[:2])
-        self._empty.follow(picture, covered, frame.pts)
-        shown = self._follower.update([(one.box, m) for one, m in found if m], frame.pts)
-        return tuple(object_tag(one) for one in shown if one.seen >= _SEEN)
+        self._empty.follow(picture, spread_mask(differing, picture.shape[:2]), frame.pts)
+        return self._followed(differing, self.plane, frame.pts)
 
-    def _found(self, picture: Rgb, plane: Plane) -> list[tuple[Instance, Measure | None]] | None:
-        """Objects and their sizes, too short ones without; ``None`` where most of it is covered."""
-        settings, empty = self._settings, self._empty.picture
-        assert empty is not None
-        least_px = 0.1 * settings.least_cm**2 / self._pixel_area(plane)
-        found = instances(
-            picture,
-            lit_alike(picture, empty),
-            settings.contrast,
-            settings.shadow,
-            max(least_px, 30),
-        )
-        if found is None:
-            return None
-        measured = [(one, measure(one.mask, one.at, plane, one.holes)) for one in found]
-        return [(one, m if m and m.length_cm >= settings.least_cm else None) for one, m in measured]
+    @property
+    def _by_belt(self) -> bool:
+        """Whether objects are what differs from the empty plane."""
+        return self._settings.objects and not self._settings.masks
 
-    @staticmethod
-    def _pixel_area(plane: Plane) -> float:
-        """Square cm of a pixel where the plane was calibrated."""
-        return max(float(plane.scale(plane.corners.mean(0, keepdims=True))[0]), 1e-9)
+    def _differing(self, picture: Rgb, empty: Rgb, least_px: float) -> list[Instance] | None:
+        """What differs from the empty plane; ``None`` where most of it does."""
+        lit, settings = lit_alike(picture, empty), self._settings
+        return instances(picture, lit, settings.contrast, settings.shadow, least_px)
+
+    def _followed(
+        self, found: list[Instance], plane: Plane, pts: float, model: str = ""
+    ) -> tuple[Tag, ...]:
+        """Tags of what is on the plane, long enough, and was seen before."""
+        sizes = [(one, measured(one, plane)) for one in found]
+        long = [(one, m) for one, m in sizes if m and m.length_cm >= self._settings.least_cm]
+        shown = self._follower.update([(one.box, m) for one, m in long], pts)
+        for known, (one, _) in zip(shown, long, strict=True):
+            if one.label:
+                known.call(one.label, one.score)
+        return tuple(object_tag(one, model) for one in shown if one.seen >= _SEEN)
+
+    def _least_px(self, plane: Plane) -> float:
+        """Pixels of the smallest object, by their size where the plane was calibrated."""
+        area = max(float(plane.scale(plane.corners.mean(0, keepdims=True))[0]), 1e-9)
+        return max(0.1 * self._settings.least_cm**2 / area, 30)
 
     def _steadiness(self, reference: Rgb) -> Steadiness:
         return Steadiness(reference, self._settings.moved * self._size[0])
@@ -101,7 +121,7 @@ class Scene:
             return
         self._steady_at = frame.pts
         if self._steady is None:
-            known = self._empty.picture if self._settings.objects else picture
+            known = self._empty.picture if self._by_belt else picture
             if known is None:
                 return
             self._steady = self._steadiness(known.copy())
@@ -118,8 +138,18 @@ class Scene:
         self.moved = moved
 
 
-def object_tag(one: Followed) -> Tag:
-    """An object as a tag: its number, and in its attributes the means over all clear looks."""
+def measured(one: Instance, plane: Plane) -> Measure | None:
+    """An object's sizes; what its shape and its place tell of its state are both told."""
+    found = measure(one.mask, one.at, plane, one.holes)
+    if found is None:
+        return None
+    worst = max(one.state, found.state, key=_WORSE.index)
+    return replace(found, state=worst)
+
+
+def object_tag(one: Followed, model: str = "") -> Tag:
+    """An object as a tag: its name, where a pack gave it one, and number, and in its attributes the
+    means over all clear looks. ``model`` names the pack."""
     told = [("state", one.state), ("looks", str(len(one.looks)))]
     if one.looks:
         told += [
@@ -129,4 +159,7 @@ def object_tag(one: Followed) -> Tag:
             ("width_cm", f"{one.mean('width_cm'):.1f}"),
             ("area_cm2", f"{one.mean('area_cm2'):.0f}"),
         ]
-    return Tag("object", f"object {one.id}", None, 1.0, one.box, attributes=tuple(sorted(told)))
+    score = one.names[one.name] / one.seen if one.names else 1.0
+    label = f"{one.name or 'object'} {one.id}"
+    attributes = tuple(sorted(told))
+    return Tag("object", label, None, score, one.box, attributes=attributes, model=model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from pipeline.settings.section import Seconds, Share
+from pipeline.settings.section import Seconds, Share, per_run
 from pipeline.tagging.measures.plane import PlaneSettings
 from pipeline.tagging.tagger import TaggerSettings
 
@@ -16,6 +16,14 @@ class MeasureSettings(TaggerSettings):
     enabled: bool = Field(False, description="whether sizes are measured")
     plane: PlaneSettings | None = Field(None, description="the calibrated plane")
     objects: bool = Field(True, description="measure objects on a plain belt or table")
+    masks: str = per_run(
+        "",
+        description="a pack of kind segmenter that gives the masks of objects; empty: objects are "
+        "what differs from the empty plane",
+    )
+    accept_licence: bool = per_run(
+        False, description="what the licence of that pack asks is accepted"
+    )
     heights: bool = Field(False, description="measure people who stand on the plane")
     lengths: bool = Field(
         False, description="measure what such people wear, from top to hem; needs garments"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.base import EngineError
 from pipeline.errors import ConfigError
 from pipeline.picture.still import load_image
 from pipeline.settings.section import PerSource
@@ -16,6 +17,8 @@ from pipeline.tagging.measures.people import People
 from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.scene import Scene
 from pipeline.tagging.measures.settings import MeasureSettings
+from pipeline.tagging.packs.opening import open_segmenter
+from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.tagger import (
     Evidence,
     Kind,
@@ -38,8 +41,11 @@ class MeasureTagger(Tagger):
     wants = frozenset({"person", "frame"})
     settled = frozenset({"frame"})
 
-    def __init__(self, settings: PerSource[MeasureSettings]) -> None:
+    def __init__(
+        self, settings: PerSource[MeasureSettings], masks: Segmenter | None = None
+    ) -> None:
         super().__init__(settings)
+        self._masks = masks
         self._scenes: dict[str, Scene] = {}
         self._people = People()
 
@@ -69,8 +75,17 @@ class MeasureTagger(Tagger):
         if scene.plane is None:
             return ()
         if subject.kind == "frame":
-            return scene.look(frame)
+            return self._looked(scene, frame)
         return () if scene.moved else self._people.tags(subject, scene.plane, settings)
+
+    def _looked(self, scene: Scene, frame: Frame) -> tuple[Tag, ...]:
+        """What lies on the plane. A pack that fails is one warning, and used no more."""
+        try:
+            return scene.look(frame, self._masks)
+        except EngineError as error:
+            _not_used(self.settings.of("").masks, error)
+            self._masks = None
+            return ()
 
     def _scene(self, frame: Frame, settings: MeasureSettings) -> Scene:
         scene = self._scenes.get(frame.source)
@@ -106,5 +121,17 @@ def _picture(name: str, size: tuple[int, int]) -> Rgb | None:
 
 
 def open_tagger(settings: PerSource[Any], models: Opener) -> MeasureTagger:
-    """Nothing is opened: it needs no model."""
-    return MeasureTagger(settings)
+    """The pack that gives masks, if one is named; one that cannot run is one warning."""
+    base = settings.of("")
+    if not base.masks:
+        return MeasureTagger(settings)
+    try:
+        return MeasureTagger(settings, open_segmenter(base.masks, base.accept_licence, models))
+    except (EngineError, OSError, MemoryError) as error:
+        _not_used(base.masks, error)
+        return MeasureTagger(settings)
+
+
+def _not_used(pack: str, error: BaseException) -> None:
+    said = next(iter(str(error).splitlines()), type(error).__name__)  # engines say more
+    _log.warning("pack %s is not used, no objects are measured: %s", pack, said)

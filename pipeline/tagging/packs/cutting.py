@@ -78,7 +78,8 @@ def _treated(rgb: Rgb, parsing: object, own: Window, how: Background) -> Rgb:
 
 
 def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
-    """Pictures as a model takes them: its colours, numbers and layout."""
+    """Pictures as a model takes them, of layout ``chw`` a single one: its colours, numbers and
+    layout."""
     found: Array = np.stack(shown)
     if tensor.colour == "bgr":
         found = found[..., ::-1]
@@ -86,6 +87,8 @@ def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
     if dtype.kind == "f":
         numbers = found.astype(np.float32) / np.float32(tensor.scale)
         found = (numbers - np.array(tensor.mean, np.float32)) / np.array(tensor.std, np.float32)
-    if tensor.layout == "nchw":
+    if tensor.layout != "nhwc":
         found = found.transpose(0, 3, 1, 2)
+    if tensor.layout == "chw":
+        [found] = found
     return np.ascontiguousarray(found.astype(dtype, copy=False))

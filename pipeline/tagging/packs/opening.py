@@ -1,4 +1,4 @@
-"""Opens a pack as a tagger, if it may be used and can run here."""
+"""Opens a pack as a tagger, or for its masks, if it may be used and can run here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from engines.base import EngineError
 from engines.packs import Pack, PackError
 from pipeline.settings.section import PerSource
+from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.packs.settings import PackSettings
 from pipeline.tagging.packs.tagger import PackTagger
 from pipeline.tagging.tagger import Opener, TaggerSettings
@@ -31,16 +32,36 @@ def open_pack(
         EngineError: it is no tagger, its terms are not accepted, there is too little memory, its
             files are damaged, or the engine cannot run it.
     """
+    if pack.tagger is not None and pack.tagger.kind == "segmenter":
+        raise PackError("it gives masks and no tags; name it in the settings as measures.masks")
+    _check(pack, settings.of("").accept_licence, "--accept-licence")
+    engine, opened = models.open(pack.name)
+    return PackTagger(engine, opened, settings, parsed)
+
+
+def open_segmenter(name: str, accepted: bool, models: Opener) -> Segmenter:
+    """A pack, ready to give masks; ``accepted``: what its licence asks is.
+
+    Raises:
+        EngineError: as ``open_pack``, or there is none of this name.
+    """
+    _check(models.packs.find(name), accepted, "accept_licence: true")
+    return Segmenter(*models.open(name))
+
+
+def _check(pack: Pack, accepted: bool, how: str) -> None:
+    """Raise EngineError unless a pack is a tagger, may be used, and there is enough memory.
+
+    ``how`` its terms are accepted.
+    """
     if pack.tagger is None:
         raise PackError(f"model '{pack.name}' is no tagger: its pack.toml has no [tagger]")
-    if pack.terms and not settings.of("").accept_licence:
-        raise PackError(f"{pack.licence}: {pack.terms}; accept that with --accept-licence")
+    if pack.terms and not accepted:
+        raise PackError(f"{pack.licence}: {pack.terms}; accept that with {how}")
     needed = pack.tagger.memory_mb or round(IN_MEMORY * _bytes(pack) / MB)
     free = free_memory_mb()
     if free is not None and needed > free:
         raise EngineError(f"it needs about {needed} MB of memory, and {free} MB are free")
-    engine, opened = models.open(pack.name)
-    return PackTagger(engine, opened, settings, parsed)
 
 
 def _bytes(pack: Pack) -> int:

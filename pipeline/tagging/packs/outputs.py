@@ -95,13 +95,13 @@ def boxes_found(outputs: Arrays, pack: Pack, words: Vocabulary) -> list[Found]:
         order = np.argsort(-score, kind="stable")
         order = order[allowed[label[order]]]
         if table.overlap:
-            order = _without_doubles(own, score, label, order, table.overlap)
+            order = without_doubles(own, score, label, order, table.overlap)
         order = order[: table.most]
         found.append(Found(own[order], label[order], score[order]))
     return found
 
 
-def _without_doubles(
+def without_doubles(
     boxes: F32,
     scores: F32,
     labels: npt.NDArray[np.intp],
@@ -128,7 +128,7 @@ def _boxes_and_scores(outputs: Arrays, pack: Pack, count: int) -> tuple[F32, F32
         for values in every.values():
             if values.ndim == 3 and values.shape[1] == 4 + count:
                 rows = values.swapaxes(1, 2).astype(np.float32)
-                return _corners(rows[..., :4]) / sides, probabilities(rows[..., 4:], table)
+                return corners(rows[..., :4]) / sides, probabilities(rows[..., 4:], table)
         raise PackError(f"pack '{pack.name}' has no output (n, {4 + count}, boxes)")
     places = [name for name, v in every.items() if v.ndim == 3 and v.shape[2] == 4]
     named = [name for name in places if "box" in name] or places
@@ -141,14 +141,14 @@ def _boxes_and_scores(outputs: Arrays, pack: Pack, count: int) -> tuple[F32, F32
             and values.shape[2] in (count, count + 1)
         ):
             boxes = every[named[0]].astype(np.float32)
-            boxes = _corners(boxes) if table.boxes == "cxcywh" else boxes / sides
+            boxes = corners(boxes) if table.boxes == "cxcywh" else boxes / sides
             return boxes, probabilities(values, table)[..., :count]
     raise PackError(
         f"pack '{pack.name}' has no outputs (n, boxes, 4) and (n, boxes, {count} or {count + 1})"
     )
 
 
-def _corners(boxes: F32) -> F32:
+def corners(boxes: F32) -> F32:
     """Boxes (..., 4) of middle, width and height as xyxy."""
     half = boxes[..., 2:] / 2
     return np.concatenate([boxes[..., :2] - half, boxes[..., :2] + half], axis=-1)
