@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
+from anyio import move_on_after
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Bytes of a request: of JSON, and of pictures.
 MOST_JSON = 256_000
 MOST_FILES = 40_000_000
+#: Bytes of what is too large that are read all the same, and seconds for that: who is cut off while
+#: sending often does not see the answer.
+DRAINED = 1_000_000
+DRAINED_S = 2.0
 #: Nothing but what this very site serves, and pictures and videos made in the page.
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -44,14 +49,14 @@ class Guard:
         most = MOST_FILES if scope["path"].startswith("/api/v1/brands") else MOST_JSON
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > most:
-            await _refuse(send)
+            await _refuse(receive, send)
             return
         bounded = _Bounded(receive, most)
 
         async def sent(message: Message) -> None:
             begins = message["type"] == "http.response.start"
             if bounded.over:  # whatever the app makes of that
-                await _refuse(send) if begins else None
+                await _refuse(receive, send) if begins else None
                 return
             if begins:
                 _dress(message)
@@ -85,7 +90,13 @@ def _dress(message: Message) -> None:
     headers.setdefault("Cache-Control", "no-store")
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(receive: Receive, send: Send) -> None:
+    left, more = DRAINED, True
+    with move_on_after(DRAINED_S):
+        while more and left > 0:
+            message = await receive()
+            left -= len(message.get("body", b""))
+            more = message.get("more_body", False)
     body = b'{"error": "larger than is taken", "code": "large"}'
     start: Message = {
         "type": "http.response.start",
