@@ -30,10 +30,10 @@ demo: $(VENV)/.base
 	@echo "counters           out/demo/stats.json"
 
 # The whole suite, in three processes for two cores, since many tests wait; what measures time comes
-# after, two at a time. Needs no GPU; tests that lack something say what and are skipped.
+# after, alone. Needs no GPU; tests that lack something say what and are skipped.
 test: $(VENV)/.$(EXTRAS) system
 	@$(BIN)/pytest -n 3 --dist loadfile -m "not alone"
-	@$(BIN)/pytest -n 2 --dist load -m alone
+	@$(BIN)/pytest -m alone
 
 # The RTSP server the tests drive, and what builds plans: never required. Packages of the system are
 # installed only if somebody says yes, or with INSTALL=yes.
