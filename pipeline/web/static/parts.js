@@ -5,6 +5,15 @@ import { Icon } from "./icons.js";
 import { COLOURS } from "./palette.js";
 import { described } from "./words.js";
 
+/** The text of a box, which follows what is asked in the address. Only what came since: the first
+    effect may run when somebody has begun to type. */
+export function useTyped(asked) {
+  const [text, setText] = useState(asked);
+  const known = useRef(asked);
+  useEffect(() => { if (known.current !== asked) { known.current = asked; setText(asked); } }, [asked]);
+  return [text, setText];
+}
+
 export function Button({ icon, label, kind = "", children, ...rest }) {
   return html`<button type="button" class=${`button ${kind} ${children ? "" : "bare"}`} aria-label=${children ? undefined : label}
     title=${children ? undefined : label} ...${rest}>${icon && html`<${Icon} name=${icon} />`}${children}</button>`;

@@ -7,7 +7,7 @@ import { clock, dateOf, longDay } from "../time.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
 import { kept } from "../kept.js";
-import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad } from "../parts.js";
+import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad, useTyped } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 import { Facets, Saved } from "../facets.js";
@@ -48,9 +48,9 @@ export default function Search({ route }) {
 }
 
 function Ask({ query, onFacets }) {
-  const [text, setText] = useState(query.get("q") || "");
+  const asked = query.get("q") || "";
+  const [text, setText] = useTyped(asked);
   const box = useRef(null);
-  useEffect(() => setText(query.get("q") || ""), [query.get("q")]);
   const submit = (event) => { event.preventDefault(); set({ q: text.trim() }, true); };
   return html`<form class="ask" role="search" onSubmit=${submit}><div class="box"><${Icon} name="search" />
     <input class="input" type="search" data-search ref=${box} aria-label=${t("page.search")} placeholder=${t("search.hint")} value=${text} enterkeyhint="search"

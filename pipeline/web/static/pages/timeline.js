@@ -7,7 +7,7 @@ import { clock, exact, longDay, localOf, momentOf, midnight, daysLater, SECOND, 
 import { ink } from "../palette.js";
 import { cleared } from "../boxes.js";
 import { typing } from "../keys.js";
-import { Page, Button, Failure, Empty, useLoad } from "../parts.js";
+import { Page, Button, Failure, Empty, useLoad, useTyped } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 
@@ -32,8 +32,7 @@ export default function Timeline({ route }) {
   const { query } = route, seen = windowOf(query), { from, to, day } = seen, middle = (from + to) / 2;
   const term = query.get("term") || "", only = query.getAll("camera");
   const { value, error, again } = useLoad((signal) => get("cameras", {}, signal), []);
-  const [text, setText] = useState(term);
-  useEffect(() => setText(term), [term]);
+  const [text, setText] = useTyped(term);
   const step = (n) => (day ? show(daysLater(from, n) + 12 * HOUR, 24 * HOUR) : show(middle + n * (to - from) / 2, to - from));
   useEffect(() => {
     const pressed = (event) => {
