@@ -107,16 +107,6 @@ def test_attributes_are_of_the_outermost_garment_and_only_of_one_in_view():
     assert "sleeve" not in dict(asked.attributes(seen, "jacket", unseen))
 
 
-def test_attributes_are_of_whatever_is_reported_where_nothing_is_sure():
-    asked = Answers(QUESTIONS, KNOWN, GROUPS)
-    top = "top, t-shirt, sweatshirt"
-    _, _, sure = over({}, {}, upper=[0, 0.05, 0, 0.95], sleeve=[0.1, 0.3, 0.6])
-    assert "sleeve" not in dict(asked.attributes((), top, sure))
-    _, _, unsure = over({}, {}, upper=[0, 0.45, 0, 0.55], sleeve=[0.1, 0.3, 0.6])
-    assert dict(asked.attributes((), top, unsure))["sleeve"] == "short"
-    assert dict(asked.attributes((), "jacket", unsure))["sleeve"] == "short"
-
-
 def test_only_what_is_asked_about_is_known_without_a_cell_of_its_own():
     asked = Answers({q: QUESTIONS[q] for q in ("lower", "hat")}, KNOWN, GROUPS)
     assert asked.categories == {"pants", "skirt"}

@@ -34,16 +34,13 @@ OUTER = frozenset({"jacket", "coat", "cardigan", "vest", "cape"})
 GARMENTS = ("upper", "lower")
 #: Questions whose answers are attributes of the upper garment.
 ATTRIBUTES = ("sleeve", "pattern")
-#: Probability from which a category is sure to be what is worn outermost.
-SURE = 0.4
 #: Share of the heads in what is reported, against the parser alone.
 SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Probability of each label and category, attributes, and the category they belong to; empty
-    where none is sure: then they belong to whichever is reported."""
+    """Probability of each label and category, attributes, and the category they belong to."""
 
     worn: list[float]
     groups: list[float]
@@ -85,8 +82,7 @@ class Answers:
                 self._lay(worn, groups, question, told[question])
         if not self._upper:
             return Said(worn, groups)
-        best = max(self._upper, key=lambda i: groups[i])
-        outermost = self._groups[best] if groups[best] >= SURE else ""
+        outermost = self._groups[max(self._upper, key=lambda i: groups[i])]
         return Said(worn, groups, self._attributes(told), outermost)
 
     def _lay(self, worn: list[float], groups: list[float], question: str, told: Array) -> None:
@@ -132,8 +128,7 @@ class Answers:
     ) -> tuple[tuple[str, str], ...]:
         """Attributes of a tag: those read from cells (``seen``) unless a head knows better."""
         kept = tuple(pair for pair in seen if pair[0] not in self.questions)
-        under = said.outermost and category not in (said.outermost, UPPER)
-        if category not in SLEEVED or under:
+        if category not in SLEEVED or category not in (said.outermost, UPPER):
             return kept
         return (*said.attributes, *kept)
 
