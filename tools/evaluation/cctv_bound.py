@@ -110,8 +110,8 @@ def colour_features(
         if len(garment) < 40:
             yield None
             continue
-        beside = [small[cells_of(index, members)] for members in (parts[other], *bare)]
-        lab = [_lab(region, rng) for region in (garment, *beside, ground)]
+        near = [small[cells_of(index, members)] for members in (parts[other], *bare)]
+        lab = [_lab(region, rng) for region in (garment, *near, ground)]
         votes = np.bincount(colour_map(garment[None])[0], minlength=len(NAMES)) / len(garment)
         yield np.concatenate([features(lab[0], beside(lab[1:])), votes]).astype(np.float32)
 
