@@ -17,6 +17,7 @@ import pytest
 from support import CLIP, command, lines, start, threadline, wait_until
 
 from engines.packs import find, labels, shipped
+from pipeline.cli.app import COMMANDS, opened
 from pipeline.cli.errors import standard_output
 from pipeline.cli.screen import summary
 from pipeline.cli.settings import cameras, unique
@@ -362,6 +363,29 @@ def test_help_and_version():
     for word in ("run", "tag", "gallery", "models", "config", "doctor"):
         assert word in shown
     assert command("--version").stdout.startswith("threadline ")
+    done = command("galery")
+    assert done.returncode == 2
+    assert "Did you mean 'gallery'" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_their_own_help_does(name):
+    assert opened(name).help.splitlines()[0] == COMMANDS[name][1]
+
+
+def test_help_imports_nothing_heavy():
+    """What takes a second otherwise, at each start."""
+    code = (
+        "import sys\n"
+        "from pipeline.cli.app import app\n"
+        "try:\n"
+        "    app(['--help'])\n"
+        "except SystemExit:\n"
+        "    heavy = {'av', 'cv2', 'numpy', 'pydantic', 'sqlalchemy', 'engines'}\n"
+        "    print(heavy & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
 
 
 @pytest.mark.parametrize("name", shipped().by_name)
@@ -443,18 +467,19 @@ def test_the_log_as_json(tmp_path):
     assert "opened on" not in plain.stderr
 
 
-@pytest.mark.alone
-def test_ctrl_c_ends_it_at_once_also_where_a_script_started_it_in_the_background():
+@pytest.mark.parametrize("module", ["pipeline.cli.app", "pipeline.cli.run"])
+def test_ctrl_c_ends_it_at_once_also_where_a_script_started_it_in_the_background(module):
     """Shells have such programs ignore it. It comes while everything else is imported."""
     code = (
         "import os, signal, sys\n"
         "class Sender:\n"
         "    def find_spec(self, name, *rest):\n"
-        "        if name == 'pipeline.cli.app':\n"
+        f"        if name == '{module}':\n"
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "sys.meta_path.insert(0, Sender())\n"
         "from pipeline.cli.start import main\n"
+        "sys.argv = ['threadline', 'run', 'a.mp4']\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
