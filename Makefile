@@ -34,8 +34,8 @@ demo: $(VENV)/.base
 # what and are skipped.
 test: $(VENV)/.$(EXTRAS) system
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not live and not alone"
-	@$(BIN)/pytest -n 2 --dist loadfile -m "live and not alone"
-	@$(BIN)/pytest -m alone
+	@$(BIN)/pytest -n 2 --dist loadfile -m "live and not alone" tests/flow
+	@$(BIN)/pytest -m alone tests/cli tests/faults tests/flow tests/web
 
 # The RTSP server the tests drive, and what builds plans: never required. Packages of the system are
 # installed only if somebody says yes, or with INSTALL=yes.

@@ -49,7 +49,15 @@ LONGEST = (
 )
 
 
+#: Folders in which `make test` looks for what it runs apart: collecting everything takes long.
+APART = {"live": ("flow",), "alone": ("cli", "faults", "flow", "web")}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark, folders in APART.items():
+            if item.get_closest_marker(mark) and item.nodeid.split("/")[1] not in folders:
+                raise pytest.UsageError(f"{item.nodeid}: `make test` looks for {mark} in {folders}")
     rank = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
