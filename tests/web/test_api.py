@@ -9,6 +9,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from servers.onvif import OnvifCamera
 from support import wait_until
 
 
@@ -197,3 +198,19 @@ def brand_files(tmp_path):
         '<circle cx="5" cy="5" r="3" fill="none" stroke="#c00"/></svg>'
     )
     return [tmp_path / "ring.png", tmp_path / "ring.svg"]
+
+
+def test_cameras_on_the_network_are_found_and_asked(admin):
+    pytest.importorskip("defusedxml")
+    with OnvifCamera() as camera:
+        wanted = {"seconds": 0.4, "host": camera.probed_at}
+        [found] = admin.post("/cameras/find", json=wanted).json()["found"]
+        assert (found["address"], found["known"]) == (camera.address, None)
+        asked = {"address": found["address"], "user": camera.login[0]}
+        told = admin.post("/cameras/onvif", json={**asked, "password": camera.login[1]}).json()
+        assert told["url"] == "rtsp://127.0.0.1:554/main?a=1&b=2"
+        assert (told["sub"], told["streams"][1]["width"]) == (told["streams"][1]["url"], 640)
+        wrong = admin.post("/cameras/onvif", json={**asked, "password": "nonsense"})
+        assert (wrong.status_code, "is wrong" in wrong.json()["error"]) == (422, True)
+    for address in ("169.254.169.254", "http://metadata.google.internal/", "file:///etc/passwd"):
+        assert admin.post("/cameras/onvif", json={"address": address}).status_code == 422

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.flow.stats import CameraStats
+from pipeline.sources.onvif.device import chosen, offered
+from pipeline.sources.onvif.discovery import find
 from pipeline.sources.probe import Offer, probe, warnings
 from pipeline.web.access import Admin, Reader, Seer, Serving, client_of
-from pipeline.web.cameras import shown
+from pipeline.web.cameras import host_of, refuse_address, shown
 from pipeline.web.live import WIDEST
 from pipeline.web.mistakes import missing
 from pipeline.web.service import Service
@@ -52,6 +55,21 @@ class Probed(BaseModel):
     seconds: float = Field(6.0, ge=1, le=20)
 
 
+class Sought(BaseModel):
+    """How long to ask the network for cameras, or one ``host`` alone."""
+
+    seconds: float = Field(3.0, ge=0.2, le=10)
+    host: str = Field("", max_length=255)
+
+
+class Device(BaseModel):
+    """A camera by its ONVIF service or host, to be asked for its streams."""
+
+    address: _Url
+    user: str = Field("", max_length=200)
+    password: str = Field("", max_length=200)
+
+
 @router.get("/cameras")
 def cameras(who: Reader, service: Serving) -> dict[str, Any]:
     """All cameras."""
@@ -89,6 +107,45 @@ def probe_camera(wanted: Probed, who: Admin, service: Serving) -> dict[str, Any]
         "main": _offer(main),
         "sub": None if small is None else _offer(small),
         "warnings": list(warnings(main, small)),
+    }
+
+
+@router.post("/cameras/find")
+def find_cameras(wanted: Sought, who: Admin, service: Serving) -> dict[str, Any]:
+    """Cameras on the network that answer (ONVIF), and which of them are there already."""
+    known = {
+        host: one.name
+        for one in service.cameras.all()
+        for url in (one.sub, one.url)
+        if (host := host_of(url))
+    }
+    found = find(wanted.seconds, wanted.host)
+    return {"found": [{**asdict(one), "known": known.get(one.host)} for one in found]}
+
+
+@router.post("/cameras/onvif")
+def ask_camera(wanted: Device, who: Admin) -> dict[str, Any]:
+    """The streams that a camera offers (ONVIF), and which of them suit."""
+    address = wanted.address
+    refuse_address(address if "://" in address else f"http://{address}")
+    told = offered(address, wanted.user, wanted.password)
+    url, sub = chosen(told.streams)
+    return {
+        "maker": told.maker,
+        "model": told.model,
+        "streams": [
+            {
+                "name": one.name,
+                "url": one.url,
+                "codec": one.codec,
+                "width": one.size[0],
+                "height": one.size[1],
+                "rate": one.rate,
+            }
+            for one in told.streams
+        ],
+        "url": url,
+        "sub": sub,
     }
 
 
