@@ -31,7 +31,6 @@ LOOK_S = 0.4
 #: Seconds after which nobody waits for an answer any more: it is read within a tenth.
 UNREAD_S = 60.0
 _POLL_S = 0.1
-_MEANT = TypeAdapter(Meant)
 
 
 def ask(
@@ -134,7 +133,7 @@ class Requests:
             path.replace(taken)
             meant = Meant(TypeAdapter(Request).validate_json(taken.read_bytes()))
             if late.exists():  # some of whom it says may be gone by now
-                meant = _MEANT.validate_json(late.read_bytes())
+                meant = TypeAdapter(Meant).validate_json(late.read_bytes())
         except FileNotFoundError:  # withdrawn
             return
         except (OSError, ValidationError, ConfigError):
@@ -143,7 +142,7 @@ class Requests:
             return
         forgetting = Forgetting(self._store, self._folder, meant, run)
         yield from forgetting.find()
-        replace_file(late, _MEANT.dump_json(meant), private=True)
+        replace_file(late, TypeAdapter(Meant).dump_json(meant), private=True)
         yield from forgetting.steps(journal)
         self._late[late] = time.monotonic() + LATE_S, forgetting
         self._answer(taken, {"gone": forgetting.gone, "in_view": forgetting.in_view})
@@ -164,7 +163,7 @@ class Requests:
 
     def _before(self, late: Path) -> tuple[float, Forgetting | None]:
         try:
-            meant = _MEANT.validate_json(late.read_bytes())
+            meant = TypeAdapter(Meant).validate_json(late.read_bytes())
         except (OSError, ValidationError, ConfigError):
             log.warning("%s: nobody to forget that can be read; deleted", late)
             return 0.0, None
