@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as LateError
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,11 +17,13 @@ from pipeline.sources.probe import Offer, probe, warnings
 from pipeline.web.access import Admin, Reader, Seer, Serving, client_of
 from pipeline.web.cameras import host_of, refuse_address, shown
 from pipeline.web.live import WIDEST
-from pipeline.web.mistakes import missing
+from pipeline.web.mistakes import RefusedError, missing
 from pipeline.web.service import Service
 from pipeline.web.who import Who
 
 router = APIRouter(tags=["cameras"])
+#: Seconds in which a picture has to be drawn.
+_DRAWN_S = 10.0
 _Url = Annotated[str, Field(max_length=2000)]
 
 
@@ -182,7 +186,10 @@ def picture(
     newest = service.live.newest(name) if who.sees(name) else None
     if newest is None:
         raise missing(f"camera {name[:64]}: no picture yet")
-    packed = service.live.jpeg(newest, width, boxes).result(10)
+    try:
+        packed = service.live.jpeg(newest, width, boxes).result(_DRAWN_S)
+    except (CancelledError, LateError, RuntimeError):
+        raise RefusedError(503, "away", "no picture can be drawn now; try again") from None
     return Response(packed, media_type="image/jpeg")
 
 
