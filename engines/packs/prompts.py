@@ -64,13 +64,15 @@ def _label(line: str) -> Label:
 
 def sentences(labels: Sequence[Label], table: TaggerTable) -> list[str]:
     """What is asked of a picture for each label."""
-    above = {label.under for label in labels}
+    above = {label.under for label in labels if label.under}
+    # Whatever shares the probability with a label that others stand under is asked alike.
+    groups = {label.category for label in labels if label.name in above}
     found = []
     for label in labels:
         text = table.prompt if label.category is None else table.group_prompt
         if label.under:
             text = table.under_prompt or text
-        elif label.name in above:
+        elif label.category in groups:
             text = table.top_prompt or text
         for key, own in (("under", label.under), ("group", label.category or "")):
             text = text.replace(f"{{{key}}}", own)

@@ -50,7 +50,7 @@ class TaggerTable:
         memory_mb: memory it needs; 0: twice its files.
         prompt, group_prompt: sentences that stand for a label, alone or in a group, where a pack
             can make embeddings of texts. ``under_prompt``, ``top_prompt``: for one that is asked
-            as far as another fits, and for such another; empty: the same as for the rest.
+            as far as another fits, and for such others and their group; empty: as for the rest.
         context: tokens of such a sentence.
     """
 

@@ -77,7 +77,8 @@ class _Image(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         cells = self.patch_embed["proj"](pixel_values).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls_token.expand(len(cells), -1, -1), cells], dim=1) + self.pos_embed
+        first = self.cls_token.expand(cells.shape[0], -1, -1)
+        x = torch.cat([first, cells], dim=1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
         return self.norm(x)[:, 0]

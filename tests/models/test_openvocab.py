@@ -301,6 +301,8 @@ def test_sentences():
     assert sentences(labels, table) == ["coat!", "is its colour red?", "is its length short?"]
     asked = replace(table, top_prompt="any {label}?", under_prompt="{under}: {group} {label}")
     assert sentences(labels, asked) == ["any coat?", "is its colour red?", "coat: length short"]
+    grouped = (Label("coat", "kind"), Label("hat", "kind"), Label("long", "length", "coat"))
+    assert sentences(grouped, asked) == ["any coat?", "any hat?", "coat: length long"]
 
 
 def test_long_texts_are_cut_and_end(files):
