@@ -418,7 +418,7 @@ def test_counters_are_written_and_shown_while_it_runs(tmp_path, start):
 
     def under_way():
         cameras = json.loads(stats.read_text())["cameras"] if stats.exists() else []
-        return any(camera["analysed"] for camera in cameras)
+        return any(camera["people"] for camera in cameras)
 
     wait_until(under_way, 120, "counters while it runs")
     assert process.poll() is None
