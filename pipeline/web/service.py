@@ -23,6 +23,7 @@ from pipeline.web.cameras import CameraBook
 from pipeline.web.kept import Kept
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
+from pipeline.web.packs import PackBook
 from pipeline.web.watch import Watch
 from pipeline.web.who import Who
 
@@ -71,6 +72,7 @@ class Service:
             self.live.masked = self.cameras.closed
             stack.enter_context(self.runner)
             stack.callback(self.close_store)
+            self.packs = PackBook(self.kept, self.runner, self.asked.packs, self.out)
             self.watch = Watch(self)
             self._stack = stack.pop_all()
         return self
@@ -88,6 +90,7 @@ class Service:
         self.runner.start()
         self.watch.start()
         self.cameras.restore()
+        self.runner.preparation.ask("packs", self.packs.restore)
 
     def stop(self) -> None:
         """Have everything end."""
