@@ -197,6 +197,16 @@ class Runner:
         for worker in self._workers:
             worker.start()
 
+    def follow(self, config: Config) -> None:
+        """Have other settings hold from now on: those that are asked for while cameras run, and
+        how long the past is kept. Live cameras begin anew where their own video may be seen, or
+        not any more."""
+        again = config.privacy.video != self.config.privacy.video
+        self.config = config
+        if self.store is not None:
+            self.store.settings = config.store
+        self.cameras.follow(config, again)
+
     def stop(self) -> None:
         """Ask everything to end: waiting frames are discarded, tagged ones still written."""
         self._stop.set()

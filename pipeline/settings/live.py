@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.people.zones import Zones
@@ -41,7 +42,7 @@ class LiveSettings:
     cameras are added and dropped by one thread."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self._config = self._began = config
         self._views = {
             name: _View(section)
             for name in type(config).model_fields
@@ -58,11 +59,20 @@ class LiveSettings:
 
     def uses(self, name: str) -> bool:
         """Whether a tagger was wanted when the run began, by all cameras or by one of them."""
-        return self._config.uses(name)
+        return self._began.uses(name)
 
     def packs(self) -> dict[str, Any]:
         """The packs that any camera may use: the settings of each, to be asked ``of(source)``."""
         return {name: view for name, view in self._packs.items() if self._config.uses_pack(name)}
+
+    def follow(self, config: Config, cameras: Iterable[Camera]) -> None:
+        """Have other settings hold, for these cameras and those to come. Whoever keeps a section
+        has the new one."""
+        self._config = config
+        for name, view in self._views.items():
+            view.section = config.section(name)
+        for camera in cameras:
+            self.add(camera)
 
     def take_pack(self, entry: PackSettings, only: frozenset[str] | None) -> PerSource[Any]:
         """Take in a pack while the run lasts, in the place of one of its name.

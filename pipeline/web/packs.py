@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,7 +33,9 @@ FOLDER = "packs"
 #: Labels of a pack that are told.
 _TOLD = 60
 #: What is kept of a pack; ``cameras``: ``None`` for all.
-_FRESH: dict[str, Any] = {"on": False, "cameras": None, "accept_licence": False}
+_FRESH: Mapping[str, Any] = MappingProxyType(
+    {"on": False, "cameras": None, "accept_licence": False}
+)
 #: Why a pack may be no tagger now: whatever its files, the engine or the memory do.
 _REASONS = (EngineError, PipelineError, OSError, MemoryError)
 

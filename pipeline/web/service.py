@@ -24,6 +24,7 @@ from pipeline.web.kept import Kept
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
 from pipeline.web.packs import PackBook
+from pipeline.web.settings import SettingsBook, of_last_time
 from pipeline.web.watch import Watch
 from pipeline.web.who import Who
 
@@ -56,9 +57,9 @@ class Service:
         self.limiter = Limiter()
         self.live = Live()
         self.kept = Kept(asked.out)
-        self.runner = Runner(
-            asked.config, asked.out, [self.live], asked.packs, True, self.live.opened
-        )
+        with self.kept:
+            config = of_last_time(self.kept, asked.config, asked.packs)
+        self.runner = Runner(config, asked.out, [self.live], asked.packs, True, self.live.opened)
         self._store: Store | None = None
         self._lock = threading.Lock()
         self._stack = ExitStack()
@@ -73,6 +74,9 @@ class Service:
             stack.enter_context(self.runner)
             stack.callback(self.close_store)
             self.packs = PackBook(self.kept, self.runner, self.asked.packs, self.out)
+            self.settings = SettingsBook(
+                self.kept, self.runner, self.asked.config, self.asked.packs
+            )
             self.watch = Watch(self)
             self._stack = stack.pop_all()
         return self
