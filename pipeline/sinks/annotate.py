@@ -8,6 +8,7 @@ from typing import cast
 import cv2
 import numpy as np
 
+from pipeline.finest import finest
 from pipeline.sinks.privacy import Bgr, shown
 from pipeline.types import Box, Place, Tag, TaggedFrame, Track
 
@@ -142,7 +143,7 @@ def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) 
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
     labels = [
-        (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
+        (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in finest(track.tags)[:5])])
         for track in ordered
     ]
     for tag in loose:
