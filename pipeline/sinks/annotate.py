@@ -28,6 +28,8 @@ _PALETTE = (
 )
 #: Height in pixels of the person on a snapshot, which the caption is below.
 SNAPSHOT = 256
+#: What is lighter is white, for all that JPEG does to it.
+_WHITE = 240
 
 #: Colour (BGR) of zones and lines, and how much of it a zone is tinted with.
 _PLACES = (235, 235, 235)
@@ -180,6 +182,15 @@ def annotated(tagged: TaggedFrame) -> Bgr:
     draw_places(image, tagged.places)
     draw_tracks(image, tagged.tracks, tagged.tags)
     return image
+
+
+def without_caption(picture: Bgr) -> Bgr:
+    """The person of a snapshot that was read again: without the caption below, and the white beside
+    narrow people."""
+    image = picture[:SNAPSHOT]
+    seen = np.flatnonzero((image < _WHITE).any(axis=(0, 2)))
+    image = image[:, seen[0] : seen[-1] + 1] if len(seen) else image
+    return np.ascontiguousarray(image)
 
 
 def snapshot(crop: Bgr, title: str, tags: Sequence[Tag]) -> Bgr:

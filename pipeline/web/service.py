@@ -21,8 +21,10 @@ from pipeline.web.accounts import Accounts
 from pipeline.web.brands import Brands
 from pipeline.web.cameras import CameraBook
 from pipeline.web.kept import Kept
+from pipeline.web.lessons import Lessons
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
+from pipeline.web.outfits import Outfits
 from pipeline.web.packs import PackBook
 from pipeline.web.settings import SettingsBook, of_last_time
 from pipeline.web.watch import Watch
@@ -69,6 +71,9 @@ class Service:
             stack.enter_context(self.kept)
             self.accounts = Accounts(self.kept)
             self.brands = stack.enter_context(Brands(self.asked.config, self.asked.packs))
+            self.outfits = stack.enter_context(Outfits(self.asked.config, self.asked.packs))
+            self.lessons = Lessons(self.kept, self.out)
+            self.lessons.tidy()
             self.cameras = CameraBook(self.kept, self.runner)
             self.live.masked = self.cameras.closed
             stack.enter_context(self.runner)
