@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from pipeline.files import make_folder, replace_file
 from pipeline.picture.still import load_image
 from pipeline.pictures import LESSONS, lessons
 from pipeline.sinks.annotate import without_caption
-from pipeline.store.told import picture_file
 from pipeline.store.visits import Visit
 from pipeline.tagging.packs.personal import is_personal
 from pipeline.web.accounts import ConflictError, NoSuchError
@@ -28,6 +28,16 @@ MOST = 20_000
 #: A class is the name of a folder.
 _CLASS = re.compile(r"[^\W_][\w .,'+&-]{0,62}[\w']|[^\W_]")
 _QUALITY = 92
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A tag that ``user`` says is wrong, and what it is instead; empty: something else."""
+
+    kind: str
+    label: str
+    right: str
+    user: str
 
 
 class Lessons:
@@ -43,27 +53,22 @@ class Lessons:
         rows = [dict(row) for row in self._kept.all(query, visit)]
         return [row for row in rows if (self._out / row.pop("file")).is_file()]
 
-    def mark(self, one: Visit, kind: str, label: str, right: str, user: str) -> str:
-        """Keep the picture of a visit as one of a class.
-
-        Args:
-            kind, label: the tag that is wrong.
-            right: what it is instead; empty: something else.
+    def mark(self, one: Visit, picture: Path, wrong: Mark) -> str:
+        """Keep the picture of a visit as one of a class; which.
 
         Raises:
             ConfigError: there is no such tag or picture, heads are seen on it, or that is no class.
             ConflictError: there are too many.
         """
-        visit, name = str(uuid.UUID(bytes=one.name)), right.strip() or OTHER
+        visit, name = str(uuid.UUID(bytes=one.name)), wrong.right.strip() or OTHER
         if not _CLASS.fullmatch(name) or is_personal(name):
-            raise ConfigError(
-                "right: a class is called by letters, digits and spaces, never by who"
-            )
+            raise ConfigError("right: letters, digits and spaces; and nothing of who somebody is")
+        kind, label = wrong.kind, wrong.label
         if (kind, label) not in {(tag.kind, tag.label) for tag in one.tags.values()}:
             raise ConfigError("label: nobody said that of this person")
         if name == label:
             raise ConfigError("right: that is what was said")
-        content = self._picture(one)
+        content = _shown(one, picture)
         if sum(1 for _ in lessons(self._out)) >= MOST:
             raise ConflictError(f"{MOST} pictures are kept already; teach, and delete some")
         self.undo(visit, kind, label, missing_ok=True)
@@ -71,7 +76,7 @@ class Lessons:
         make_folder((self._out / file).parent, private=True)
         replace_file(self._out / file, content, private=True)
         query = "INSERT OR REPLACE INTO wrong VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self._kept.change(query, visit, kind, label, name, file, user, now_ms())
+        self._kept.change(query, visit, kind, label, name, file, wrong.user, now_ms())
         return name
 
     def undo(self, visit: str, kind: str, label: str, missing_ok: bool = False) -> None:
@@ -94,17 +99,15 @@ class Lessons:
             if not (self._out / row["file"]).is_file():
                 self.undo(row["visit"], row["kind"], row["label"], missing_ok=True)
 
-    def _picture(self, one: Visit) -> bytes:
-        path = picture_file(one, self._out)
-        if path is None:
-            raise ConfigError("this person has no picture (any more)")
-        if one.heads != "pixelate":
-            raise ConfigError("heads are seen on this picture; it is not kept to teach with")
-        done, packed = cv2.imencode(
-            ".jpg", without_caption(load_image(path)), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-        )
-        assert done
-        return packed.tobytes()
+
+def _shown(one: Visit, picture: Path) -> bytes:
+    """A visit's picture without its caption."""
+    if one.heads != "pixelate":
+        raise ConfigError("heads are seen on this picture; it is not kept to teach with")
+    image = without_caption(load_image(picture))
+    done, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    assert done
+    return packed.tobytes()
 
 
 def _safe(name: str) -> str:

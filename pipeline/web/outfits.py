@@ -1,5 +1,5 @@
-"""Products of the store that would complete what somebody wore; their models are opened when that is
-first asked for."""
+"""Products of the store that complete what somebody wore; models are opened when that is first
+asked for."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 import zipfile
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,6 +20,7 @@ from pipeline.store.visits import Visit, milliseconds
 from pipeline.web.access import Operator, Reader, Seer, Serving, client_of
 from pipeline.web.api.search import visit_row
 from pipeline.web.forgetting import forget_all, forget_one
+from pipeline.web.lessons import Mark
 from pipeline.web.mistakes import missing
 from pipeline.web.service import Service
 from pipeline.web.who import Who
@@ -106,7 +108,7 @@ def complete(
     name: str, who: Seer, service: Serving, top: Annotated[int, Query(ge=1, le=20)] = 3
 ) -> dict[str, Any]:
     """Products of the store that would complete what somebody wore. Experimental."""
-    path = picture_file(_found(name, who, service), service.out)
+    path = _path(_found(name, who, service), service)
     if path is None:
         raise missing("no picture (any more)")
     return service.outfits.complete(path, top)
@@ -129,7 +131,11 @@ def mark_wrong(
         raise ConfigError(
             "pictures are not kept to teach with: privacy.teach is off, in the settings"
         )
-    right = service.lessons.mark(one, wanted.kind, wanted.label, wanted.right, who.name)
+    path = _path(one, service)
+    if path is None:
+        raise missing("no picture (any more)")
+    mark = Mark(wanted.kind, wanted.label, wanted.right, who.name)
+    right = service.lessons.mark(one, path, mark)
     what = f"{name}: {wanted.kind} {wanted.label} is {right}"
     service.kept.note(who.name, client_of(request), "tag.wrong", what)
     return {"wrong": _wrong(one, service)}
@@ -197,16 +203,20 @@ def _wrong(one: Visit, service: Service) -> list[dict[str, Any]]:
     return [{**row, "at": service.iso(row["at"])} for row in rows]
 
 
-def _picture(one: Visit, service: Service, look: int = 1) -> bytes | None:
-    """A visit's picture. A name that leads out of their folder is none: rows may have come from
-    another machine."""
+def _path(one: Visit, service: Service, look: int = 1) -> Path | None:
+    """The file of a visit's picture. A name that leads out of their folder is none: rows may have
+    come from another machine."""
     path = picture_file(one, service.out)
     if look > 1 and one.picture:
         path = service.out / look_file(one.picture, look)
-    if path is None or (service.out / FOLDER).resolve() not in path.resolve().parents:
-        return None
+    inside = (service.out / FOLDER).resolve()
+    return path if path is not None and inside in path.resolve().parents else None
+
+
+def _picture(one: Visit, service: Service, look: int = 1) -> bytes | None:
+    path = _path(one, service, look)
     try:
-        return path.read_bytes()
+        return None if path is None else path.read_bytes()
     except OSError:
         return None
 
