@@ -8,11 +8,12 @@ import { ago, full, span, HOUR, DAY, SECOND } from "../time.js";
 import { Page, Button, Choice, Dialog, Field, Failure, Confirm, Select, useLoad } from "../parts.js";
 import { Allowed, places } from "../allowed.js";
 import { dotOf } from "./cameras.js";
+import { Logs } from "./logs.js";
 import { Packs } from "./packs.js";
 import { Settings } from "./settings.js";
 
 const ROLES = ["viewer", "operator", "admin"], SCOPES = ["read", "pictures", "live", "write", "admin"];
-const TABS = { now: Now, packs: Packs, settings: Settings, users: Users, tokens: Tokens, audit: Audit };
+const TABS = { now: Now, packs: Packs, settings: Settings, users: Users, tokens: Tokens, audit: Audit, logs: Logs };
 
 export default function System({ route }) {
   const admin = useMay("admin");
