@@ -104,20 +104,24 @@ def value_of(config: Config, key: str) -> Any:
     return reduce(getattr, key.split("."), config)
 
 
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by their keys as a settings file has them."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, last = key.split(".")
+        reduce(lambda table, name: table.setdefault(name, {}), path, found)[last] = value
+    return found
+
+
 def changed(base: Config, values: Mapping[str, Any], packs: Packs) -> Config:
     """Settings with some values in the place of those of ``base``.
 
     Raises:
         ConfigError: one is impossible; the message begins with its key.
     """
-    nested: dict[str, Any] = {}
-    for key, value in values.items():
-        *path, last = key.split(".")
-        reduce(lambda table, name: table.setdefault(name, {}), path, nested)[last] = value
+    told = merged(base.model_dump(exclude_unset=True), nested(values))
     try:
-        return schema().model_validate(
-            merged(base.model_dump(exclude_unset=True), nested), context={"packs": packs}
-        )
+        return schema().model_validate(told, context={"packs": packs})
     except ValidationError as error:
         raise ConfigError(first_mistake(error)) from None
 
@@ -125,7 +129,7 @@ def changed(base: Config, values: Mapping[str, Any], packs: Packs) -> Config:
 def of_last_time(kept: Kept, base: Config, packs: Packs) -> Config:
     """The settings of a start: those of the file, and what was changed in the window. What does not
     fit any more is told, and left out."""
-    values = _kept(kept)
+    values = settings_of(kept)
     try:
         return changed(base, values, packs)
     except ConfigError as error:
@@ -133,7 +137,8 @@ def of_last_time(kept: Kept, base: Config, packs: Packs) -> Config:
         return base
 
 
-def _kept(kept: Kept) -> dict[str, Any]:
+def settings_of(kept: Kept) -> dict[str, Any]:
+    """What was changed in the window, by key."""
     known = {leaf.key for leaf in leaves()}
     rows = kept.all("SELECT key, value FROM setting")
     return {row["key"]: json.loads(row["value"]) for row in rows if row["key"] in known}
@@ -156,7 +161,7 @@ class SettingsBook:
 
     def fields(self) -> list[dict[str, Any]]:
         """Every value that can be changed, as the API tells it."""
-        values, now = _kept(self._kept), self._runner.config
+        values, now = settings_of(self._kept), self._runner.config
         found = []
         for leaf in leaves():
             usual, force = value_of(self._base, leaf.key), value_of(now, leaf.key)
@@ -187,7 +192,7 @@ class SettingsBook:
         if unknown := sorted((changes.keys() | undone) - known.keys()):
             raise ConfigError(f"{unknown[0][:80]}: no setting that can be changed here")
         with self._lock:
-            old, now = _kept(self._kept), self._runner.config
+            old, now = settings_of(self._kept), self._runner.config
             values = {k: v for k, v in {**old, **changes}.items() if k not in undone}
             wanted = changed(self._base, values, self._packs)
             touched = sorted(changes.keys() | undone)
