@@ -17,6 +17,7 @@ from engines.packs import PackError, read_pack
 from pipeline.errors import ConfigError
 from pipeline.models import unpacking
 from pipeline.models.unpacking import unpacked
+from pipeline.web.exporting import exported  # noqa: E402
 from pipeline.web.labels import TypedLabels
 
 
@@ -86,6 +87,8 @@ def test_a_pack_that_was_on_is_on_after_a_restart(window, example):
     window.service.runner.packs.off("hi-vis")  # as at the end
     book.restore()
     assert window.service.runner.packs.names() == ["hi-vis"]
+    export = exported(window.service.out, {}, secrets=False)
+    assert export["packs"] == [{"pack": "hi-vis"}]
     (folder / "model.onnx").write_bytes(b"damaged")
     window.service.runner.packs.off("hi-vis")
     book.restore()

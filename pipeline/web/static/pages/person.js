@@ -7,7 +7,7 @@ import { full, exact, span, SECOND } from "../time.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
 import { drop } from "../kept.js";
-import { Page, Button, Dialog, Failure, Field, Confirm, Swatch, Tag, tagText, useLoad } from "../parts.js";
+import { Page, Button, Dialog, Failure, Field, Confirm, Shot, Swatch, Tag, tagText, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 import { taken, said } from "../words.js";
@@ -168,6 +168,6 @@ function Neighbours({ visit }) {
 function Neighbour({ id, title }) {
   const { value } = useLoad((signal) => (id ? get(`visits/${at(id)}`, {}, signal) : Promise.resolve(null)), [id]);
   if (!id) return html`<div class="card neighbour soft">${title}: ${t("person.nobody")}</div>`;
-  return html`<a class="card neighbour" href=${address(["person", id])}>${value?.picture && html`<img src=${own(value.picture)} alt="" />`}
+  return html`<a class="card neighbour" href=${address(["person", id])}>${value && html`<${Shot} path=${own(value.picture)} />`}
     <span class="stack tight grow"><span class="small soft">${title}${value && ` · ${exact(Date.parse(value.began))}`}</span>${value && html`<${Wears} wears=${value.wears} most=${3} />`}</span></a>`;
 }
