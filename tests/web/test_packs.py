@@ -17,7 +17,7 @@ from engines.packs import PackError, read_pack
 from pipeline.errors import ConfigError
 from pipeline.models import unpacking
 from pipeline.models.unpacking import unpacked
-from pipeline.web.exporting import exported  # noqa: E402
+from pipeline.web.exporting import exported
 from pipeline.web.labels import TypedLabels
 
 
