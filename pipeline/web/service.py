@@ -24,6 +24,7 @@ from pipeline.web.kept import Kept
 from pipeline.web.lessons import Lessons
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
+from pipeline.web.logs import Recent
 from pipeline.web.outfits import Outfits
 from pipeline.web.packs import PackBook
 from pipeline.web.settings import SettingsBook, of_last_time
@@ -58,6 +59,7 @@ class Service:
         self.stopping = threading.Event()
         self.limiter = Limiter()
         self.live = Live()
+        self.logs = Recent()
         self.kept = Kept(asked.out)
         with self.kept:
             config = of_last_time(self.kept, asked.config, asked.packs)
@@ -68,6 +70,7 @@ class Service:
 
     def __enter__(self) -> Service:
         with ExitStack() as stack:
+            stack.enter_context(self.logs)
             stack.enter_context(self.kept)
             self.accounts = Accounts(self.kept)
             self.brands = stack.enter_context(Brands(self.asked.config, self.asked.packs))

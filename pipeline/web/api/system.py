@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import __version__
 from pipeline.web.access import Admin, Reader, Serving, client_of
 from pipeline.web.api.cameras import state_of
+from pipeline.web.logs import MOST_LINES
 from pipeline.web.mistakes import missing
 from pipeline.web.service import Service
 from pipeline.web.watch import memory_mb
@@ -86,6 +88,29 @@ def change_settings(
     what = ", ".join(sorted({*wanted.changes, *wanted.undo}))
     service.kept.note(who.name, client_of(request), "settings.changed", what)
     return {"fields": service.settings.fields()}
+
+
+@router.get("/logs")
+def logs(
+    who: Admin,
+    service: Serving,
+    after: Annotated[int, Query(ge=0, le=1 << 62)] = 0,
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    limit: Annotated[int, Query(ge=1, le=MOST_LINES)] = 200,
+) -> dict[str, Any]:
+    """What was logged last, oldest first; ``next`` is what to ask for ``after``."""
+    lines = service.logs.after(after, logging.getLevelName(level.upper()), limit)
+    found = [
+        {
+            "id": one.id,
+            "at": service.iso(one.at),
+            "level": logging.getLevelName(one.level).lower(),
+            "name": one.name,
+            "text": one.text,
+        }
+        for one in lines
+    ]
+    return {"lines": found, "next": lines[-1].id if lines else after}
 
 
 @router.get("/notice/{camera}")
