@@ -134,6 +134,15 @@ class Persons:
         for track_id in track_ids:
             self._known.pop((source, track_id), None)
 
+    def add(self, tagger: Tagger) -> None:
+        """Ask one more tagger. What another of its name knew, it does not."""
+        if "person" not in tagger.wants:
+            return
+        self._taggers.append(tagger)
+        self._names += [] if tagger.name in self._names else [tagger.name]
+        for person in self._known.values():
+            person.states.pop(tagger.name, None)
+
     def drop(self, tagger: Tagger) -> None:
         """Ask a tagger no more; what it has found stays."""
         if tagger in self._taggers:
