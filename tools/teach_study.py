@@ -4,7 +4,7 @@
     python tools/teach_study.py show --plot docs/pictures/low-data.png
     python tools/teach_study.py cost --packs out/packs
 
-The ten largest classes of the photos of single garments; what is tested on is held back from every
+The largest classes of the photos of single garments; what is tested on is held back from every
 draw. Each result is written when it is there: a run that was interrupted goes on. ``cost`` runs the
 packs of a folder and the shipped parser in turn on a crop, through the pipeline's engine. Needs the
 ``train`` extra.
@@ -32,8 +32,6 @@ from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import GarmentParser
 
-#: Classes, the largest ones.
-KINDS = 10
 #: Rounds in which packs are run by turns, and those before that do not count.
 ROUNDS = 70
 WARM = 10
@@ -45,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
     parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
     parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
+    parser.add_argument("--kinds", type=int, default=10, help="classes, the largest ones")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
     parser.add_argument("--side", type=int, default=128)
@@ -69,8 +68,8 @@ def measure(args: argparse.Namespace) -> None:
     """Run every arm on every draw that is left."""
     torch.set_num_threads(args.threads)
     photos, held, _ = load_types(args.data, 0)
-    photos = [photo for photo in photos if photo.kind < KINDS]
-    held = [photo for photo in held if photo.kind < KINDS]
+    photos = [photo for photo in photos if photo.kind < args.kinds]
+    held = [photo for photo in held if photo.kind < args.kinds]
     order = np.random.default_rng(0).permutation(len(held))[: args.test]
     test = [held[i] for i in order]
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +80,7 @@ def measure(args: argparse.Namespace) -> None:
                 if (arm, count, seed) in there:
                     continue
                 recipe = Recipe(steps=args.steps, batch=args.batch, side=args.side, seed=seed)
-                right = run(arm, drawn(photos, KINDS, count, seed), test, recipe, KINDS)
+                right = run(arm, drawn(photos, args.kinds, count, seed), test, recipe, args.kinds)
                 row = {
                     "arm": arm,
                     "count": count,

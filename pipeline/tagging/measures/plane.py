@@ -186,9 +186,9 @@ class Plane:
 
     def scale(self, points: Points) -> npt.NDArray[np.float64]:
         """Square cm that one pixel at each of the points (N, 2) shows."""
-        across, along = np.array([0.5, 0]), np.array([0, 0.5])
-        right = self.to_ground(points + across) - self.to_ground(points - across)
-        down = self.to_ground(points + along) - self.to_ground(points - along)
+        steps = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
+        around = self.to_ground((points + steps[:, None]).reshape(-1, 2)).reshape(4, -1, 2)
+        right, down = around[0] - around[1], around[2] - around[3]
         return np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])
 
     def with_error(self, points: Points, measure: Callable[[Points], float]) -> tuple[float, float]:
@@ -210,8 +210,13 @@ def spread_of(values: npt.NDArray[np.float64]) -> float:
 
 def along(points: Points) -> float:
     """Length of a line through points (N, 2)."""
-    steps = np.diff(points, axis=0)
-    return float(np.sqrt((steps**2).sum(1)).sum())
+    return float(lengths_of(points))
+
+
+def lengths_of(lines: Points) -> npt.NDArray[np.float64]:
+    """Lengths (...) of lines through points (..., N, 2)."""
+    steps = lines[..., 1:, :] - lines[..., :-1, :]
+    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
 
 
 def plane_of_rectangle(
