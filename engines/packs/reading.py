@@ -117,7 +117,8 @@ def _consistent(pack: Pack) -> None:
             ):
                 raise PackError(f"size in {FILE} must be that of the pictures in '{tensor.name}'")
     if pack.tagger is not None:
-        needed = [LABELS] + [EMBEDDINGS] * (pack.tagger.kind == "embedder")
+        kind = pack.tagger.kind
+        needed = [LABELS] * (kind != "length") + [EMBEDDINGS] * (kind == "embedder")
         if lacking := [name for name in needed if name not in pack.files]:
             raise PackError(f"[files] in {FILE} lacks {lacking[0]}, which its [tagger] needs")
         if not any(tensor.layout for tensor in pack.inputs):

@@ -8,7 +8,9 @@ from engines.packs.pack import PackError
 from engines.packs.table import FILE, Table, one_of, safe, text
 from engines.packs.tagger import GROUP_PROMPT, PROMPT, PackKind, TaggerTable
 
-KINDS = ("classifier", "tags", "detector", "embedder", "segmenter")
+KINDS = ("classifier", "tags", "detector", "embedder", "segmenter", "length")
+#: Those that measure: they are used by ``measures``, which says when.
+MEASURING = ("segmenter", "length")
 BACKGROUNDS = ("keep", "blur", "dim", "remove")
 RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
@@ -34,9 +36,11 @@ def read_tagger(values: Any) -> TaggerTable | None:
     kind = _choice(table, "kind", KINDS)
     found = TaggerTable(kind=cast(PackKind, kind), **_shown(table, kind), **_told(table, kind))
     table.end()
-    if kind == "segmenter":
+    if kind in MEASURING:
         if found.subject != "frame":
-            raise PackError(f"tagger.subject in {FILE} must be frame: masks are of whole pictures")
+            raise PackError(
+                f"tagger.subject in {FILE} must be frame: objects are in whole pictures"
+            )
     elif found.shown != "person" and not found.every_s:
         raise PackError(f"tagger.every_s in {FILE} must be above 0: nobody asks for looks at tiles")
     return found
@@ -48,7 +52,7 @@ def _choice(table: Table, key: str, choices: tuple[str, ...], *default: str) -> 
 
 def _shown(table: Table, kind: str) -> dict[str, Any]:
     """What it sees, and when."""
-    usual = "frame" if kind == "segmenter" else "person"
+    usual = "frame" if kind in MEASURING else "person"
     return {
         "subject": table.take("subject", text, "text", usual),
         "every_s": table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),

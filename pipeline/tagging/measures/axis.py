@@ -26,7 +26,7 @@ _MARGINS = (1.2, 0.4)
 #: Places at most that are looked at on a way across.
 _RAYS = 36
 #: What stands for 1 where a mask is softened, and where the outline is then.
-_FULL = np.uint8(250)
+_FULL = 250
 _EDGE = 125.0
 _HALF = 0.5
 #: Neighbours of a pixel, clockwise from the one above: (row, column).
@@ -220,9 +220,7 @@ def _centred(path: _Floats, soft: Mask, radius: float) -> _Floats:
     return points + shift[:, None] * normals
 
 
-def _first_outside(
-    points: _Floats, directions: _Floats, reach: _Floats, soft: Mask
-) -> _Floats:
+def _first_outside(points: _Floats, directions: _Floats, reach: _Floats, soft: Mask) -> _Floats:
     """How far (N,) from points (N, 2) in their directions the shape ends."""
     rays = points[:, None] + reach[:, None] * directions[:, None]
     values = _at(soft, rays.reshape(-1, 2)).reshape(len(points), len(reach))
