@@ -66,8 +66,10 @@ def check_corners(
 ) -> None:
     """Raise ConfigError (a ValueError) unless points are the corners of a rectangle in view."""
     points = np.array(corners, float)
-    if len(points) != 4 or not np.isfinite(points).all():
+    if len(points) != 4:
         raise ConfigError(f"a rectangle has four corners x,y; {len(points)} are given")
+    if not np.isfinite(points).all():
+        raise ConfigError("a corner's x or y is no number")
     if min(size) <= 0 or not np.isfinite(size).all():
         raise ConfigError(f"size {size[0]:g}x{size[1]:g}: both sides must be longer than 0")
     if (points < 0).any() or (points > np.array(picture)).any():
