@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from unittest import mock
 
 import httpx
 
 from engines.packs import shipped
 from pipeline.settings.schema import make_config
+from pipeline.store.outlet import StoreSink
 from pipeline.web.service import Asked, Service
 from pipeline.web.serving import Address, Serving
 
@@ -22,6 +26,26 @@ USERS = {
     "vera": ("viewer", None),
     "door": ("viewer", ["entrance"]),
 }
+
+
+class Fed(StoreSink):
+    """Writes events of tests besides those of the run, on the same thread."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._handed: SimpleQueue[tuple[list[dict], Future[None]]] = SimpleQueue()
+
+    def hand(self, records: list[dict]) -> Future[None]:
+        done: Future[None] = Future()
+        self._handed.put((records, done))
+        return done
+
+    def idle(self) -> None:
+        while not self._handed.empty():
+            records, done = self._handed.get()
+            self._store.write(records)
+            done.set_result(None)
+        super().idle()
 
 
 class Window:
@@ -48,7 +72,7 @@ class Window:
 
     def write(self, records: list[dict]) -> None:
         """Have events written into the store, as the run does."""
-        self.service.runner.store.ask(lambda store: store.write(records)).result(20)
+        self.service.runner.store.hand(records).result(20)
 
 
 @contextmanager
@@ -61,7 +85,11 @@ def served(out: Path, **sections) -> Iterator[Window]:
     }
     config = make_config(**{**wanted, **sections})
     service = Service(Asked(config, out, shipped(), "The Shop, Main Street 1"))
-    with service, Serving(service, Address(port=0)) as serving:
+    with (
+        mock.patch("pipeline.store.outlet.StoreSink", Fed),
+        service,
+        Serving(service, Address(port=0)) as serving,
+    ):
         service.start()
         serving.start()
         window = Window(service, serving)

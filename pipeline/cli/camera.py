@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from pipeline.cli.errors import explained, plain, standard_output
-from pipeline.errors import ConfigError, redact
+from pipeline.cli.errors import explained, plain, standard_output, start_logging, warn
+from pipeline.errors import ConfigError, SourceError, redact
 from pipeline.settings.schema import first_mistake
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.probe import Offer, probe, warnings
@@ -43,6 +43,46 @@ def probe_command(
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     for warning in warnings(main, small):
         console.print(f"warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("find")
+def find_command(
+    host: Annotated[str, typer.Option(help="Ask this address alone.")] = "",
+    user: Annotated[str, typer.Option(help="User name; else $CAM_USER.")] = "",
+    password: Annotated[str, typer.Option(help="Password; else $CAM_PASSWORD.")] = "",
+    seconds: Annotated[float, typer.Option(min=0.2, max=30, help="How long to wait.")] = 3.0,
+) -> None:
+    """Find ONVIF cameras on the network, and show the streams they offer."""
+    start_logging()
+    with explained():
+        from pipeline.sources.onvif.discovery import find
+
+        found = find(seconds, host)
+    if not found:
+        warn("no camera answered; it may be on another network: add it by its address")
+    console = standard_output()
+    login = user or os.environ.get("CAM_USER", ""), password or os.environ.get("CAM_PASSWORD", "")
+    for one in found:
+        name = plain(" ".join(filter(None, (one.address, one.name, one.hardware))))
+        console.print(name, highlight=False, markup=False, soft_wrap=True)
+        for line in _streams(one.address, *login):
+            console.print(plain(f"  {line}"), highlight=False, markup=False, soft_wrap=True)
+
+
+def _streams(address: str, user: str, password: str) -> list[str]:
+    from pipeline.sources.onvif.device import chosen, offered
+
+    try:
+        streams = offered(address, user, password).streams
+    except SourceError as error:
+        return [str(error)]
+    main, sub = chosen(streams)
+    uses = {main: "main stream", sub: "sub-stream"}
+    return [
+        f"{uses.get(one.url, ''):12} {one.codec}, {one.size[0]} x {one.size[1]}, "
+        f"{one.rate:.0f} pictures/s  {one.url}"
+        for one in streams
+    ]
 
 
 def shown(offer: Offer) -> str:

@@ -63,7 +63,7 @@ def serve(
         address.check()
         with reserved(out):
             service = Service(Asked(settings, out, registry, controller))
-            _run(service, address)
+            run_service(service, address)
         # Everything is written and closed. What libraries take down beyond that may take seconds,
         # and native code that was left behind would crash on the way.
         sys.stdout.flush()
@@ -92,7 +92,8 @@ def refuse_without() -> None:
             raise ConfigError(f"needs {name}: pip install 'threadline[serve]'")
 
 
-def _run(service: Service, address: Address) -> None:
+def run_service(service: Service, address: Address) -> None:
+    """Serve until a signal ends it, or the run does."""
     from pipeline.web.serving import Serving
 
     ending: list[Serving] = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from pipeline.flow.pace import Pace
 from pipeline.types import Heads, TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
+#: Up to which ages (s) frames are counted apart.
+AGES = (0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0)
 #: Latencies kept per camera; percentiles are over the newest this many frames.
 KEPT = 5_000
 
@@ -72,6 +75,8 @@ class CameraStats:
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
         zones: how many people are in each zone now.
+        aged: frames by how old they were when done: up to each of ``AGES``, and older; ``aged_s``,
+            their ages summed.
         heads, masked: what is done to heads in its pictures, and how many areas are painted out.
         main: of the main stream, where the camera's frames are its sub-stream's.
     """
@@ -99,6 +104,8 @@ class CameraStats:
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
     looks: Counter[str] = field(default_factory=Counter)
+    aged: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
+    aged_s: float = 0.0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     main: MainStats | None = None
 
@@ -107,6 +114,8 @@ class CameraStats:
         self.analysed += 1
         self.pts = tagged.frame.pts
         self.latencies.append(age_s)
+        self.aged[bisect_left(AGES, age_s)] += 1
+        self.aged_s += max(age_s, 0.0)
         self.people += sum(event.name == "entered" for event in tagged.events)
         self.looks.update(dict(tagged.looks))
         self.zones = {place.name: place.count for place in tagged.places if place.is_zone}

@@ -4,8 +4,9 @@ whoever is stopped in between finds the rest when asked again."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,11 +57,22 @@ class Request:
         return not (self.visit or asked.either or asked.without or asked.zones)
 
 
+@dataclass(slots=True)
+class Meant:
+    """Whom a request is about, written down before the first of them is gone: their visits, and
+    names of their pictures."""
+
+    request: Request
+    visits: set[str] = field(default_factory=set)
+    pictures: set[str] = field(default_factory=set)
+
+
 class Forgetting:
     """A request carried out.
 
     Args:
         folder: of the results.
+        meant: a request, with whom it was found to be about before, if it is begun anew.
         run: that goes on meanwhile; who is in its view stays, since more is to come of them.
 
     Attributes:
@@ -68,31 +80,33 @@ class Forgetting:
         in_view: visits that were left for that reason.
     """
 
-    def __init__(
-        self, store: Store, folder: Path, request: Request, run: str | None = None
-    ) -> None:
+    def __init__(self, store: Store, folder: Path, meant: Meant, run: str | None = None) -> None:
+        self.meant = meant
         self.gone = 0
         self.in_view = 0
         self._store = store
         self._folder = folder
-        self._request = request
+        self._request = meant.request
         self._run = run
-        self._names: set[str] = set()
-        self._pictures: list[str] = []
+
+    def find(self) -> Iterator[None]:
+        """Who is meant, a little at a time; nothing is deleted yet."""
+        for page in self._found():
+            for one in page:
+                if one.open and one.run == self._run:
+                    self.in_view += 1
+                    continue
+                self.meant.visits.add(str(uuid.UUID(bytes=one.name)))
+                self.meant.pictures |= {one.picture} if one.picture else set()
+            yield
 
     def steps(self, journal: Forgetful | None) -> Iterator[None]:
-        """Everything, a little at a time."""
-        for one in self._found():
-            if one.open and one.run == self._run:
-                self.in_view += 1
-                continue
-            self._names.add(str(uuid.UUID(bytes=one.name)))
-            self._pictures += [one.picture] if one.picture else []
+        """Everything of those who were found, a little at a time."""
         if journal is not None:
             journal.forget(self._unwanted)
         self.files()
         yield
-        for part in chunks(self._names, CHUNK):
+        for part in chunks(self.meant.visits, CHUNK):
             keys = [uuid.UUID(name).bytes for name in part]
             self.gone += len(self._store.forget_visits(keys, self._request.counts))
             yield
@@ -102,35 +116,33 @@ class Forgetting:
 
     def files(self) -> None:
         """Pictures and lines."""
-        delete_pictures(self._folder, self._pictures)
+        delete_pictures(self._folder, self.meant.pictures)
         drop_lines(self._folder, self._unwanted)
 
-    def _found(self) -> Iterator[Visit]:
+    def _found(self) -> Iterator[Sequence[Visit]]:
         if self._request.visit:
-            yield from self._store.named([uuid.UUID(self._request.visit).bytes])
+            yield self._store.named([uuid.UUID(self._request.visit).bytes])
             return
         cursor = None
         while True:
             page = self._store.search(self._request.query, cursor, _PAGE)
-            yield from page.visits
+            yield page.visits
             if (cursor := page.next) is None:
                 return
 
     def _unwanted(self, record: Mapping[str, Any]) -> bool:
         if record.get("visit"):
-            return record["visit"] in self._names
+            return record["visit"] in self.meant.visits
         return self._request.everything and _meant(record, self._request.query)
 
 
 def forget(store: Store, folder: Path, request: Request) -> int:
     """Forget people everywhere they are kept, while no run writes into the folder; how many."""
-    forgetting = Forgetting(store, folder, request)
-    if (folder / JOURNAL).is_file():
-        with Journal(folder) as journal:
-            for _ in forgetting.steps(journal):
-                pass
-    else:
-        for _ in forgetting.steps(None):
+    forgetting = Forgetting(store, folder, Meant(request))
+    for _ in forgetting.find():
+        pass
+    with Journal(folder) if (folder / JOURNAL).is_file() else nullcontext() as journal:
+        for _ in forgetting.steps(journal):
             pass
     return forgetting.gone
 

@@ -6,23 +6,18 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline.errors import StoreAwayError
 from pipeline.store.forgetting import Forgetful
 from pipeline.store.opening import made, place_of
-from pipeline.store.protocol import Store
 from pipeline.store.requests import Requests
 from pipeline.store.retention import Retention
 from pipeline.store.settings import StoreSettings
 from pipeline.store.sql import holder
 
 log = logging.getLogger("threadline.store")
-
-T = TypeVar("T")
 
 #: Bytes of a recording's beginning and end by which it is known again.
 _KNOWN_BY = 1 << 20
@@ -62,15 +57,8 @@ class StoreSink:
         self._swept = float("-inf")
         self._sweep: Retention | None = None
         self._sweeps = 0
-        self._asked: SimpleQueue[tuple[Callable[[Store], Any], Future[Any]]] = SimpleQueue()
         self.last: str | None = None
         self.journal: Forgetful | None = None
-
-    def ask(self, work: Callable[[Store], T]) -> Future[T]:
-        """Have something done to the store by the thread that writes it, soon; from any thread."""
-        answer: Future[T] = Future()
-        self._asked.put((work, answer))
-        return answer
 
     def __enter__(self) -> StoreSink:
         try:
@@ -100,7 +88,6 @@ class StoreSink:
         cameras that were removed; called between batches."""
         here = {camera: own for camera, own in self._recordings.items() if self._files(camera)}
         self._recordings = here
-        self._answer()
         if self._opened and self._requests.some(_SLICE_S, self._run, self.journal):
             self._look_for_old()
 
@@ -116,18 +103,6 @@ class StoreSink:
             self._sweeps += 1
         if self._sweep.some(_SLICE_S):
             self._sweep, self._swept = None, time.monotonic()
-
-    def _answer(self) -> None:
-        while not self._asked.empty():
-            work, answer = self._asked.get()
-            if not answer.set_running_or_notify_cancel():
-                continue
-            try:
-                if not self._opened:
-                    self._open()
-                answer.set_result(work(self._store))
-            except BaseException as error:
-                answer.set_exception(error)
 
     def _open(self) -> None:
         self._store.open(self._settings.zone, holder("threadline run"))

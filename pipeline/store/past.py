@@ -44,10 +44,10 @@ class PastStore(SqlStore):
         with self._known() as (connection, names):
             return Search(self.facets, names, query).count(connection)
 
-    def facets_of(self, query: Query) -> FacetCounts:
-        """What they wear, and where they were."""
+    def facets_of(self, query: Query, within_s: float = float("inf")) -> FacetCounts:
+        """What they wear, and where they were, of as many as can be read within about so long."""
         with self._known() as (connection, names):
-            return Search(self.facets, names, query).facets(connection)
+            return Search(self.facets, names, query).facets(connection, within_s)
 
     def beside(self, one: Visit) -> tuple[bytes | None, bytes | None]:
         """The visits that began before and after one at its camera."""

@@ -38,7 +38,9 @@ class Store(Protocol):
 
     def count(self, query: Query) -> Tally: ...
 
-    def facets_of(self, query: Query) -> FacetCounts: ...
+    def facets_of(self, query: Query, within_s: float = float("inf")) -> FacetCounts:
+        """What they wear, and where they were, of as many as can be read within about so long."""
+        ...
 
     def beside(self, one: Visit) -> tuple[bytes | None, bytes | None]:
         """The UUIDs of the visits that began before and after one at its camera."""

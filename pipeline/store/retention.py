@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def _seen(record: Mapping[str, Any]) -> int:
     return milliseconds(record["utc"])
 
 
-def delete_pictures(folder: Path, names: list[str]) -> None:
+def delete_pictures(folder: Path, names: Iterable[str]) -> None:
     """Delete pictures by their names within a folder; nothing outside of it."""
     inside = (folder / FOLDER).resolve()
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -30,10 +31,13 @@ from pipeline.store.query import FacetCounts, Garment, Page, Query, Tally
 from pipeline.store.schema import tag, visit
 from pipeline.store.visits import pair
 
-#: Visits counted one by one; of more, it is said that there are more.
+#: Visits counted one by one; of more, it is said that there are more. Fewer where each has to be
+#: verified by its tags: that takes ten times as long.
 MOST_COUNTED = 10_000
-#: The newest visits whose facets are counted.
+MOST_VERIFIED = 1_000
+#: The newest visits whose facets are counted, and how many are read at a time.
 MOST_FACETS = 2_000
+_READ = 250
 
 
 class Search:
@@ -52,28 +56,36 @@ class Search:
         return Page(visits, str(found[limit - 1]) if more else None)
 
     def count(self, connection: Connection) -> Tally:
-        """How many there are, exact up to ``MOST_COUNTED``."""
+        """How many there are, exact up to ``MOST_COUNTED``; where each has to be verified, up to
+        ``MOST_VERIFIED``."""
         query = self._select(None)
         if query is None:
             return Tally(0, True)
-        inner = query.order_by(None).limit(MOST_COUNTED + 1).subquery()
+        most = MOST_VERIFIED if self._verified(visit.c.id) else MOST_COUNTED
+        inner = query.order_by(None).limit(most + 1).subquery()
         n = connection.execute(select(func.count()).select_from(inner)).scalar() or 0
-        return Tally(min(n, MOST_COUNTED), n <= MOST_COUNTED)
+        return Tally(min(n, most), n <= most)
 
-    def facets(self, connection: Connection) -> FacetCounts:
-        """What the newest ``MOST_FACETS`` wear, and where they were."""
-        ids = self._ids(connection, MOST_FACETS + 1)
+    def facets(self, connection: Connection, within_s: float) -> FacetCounts:
+        """What the newest ``MOST_FACETS`` wear, and where they were; fewer where that takes longer
+        than ``within_s``: rare ones lie all over the disk."""
+        until, seen = time.monotonic() + within_s, 0
+        most = MOST_VERIFIED if self._verified(visit.c.id) else MOST_FACETS
+        ids = self._ids(connection, most + 1)
         counted: Counter[int] = Counter()
-        for part in chunks(ids[:MOST_FACETS]):
+        for part in chunks(ids[:most], _READ):
             query = select(visit.c.terms).where(visit.c.id.in_(part))
             for terms in connection.execute(query).scalars():
                 counted.update(terms)
+            seen += len(part)
+            if time.monotonic() > until:
+                break
         found: dict[str, dict[str, int]] = defaultdict(dict)
         for number, n in counted.most_common():
             kind, name = self._names.term(number)
             if "," not in kind:
                 found[kind][name] = n
-        return FacetCounts(found, min(len(ids), MOST_FACETS), len(ids) <= MOST_FACETS)
+        return FacetCounts(found, seen, seen == len(ids))
 
     def density(self, connection: Connection, bins: int) -> list[int]:
         """Visits by when they began, in ``bins`` equal parts of the query's time."""

@@ -47,14 +47,14 @@ def refuse_address(url: str) -> None:
     known = ", ".join(f"{scheme}://" for scheme in PROTOCOLS)
     if scheme_of(url) not in PROTOCOLS or "://" not in url:
         raise ConfigError(f"{redact(url)[:100]}: no camera's address; it begins with {known}")
-    host = _host(url)
+    host = host_of(url)
     with suppress(ValueError):  # a name
         host = str(ipaddress.ip_address(host))
     if not host or host in _METADATA:
         raise ConfigError(f"{redact(url)[:100]}: no camera is there")
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """The host of an address; empty where it has none."""
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
@@ -200,7 +200,7 @@ def _refuse_elsewhere(settings: Mapping[str, Any], more: Mapping[str, Any]) -> N
     if not settings.get("user") and not settings.get("password"):
         return
     url = more.get("url") or settings["url"]
-    if {_host(url), _host(more.get("sub") or url)} != {_host(settings["url"])}:
+    if {host_of(url), host_of(more.get("sub") or url)} != {host_of(settings["url"])}:
         raise ConfigError("url: is another host; give user and password again")
 
 

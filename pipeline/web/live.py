@@ -6,19 +6,19 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import cv2
 import numpy as np
 
-from pipeline.flow.backoff import give_way
 from pipeline.protocols import Source
 from pipeline.sinks.annotate import annotated, tag_text
 from pipeline.sinks.privacy import shown
 from pipeline.sinks.records import box_share
 from pipeline.sources.stream import StreamSource
 from pipeline.types import TaggedFrame
+from pipeline.web.drawing import Drawing
 from pipeline.web.video import Video
 
 #: Quality of JPEG pictures, of 100.
@@ -48,7 +48,7 @@ class Live:
         self._listeners: list[Callable[[], None]] = []
         self._drawn: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._lock = threading.Lock()
-        self._drawing = ThreadPoolExecutor(1, "drawing", initializer=give_way)
+        self._drawing = Drawing()
 
     # Called by the run.
 
@@ -69,7 +69,7 @@ class Live:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
-        self._drawing.shutdown(wait=False, cancel_futures=True)
+        self._drawing.end()
 
     def opened(self, source: Source) -> None:
         """A camera was opened, maybe again: its time begins anew, and its packets are wanted if
@@ -124,22 +124,26 @@ class Live:
         return number - sum(at > tagged.frame.captured_at for at in began[1:])
 
     def jpeg(self, tagged: TaggedFrame, width: int, boxes: bool = False) -> Future[bytes]:
-        """A result's picture as JPEG, heads hidden, at most ``width`` pixels wide. They are drawn
-        by one thread that gives way to all others, and once for all who want the same.
+        """A result's picture as JPEG, heads hidden, at most ``width`` pixels wide; drawn beside
+        everything else, and once for all who want the same.
 
         Raises:
             RuntimeError: the run has ended.
         """
-        return self._drawing.submit(self._draw, tagged, width, boxes)
+        return self._drawing.ask(lambda: self._draw(tagged, width, boxes))
 
     def _draw(self, tagged: TaggedFrame, width: int, boxes: bool) -> bytes:
         frame = tagged.frame
         key = (frame.source, self.stream_of(tagged), frame.index, width, boxes)
-        if key not in self._drawn:
-            self._drawn[key] = _drawn(tagged, width, boxes)
-            while len(self._drawn) > _DRAWN:
-                self._drawn.popitem(last=False)
-        return self._drawn[key]
+        with self._lock:
+            found = self._drawn.get(key)
+        if found is None:
+            found = _drawn(tagged, width, boxes)
+            with self._lock:
+                self._drawn[key] = found
+                while len(self._drawn) > _DRAWN:
+                    self._drawn.popitem(last=False)
+        return found
 
     def _tell(self) -> None:
         with self._lock:

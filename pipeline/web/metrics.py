@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from pipeline import __version__
-from pipeline.flow.stats import CameraStats
+from pipeline.flow.stats import AGES, CameraStats
 from pipeline.web.service import Service
 from pipeline.web.who import Who
 
@@ -42,6 +48,8 @@ class _Counters(Collector):
             stages = {name: tuple(entry) for name, entry in stats.stages.items()}
             outlets = list(stats.outlets)
         yield from _of_cameras(cameras)
+        yield _ages(cameras)
+        yield self._there(cameras)
         seconds = _counter("stage_seconds", "Seconds spent in a stage.", "stage")
         calls = _counter("stage_calls", "Calls of a stage.", "stage")
         for name, (count, spent) in sorted(stages.items()):
@@ -49,14 +57,25 @@ class _Counters(Collector):
             calls.add_metric([name], count)
         yield from (seconds, calls)
         written = _counter("outlet_written", "Results an outlet took.", "outlet")
+        failures = _counter("outlet_failures", "Times an outlet could not take any.", "outlet")
+        missed = _counter("outlet_missed", "Results an outlet never gets.", "outlet")
         waiting = GaugeMetricFamily(
             "threadline_outlet_waiting", "Results it has not taken.", labels=["outlet"]
         )
         for outlet in outlets:
             written.add_metric([outlet.name], outlet.written)
+            failures.add_metric([outlet.name], outlet.failures)
+            missed.add_metric([outlet.name], outlet.left_out)
             waiting.add_metric([outlet.name], outlet.waiting)
-        yield from (written, waiting)
+        yield from (written, failures, missed, waiting)
         yield from self._whole()
+
+    def _there(self, cameras: list[CameraStats]) -> Metric:
+        people = GaugeMetricFamily("threadline_people", "People in view now.", labels=["camera"])
+        for camera in cameras:
+            newest = self._service.live.newest(camera.id)
+            people.add_metric([camera.id], len(newest.tracks) if newest else 0)
+        return people
 
     def _whole(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("threadline_build_info", "The version.", labels=["version"])
@@ -92,6 +111,17 @@ def _of_cameras(cameras: list[CameraStats]) -> Iterator[Metric]:
     yield from (skipped, looks)
 
 
+def _ages(cameras: list[CameraStats]) -> Metric:
+    ages = HistogramMetricFamily(
+        "threadline_latency_seconds", "Age of frames when they were done.", labels=["camera"]
+    )
+    for camera in cameras:
+        counts = accumulate(camera.aged)
+        names = [*map(str, AGES), "+Inf"]
+        ages.add_metric([camera.id], list(zip(names, counts, strict=True)), camera.aged_s)
+    return ages
+
+
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(f"threadline_{name}", text, labels=labels)
 
@@ -100,4 +130,5 @@ def text_for(service: Service, who: Who) -> bytes:
     """All counters in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Counters(service, who))
+    ProcessCollector(registry=registry)
     return generate_latest(registry)

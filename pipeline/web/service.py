@@ -23,6 +23,7 @@ from pipeline.web.cameras import CameraBook
 from pipeline.web.kept import Kept
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
+from pipeline.web.logs import Recent
 from pipeline.web.watch import Watch
 from pipeline.web.who import Who
 
@@ -54,6 +55,7 @@ class Service:
         self.stopping = threading.Event()
         self.limiter = Limiter()
         self.live = Live()
+        self.logs = Recent()
         self.kept = Kept(asked.out)
         self.runner = Runner(
             asked.config, asked.out, [self.live], asked.packs, True, self.live.opened
@@ -64,6 +66,7 @@ class Service:
 
     def __enter__(self) -> Service:
         with ExitStack() as stack:
+            stack.enter_context(self.logs)
             stack.enter_context(self.kept)
             self.accounts = Accounts(self.kept)
             self.brands = stack.enter_context(Brands(self.asked.config, self.asked.packs))

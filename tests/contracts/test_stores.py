@@ -289,6 +289,13 @@ def test_many_are_told_as_at_least_so_many(store, monkeypatch):
     tally, facets = store.count(Query()), store.facets_of(Query())
     assert (tally.n, tally.exact) == (10, False)
     assert (facets.of, facets.exact) == (5, False)
+    monkeypatch.setattr("pipeline.store.search._READ", 2)
+    facets = store.facets_of(Query(), within_s=0)
+    assert (facets.of, facets.exact) == (2, False), "no more than there is time for"
+    monkeypatch.setattr("pipeline.store.search.MOST_VERIFIED", 3)
+    striped = Garment((), ("red",), ("pattern=striped",))
+    tally = store.count(Query(without=(striped, Garment((("label", "jacket"),), ("red", "blue")))))
+    assert (tally.n, tally.exact) == (3, False)
 
 
 def test_statistics_by_hour_and_day(store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import select as polling
@@ -32,11 +33,12 @@ from pipeline.store import disk
 from pipeline.store.forgetting import Request
 from pipeline.store.opening import reading, writing
 from pipeline.store.outlet import StoreSink, known_by
-from pipeline.store.query import Query
-from pipeline.store.requests import ask
+from pipeline.store.query import Garment, Query
+from pipeline.store.requests import Requests, ask
 from pipeline.store.settings import StoreSettings
 from pipeline.types import TaggedFrame, Track
 
+HATS = Query(((Garment((("label", "hat"),)),),))
 #: Times the writer is killed; more with THREADLINE_KILLS.
 KILLS = int(os.environ.get("THREADLINE_KILLS", "12"))
 #: Seconds for which a database server is away; 600 with THREADLINE_AWAY_S=600.
@@ -434,6 +436,11 @@ def named_in(folder: Path, visit: str) -> set[str]:
     return {path.name for path in files if any(mark in path.read_bytes() for mark in marks)}
 
 
+def finished(folder: Path) -> None:
+    """Wait for what outlets had in hand to be forgotten as well."""
+    wait_until(lambda: not list(folder.glob(".forget-*")), 10, "all of it")
+
+
 def test_people_are_forgotten_while_a_run_goes_on(tmp_path, soon):
     with Running(tmp_path, StoreSettings()) as run:
         run.put(5)
@@ -445,18 +452,21 @@ def test_people_are_forgotten_while_a_run_goes_on(tmp_path, soon):
         assert named_in(tmp_path, one) >= {"events.jsonl"}
         done = command("forget", "--visit", one, "--out", tmp_path)
         assert done.stdout == "1 deleted\n", done.stderr
+        assert named_in(tmp_path, one) <= {path.name for path in tmp_path.glob(".forget-*.late")}
+        finished(tmp_path)
         assert named_in(tmp_path, one) == set(), "while the run holds all of these files"
         done = command("forget", "--last", "1h", "--yes", "--out", tmp_path)
         assert (done.returncode, done.stdout) == (1, "4 deleted\n")
         assert "1 stayed: they are in view" in done.stderr
+        finished(tmp_path)
         assert not any(named_in(tmp_path, visit) for visit in others)
         run.hand(left)
         run.put(3)
         wait_until(lambda: run.counters.written == 18, 10, "what comes later")
         done = command("forget", "--visit", staying, "--out", tmp_path)
         assert done.stdout == "1 deleted\n", done.stderr
+        finished(tmp_path)
         assert named_in(tmp_path, staying) == set()
-        assert not list(tmp_path.glob(".forget-*"))
     with reading(str(tmp_path / "threadline.db")) as store:
         visits = {str(uuid.UUID(bytes=visit.name)) for visit in everybody(store)}
     assert visits == run.handed - {one, staying, *others}
@@ -480,6 +490,63 @@ def test_what_a_run_was_asked_to_forget_when_it_was_killed_is_forgotten_by_the_n
     assert named_in(tmp_path, one) == set()
     assert kept(str(tmp_path / "threadline.db")) == 1
     assert caplog.text.count("no request to forget somebody") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_outlets_had_in_hand_when_a_run_was_killed_after_its_answer_is_forgotten_by_the_next(
+    tmp_path,
+):
+    run, lines = Run(), tmp_path / "events.jsonl"
+    gone, stays = run.visit(HAT), run.visit(HAT, camera="exit")
+    one, other = gone[0]["visit"], stays[0]["visit"]
+    lines.write_text("".join(json.dumps(record) + "\n" for record in (*gone, *stays)))
+    with writing(str(tmp_path / "threadline.db"), "test") as store:
+        store.write([*gone, *stays])
+        [found] = store.named([uuid.UUID(one).bytes])
+    killed = os.fork()
+    if not killed:
+        with writing(str(tmp_path / "threadline.db"), "killed") as store:
+            requests = Requests(store, tmp_path)
+            while True:
+                requests.some(1.0, None, None)
+                time.sleep(0.02)
+    assert ask(tmp_path, Request(Query(), one)) == (1, 0)
+    os.kill(killed, signal.SIGKILL)
+    os.waitpid(killed, 0)
+    picture = tmp_path / (found.picture or "")
+    assert one not in lines.read_text()
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"JPEG")  # what an outlet had in hand
+    with lines.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(gone[-1]) + "\n")
+    with Running(tmp_path, StoreSettings()):
+        finished(tmp_path)
+    assert not picture.exists()
+    assert named_in(tmp_path, one) == set()
+    assert named_in(tmp_path, other)
+
+
+def test_answers_are_not_taken_from_those_who_still_wait(tmp_path):
+    with writing(str(tmp_path / "threadline.db"), "test") as store:
+        requests, answers = Requests(store, tmp_path), []
+        asking = [
+            threading.Thread(target=lambda: answers.append(ask(tmp_path, Request(HATS))))
+            for _ in range(4)
+        ]
+        for thread in asking:
+            thread.start()
+        while any(thread.is_alive() for thread in asking):
+            requests.some(1.0, None, None)
+            requests._looked = float("-inf")
+            time.sleep(0.005)
+    assert answers == [(0, 0)] * 4
+
+
+def test_who_ends_waits_for_no_answer(tmp_path):
+    began = time.monotonic()
+    assert ask(tmp_path, Request(HATS), lambda: True) is None
+    assert time.monotonic() - began < 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_root_may_ask_a_run_that_is_another_users(tmp_path, monkeypatch):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from servers.onvif import OnvifCamera
 from support import wait_until
+
+from pipeline.web.logs import MOST_LINES
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +174,38 @@ def test_the_state_is_told_and_no_secret_with_it(window, admin):
     assert admin.get("/settings").json()["settings"]["store"]["zone"] == "Europe/Berlin"
     metrics = admin.get(f"{window.url}/metrics").text
     assert 'threadline_frames_decoded_total{camera="clip"}' in metrics
+    found = {one.name: one for one in text_string_to_metric_families(metrics)}
+    ages = {
+        one.labels["le"]: one.value
+        for one in found["threadline_latency_seconds"].samples
+        if one.name.endswith("_bucket") and one.labels["camera"] == "clip"
+    }
+    analysed = found["threadline_frames_analysed"].samples[0].value
+    assert list(ages)[-1] == "+Inf"
+    assert sorted(ages.values()) == list(ages.values())
+    assert ages["+Inf"] == analysed > 0
+    assert {"threadline_people", "threadline_outlet_failures"} <= set(found)
+    names = {label for one in found.values() for sample in one.samples for label in sample.labels}
+    assert names <= {"camera", "policy", "stage", "outlet", "tagger", "version", "le"}
+
+
+def test_the_newest_lines_of_the_log_are_told_without_credentials(window, admin):
+    log = logging.getLogger("threadline.test")
+    log.warning("%s: lost\nagain", "rtsp://anna:hunter2@10.0.0.7/stream?token=abc123")
+    told = admin.get("/logs", params={"level": "warning"}).json()
+    line = told["lines"][-1]
+    assert (line["level"], line["name"], told["next"]) == ("warning", "threadline.test", line["id"])
+    assert line["text"].startswith("rtsp://")
+    assert line["text"].endswith("lost\nagain")
+    assert not any(secret in admin.get("/logs").text for secret in ("hunter2", "abc123"))
+    assert admin.get("/logs", params={"after": line["id"]}).json()["lines"] == []
+    log.error("x" * 10_000)
+    for i in range(MOST_LINES):
+        log.warning("line %d", i)
+    lines = admin.get("/logs", params={"limit": MOST_LINES, "level": "debug"}).json()["lines"]
+    assert [one["text"] for one in lines] == [f"line {i}" for i in range(MOST_LINES)]
+    assert admin.get("/logs", params={"level": "error"}).json()["lines"] == [], "they are bounded"
+    assert admin.get("/logs", params={"after": -1}).status_code == 422
 
 
 def test_brands_come_and_go(window, admin, brand_files):
@@ -197,3 +234,19 @@ def brand_files(tmp_path):
         '<circle cx="5" cy="5" r="3" fill="none" stroke="#c00"/></svg>'
     )
     return [tmp_path / "ring.png", tmp_path / "ring.svg"]
+
+
+def test_cameras_on_the_network_are_found_and_asked(admin):
+    pytest.importorskip("defusedxml")
+    with OnvifCamera() as camera:
+        wanted = {"seconds": 0.4, "host": camera.probed_at}
+        [found] = admin.post("/cameras/find", json=wanted).json()["found"]
+        assert (found["address"], found["known"]) == (camera.address, None)
+        asked = {"address": found["address"], "user": camera.login[0]}
+        told = admin.post("/cameras/onvif", json={**asked, "password": camera.login[1]}).json()
+        assert told["url"] == "rtsp://127.0.0.1:554/main?a=1&b=2"
+        assert (told["sub"], told["streams"][1]["width"]) == (told["streams"][1]["url"], 640)
+        wrong = admin.post("/cameras/onvif", json={**asked, "password": "nonsense"})
+        assert (wrong.status_code, "is wrong" in wrong.json()["error"]) == (422, True)
+    for address in ("169.254.169.254", "http://metadata.google.internal/", "file:///etc/passwd"):
+        assert admin.post("/cameras/onvif", json={"address": address}).status_code == 422

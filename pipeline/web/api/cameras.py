@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as LateError
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.flow.stats import CameraStats
+from pipeline.sources.onvif.device import chosen, offered
+from pipeline.sources.onvif.discovery import find
 from pipeline.sources.probe import Offer, probe, warnings
 from pipeline.web.access import Admin, Reader, Seer, Serving, client_of
-from pipeline.web.cameras import shown
+from pipeline.web.cameras import host_of, refuse_address, shown
 from pipeline.web.live import WIDEST
-from pipeline.web.mistakes import missing
+from pipeline.web.mistakes import RefusedError, missing
 from pipeline.web.service import Service
 from pipeline.web.who import Who
 
 router = APIRouter(tags=["cameras"])
+#: Seconds in which a picture has to be drawn.
+_DRAWN_S = 10.0
 _Url = Annotated[str, Field(max_length=2000)]
 
 
@@ -50,6 +57,21 @@ class Probed(BaseModel):
     user: str = Field("", max_length=200)
     password: str = Field("", max_length=200)
     seconds: float = Field(6.0, ge=1, le=20)
+
+
+class Sought(BaseModel):
+    """How long to ask the network for cameras, or one ``host`` alone."""
+
+    seconds: float = Field(3.0, ge=0.2, le=10)
+    host: str = Field("", max_length=255)
+
+
+class Device(BaseModel):
+    """A camera by its ONVIF service or host, to be asked for its streams."""
+
+    address: _Url
+    user: str = Field("", max_length=200)
+    password: str = Field("", max_length=200)
 
 
 @router.get("/cameras")
@@ -92,6 +114,45 @@ def probe_camera(wanted: Probed, who: Admin, service: Serving) -> dict[str, Any]
     }
 
 
+@router.post("/cameras/find")
+def find_cameras(wanted: Sought, who: Admin, service: Serving) -> dict[str, Any]:
+    """Cameras on the network that answer (ONVIF), and which of them are there already."""
+    known = {
+        host: one.name
+        for one in service.cameras.all()
+        for url in (one.sub, one.url)
+        if (host := host_of(url))
+    }
+    found = find(wanted.seconds, wanted.host)
+    return {"found": [{**asdict(one), "known": known.get(one.host)} for one in found]}
+
+
+@router.post("/cameras/onvif")
+def ask_camera(wanted: Device, who: Admin) -> dict[str, Any]:
+    """The streams that a camera offers (ONVIF), and which of them suit."""
+    address = wanted.address
+    refuse_address(address if "://" in address else f"http://{address}")
+    told = offered(address, wanted.user, wanted.password)
+    url, sub = chosen(told.streams)
+    return {
+        "maker": told.maker,
+        "model": told.model,
+        "streams": [
+            {
+                "name": one.name,
+                "url": one.url,
+                "codec": one.codec,
+                "width": one.size[0],
+                "height": one.size[1],
+                "rate": one.rate,
+            }
+            for one in told.streams
+        ],
+        "url": url,
+        "sub": sub,
+    }
+
+
 @router.patch("/cameras/{name}")
 def change_camera(
     name: str, wanted: CameraIn, request: Request, who: Admin, service: Serving
@@ -125,7 +186,10 @@ def picture(
     newest = service.live.newest(name) if who.sees(name) else None
     if newest is None:
         raise missing(f"camera {name[:64]}: no picture yet")
-    packed = service.live.jpeg(newest, width, boxes).result(10)
+    try:
+        packed = service.live.jpeg(newest, width, boxes).result(_DRAWN_S)
+    except (CancelledError, LateError, RuntimeError):
+        raise RefusedError(503, "away", "no picture can be drawn now; try again") from None
     return Response(packed, media_type="image/jpeg")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from pipeline import __version__
 from pipeline.web.access import Admin, Reader, Serving
 from pipeline.web.api.cameras import state_of
+from pipeline.web.logs import MOST_LINES
 from pipeline.web.mistakes import missing
 from pipeline.web.service import Service
 from pipeline.web.watch import memory_mb
@@ -63,6 +65,29 @@ def settings(who: Admin, service: Serving) -> dict[str, Any]:
         for camera in service.cameras.all()
     ]
     return {"settings": found}
+
+
+@router.get("/logs")
+def logs(
+    who: Admin,
+    service: Serving,
+    after: Annotated[int, Query(ge=0, le=1 << 62)] = 0,
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    limit: Annotated[int, Query(ge=1, le=MOST_LINES)] = 200,
+) -> dict[str, Any]:
+    """What was logged last, oldest first; ``next`` is what to ask for ``after``."""
+    lines = service.logs.after(after, logging.getLevelName(level.upper()), limit)
+    found = [
+        {
+            "id": one.id,
+            "at": service.iso(one.at),
+            "level": logging.getLevelName(one.level).lower(),
+            "name": one.name,
+            "text": one.text,
+        }
+        for one in lines
+    ]
+    return {"lines": found, "next": lines[-1].id if lines else after}
 
 
 @router.get("/notice/{camera}")

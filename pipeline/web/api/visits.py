@@ -101,10 +101,10 @@ def forget_many(wanted: Whom, request: Request, who: Operator, service: Serving)
     if wanted.dry:
         tally = service.store.count(query)
         return {"n": tally.n, "exact": tally.exact, "in_view": 0, "done": False}
-    done = forget_all(service, query, wanted.counts)
+    gone, in_view = forget_all(service, query, wanted.counts)
     what = json.dumps(wanted.model_dump(mode="json", exclude_defaults=True))
-    service.kept.note(who.name, client_of(request), "forgotten", f"{done.gone}: {what}")
-    return {"n": done.gone, "exact": True, "in_view": done.in_view, "done": True}
+    service.kept.note(who.name, client_of(request), "forgotten", f"{gone}: {what}")
+    return {"n": gone, "exact": True, "in_view": in_view, "done": True}
 
 
 def _found(name: str, who: Who, service: Service) -> Visit:

@@ -1,0 +1,1 @@
+"""Cameras found on the network, and what streams they offer: WS-Discovery and ONVIF."""
