@@ -77,6 +77,7 @@ LIFTED = {
     ("pipeline/cli/run.py", "run"): "one parameter per command line option",
     ("pipeline/cli/tag.py", "tag"): "one parameter per command line option",
     ("pipeline/cli/models.py", "build_model"): "one parameter per command line option",
+    ("pipeline/cli/models.py", "pull_model"): "one parameter per command line option",
     ("pipeline/cli/search.py", "search"): "one parameter per command line option",
     ("pipeline/cli/statistics.py", "stats"): "one parameter per command line option",
     ("pipeline/cli/forget.py", "forget"): "one parameter per command line option",

@@ -72,8 +72,7 @@ class Persons:
         settings = self._settings.of(frame.source)
         if track.predicted or track.box[3] - track.box[1] < settings.min_height_px:
             return None
-        others = tuple(other.box for other in tagged.tracks if other.id != track.id)
-        subject = Subject("person", frame, track.box, track.id, track.quality, others)
+        subject = Subject("person", frame, track.box, track.id, track.quality)
         person = self._known.get((frame.source, track.id))
         needs: dict[Tagger, Priority] = {}
         for tagger in self._taggers:
@@ -86,7 +85,10 @@ class Persons:
             if need is not None:
                 needs[tagger] = need
         most = max(needs.values(), default=Priority(Urgency.ALONG))
-        return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
+        if most.urgency is Urgency.ALONG:
+            return None
+        others = tuple(other.box for other in tagged.tracks if other.id != track.id)
+        return most, replace(subject, others=others), tuple(needs)
 
     def knows(self, subject: Subject, tagger: Tagger) -> bool:
         """Whether a person was looked at and is still there."""
