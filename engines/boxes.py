@@ -17,13 +17,14 @@ F64 = npt.NDArray[np.float64]
 def overlaps(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[F64, F64]:
     """Intersection over union of every box in ``a`` (n, 4) with every box in ``b`` (m, 4), and
     the share of each ``a`` that lies inside of each ``b``; both (n, m), 0 for empty boxes."""
-    first = np.asarray(a, np.float64).reshape(-1, 4)
-    second = np.asarray(b, np.float64).reshape(-1, 4)
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    area_a = np.prod(np.clip(first[:, 2:] - first[:, :2], 0, None), axis=1)[:, None]
-    area_b = np.prod(np.clip(second[:, 2:] - second[:, :2], 0, None), axis=1)[None, :]
+    # Few and small NumPy calls: mostly there are less than fifty boxes, many times a second.
+    ax0, ay0, ax1, ay1 = np.asarray(a, np.float64).reshape(-1, 4).T[:, :, None]
+    bx0, by0, bx1, by1 = np.asarray(b, np.float64).reshape(-1, 4).T[:, None]
+    width = np.minimum(ax1, bx1) - np.maximum(ax0, bx0)
+    height = np.minimum(ay1, by1) - np.maximum(ay0, by0)
+    inter = np.maximum(width, 0) * np.maximum(height, 0)
+    area_a = np.maximum(ax1 - ax0, 0) * np.maximum(ay1 - ay0, 0)
+    area_b = np.maximum(bx1 - bx0, 0) * np.maximum(by1 - by0, 0)
     union = area_a + area_b - inter
     return inter / np.where(union > 0, union, 1.0), inter / np.where(area_a > 0, area_a, 1.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from support import CLIP, SYSTEM_PYTHON, RtspServer, cut
 
 from engines.trt.regions import Regions
 
+# Processes run side by side: threads of each would only wait for each other, which costs time, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # How long one example takes on a busy machine proves nothing; a suite is the same each time.
 settings.register_profile("busy", deadline=None, derandomize=True)
 settings.load_profile("busy")
@@ -27,6 +31,35 @@ _PROBE = (
     "from gi.repository import Gst, GstRtspServer; Gst.init(None); "
     "raise SystemExit(not Gst.ElementFactory.find('h264parse'))"
 )
+
+
+#: What takes longest, begun first: no process waits for another at the end.
+LONGEST = (
+    "tests/test_docs.py",
+    "tests/cli/test_cli.py",
+    "tests/web/test_pages.py",
+    "tests/contracts/test_engines.py",
+    "tests/engines/test_plans.py",
+    "tests/models/test_parity.py",
+    "tests/tagging/test_measuring.py",
+    "tests/training/test_logo_training.py",
+    "tests/training/test_teach.py",
+    "tests/cli/test_outputs.py",
+    "tests/training/test_lengths.py",
+)
+
+
+#: Folders in which `make test` looks for what it runs apart: collecting everything takes long.
+APART = {"live": ("flow",), "alone": ("cli", "faults", "flow", "web")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark, folders in APART.items():
+            if item.get_closest_marker(mark) and item.nodeid.split("/")[1] not in folders:
+                raise pytest.UsageError(f"{item.nodeid}: `make test` looks for {mark} in {folders}")
+    rank = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +80,12 @@ def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first three seconds of the clip."""
     path = tmp_path_factory.mktemp("clip") / "short.mp4"
     return cut(path, 30)
+
+
+@pytest.fixture(scope="session")
+def few_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first one and a half: people enter and are tagged."""
+    return cut(tmp_path_factory.mktemp("clip") / "few.mp4", 15)
 
 
 @pytest.fixture(scope="session")

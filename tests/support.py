@@ -28,6 +28,9 @@ SHARED = HERE.parent.parent / "shared" / "data"
 SYSTEM_PYTHON = "/usr/bin/python3"
 BIN = Path(sys.executable).parent / "threadline"
 
+#: For commands whose engine and speed are not the point: it compiles nothing.
+QUICK = ("--engine", "onnxruntime")
+
 Done = subprocess.CompletedProcess[str]
 
 

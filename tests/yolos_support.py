@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from engines.base import Array
+from engines.packs import Pack
 from engines.published.yolos import Yolos, YolosConfig
+from pipeline.tagging.packs.cutting import as_input, pictures, window
+from pipeline.tagging.tagger import Subject
+from pipeline.types import Box, Frame
 
 Net = TypeVar("Net", bound=nn.Module)
 SMALL = YolosConfig(hidden=48, layers=3, heads=3, inner=96, image=(64, 96), tokens=10)
@@ -54,3 +59,11 @@ def saved(folder: Path, net: Yolos, name: str = "pytorch_model.bin") -> Path:
     else:
         torch.save(net.state_dict(), folder / name)
     return folder
+
+
+def shown_to(pack: Pack, frame: Frame, box: Box) -> Array:
+    """What a pack is given of a person in a frame."""
+    assert pack.tagger is not None
+    own = window(box, pack.tagger, pack.size)
+    subject = Subject("person", frame, box)
+    return as_input(pictures([(subject, own)], pack, ["keep"]), pack.inputs[0])

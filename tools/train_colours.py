@@ -27,7 +27,7 @@ from training.people_data import coco_split
 from engines import open_engine
 from engines.packs import labels, shipped
 from pipeline.picture.colour import NAMES
-from pipeline.picture.colour_sense import features
+from pipeline.picture.colour_sense import beside, features
 
 F32 = npt.NDArray[np.float32]
 #: Pixels of each region in one view.
@@ -74,7 +74,7 @@ def view(worn: Worn, others: Sequence[Worn], behind: Sequence[Image], rng: Rng) 
         garment = np.where(bad[:, None], wrong, garment) * (1 - blur) + wrong.mean(axis=0) * blur
     # A view has fewer pixels than a camera's garment: each stands for several.
     seen = [np.repeat(r, 2, axis=0) for r in around]
-    return features(lab(garment), [lab(r) for r in seen])
+    return features(lab(garment), beside([lab(r) for r in seen]))
 
 
 def lab(rgb: F32) -> F32:

@@ -82,6 +82,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--fonts", type=Path, help="TrueType files of lettering, for the detector")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="of learning, as a share of the recipe's"
+    )
+    parser.add_argument(
+        "--world", type=float, default=0.5, help="share of views of the world, for the detector"
+    )
     return parser.parse_args()
 
 
@@ -119,12 +125,12 @@ def detector(
     photos, held_photos, names = load_split(root, args.seed)
     cloth, other = load_fabrics(args.data, args.seed)
     labels = cloth_labels(root, names)
-    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads)
+    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads).slower(args.rate)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     clothes = Material(photos, labels, cloth, brands, people=PEOPLE)
     fonts = sorted(args.fonts.glob("*.ttf")) if args.fonts else []
     places = [*(photo.rgb for photo in photos), *learning_photos(args.data)]
-    material = Mixed(World(places, brands, fonts, (PLAIN, ROUGH)), clothes)
+    material = Mixed(World(places, brands, fonts, (PLAIN, ROUGH)), clothes, args.world)
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
     if args.start is not None:
         trainer.begin(args.start)

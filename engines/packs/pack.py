@@ -48,7 +48,7 @@ class Tensor:
         colour: order of a picture's channels, ``rgb`` or ``bgr``; empty for anything else.
         meaning: what its numbers are, for people.
         scale, mean, std: of pictures that are not bytes: ``(pixel / scale - mean) / std``, by
-            channel in the order of ``colour``.
+            channel in the order of ``colour``; a ``scale`` of 0 is the largest number of each.
     """
 
     name: str
@@ -146,10 +146,14 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label and its Fashionpedia category (``None`` where the ontology has none)."""
+    """A label and its Fashionpedia category (``None`` where the ontology has none).
+
+    ``under`` is the label of the same list as far as which this one is asked; empty: none.
+    """
 
     name: str
     category: str | None
+    under: str = ""
 
 
 @lru_cache(maxsize=64)
@@ -223,13 +227,18 @@ def labels(pack: Pack) -> tuple[Label, ...]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         found = tuple(
-            Label(row, None) if isinstance(row, str) else Label(row["label"], row["category"])
+            Label(row, None)
+            if isinstance(row, str)
+            else Label(row["label"], row["category"], row.get("under", ""))
             for row in rows
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PackError(f"pack '{pack.name}': {path} is no list of labels: {error!r}") from None
     if not all(isinstance(x.name, str) and isinstance(x.category, str | None) for x in found):
         raise PackError(f"pack '{pack.name}': {path}: labels and categories must be text")
+    above = {"", *(x.name for x in found if not x.under)}
+    if lost := next((x.under for x in found if x.under not in above), None):
+        raise PackError(f"pack '{pack.name}': {path}: there is no label {lost!a} of its own")
     return found
 
 

@@ -117,7 +117,8 @@ def _consistent(pack: Pack) -> None:
             ):
                 raise PackError(f"size in {FILE} must be that of the pictures in '{tensor.name}'")
     if pack.tagger is not None:
-        needed = [LABELS] + [EMBEDDINGS] * (pack.tagger.kind == "embedder")
+        needed = [LABELS] * (pack.tagger.kind != "matting")
+        needed += [EMBEDDINGS] * (pack.tagger.kind == "embedder")
         if lacking := [name for name in needed if name not in pack.files]:
             raise PackError(f"[files] in {FILE} lacks {lacking[0]}, which its [tagger] needs")
         if not any(tensor.layout for tensor in pack.inputs):
@@ -130,8 +131,8 @@ def _side(value: Any) -> int | None:
     return value if type(value) is int and 0 < value <= MOST_SIDE else None
 
 
-def _above_zero(value: Any) -> float | None:
-    good = type(value) in (int, float) and 0 < value <= MOST_NUMBER
+def _not_below_zero(value: Any) -> float | None:
+    good = type(value) in (int, float) and 0 <= value <= MOST_NUMBER
     return float(value) if good else None
 
 
@@ -190,7 +191,7 @@ def _tensor(table: Table) -> Tensor:
         shape=table.take("shape", _shape, "a list of sizes and names of free dimensions"),
         layout=table.take("layout", one_of(LAYOUTS), "nhwc, nchw or chw", ""),
         colour=table.take("colour", one_of(COLOURS), "rgb or bgr", ""),
-        scale=table.take("scale", _above_zero, "a number above 0", 255.0),
+        scale=table.take("scale", _not_below_zero, "a number, or 0 for the largest", 255.0),
         mean=table.take("mean", _three, "three numbers", (0.0, 0.0, 0.0)),
         std=table.take("std", _three, "three numbers", (1.0, 1.0, 1.0)),
         meaning=table.take("meaning", text, "text", ""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PackKind = Literal["classifier", "tags", "detector", "embedder", "segmenter"]
+PackKind = Literal["classifier", "tags", "detector", "embedder", "segmenter", "matting"]
 Background = Literal["keep", "blur", "dim", "remove"]
 Resize = Literal["fit", "stretch", "cover"]
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
@@ -29,8 +29,8 @@ class TaggerTable:
     Attributes:
         kind: what its outputs are: scores of labels that exclude each other (``classifier``), of
             independent ones (``tags``), boxes with scores (``detector``), an embedding that is
-            compared with those of the labels (``embedder``), or a mask of each object
-            (``segmenter``).
+            compared with those of the labels (``embedder``), a mask of each object
+            (``segmenter``), or how likely each pixel lies in front (``matting``).
         subject: what it is shown: ``person``, a garment on one (``upper``, ``lower``, or a
             Fashionpedia category), ``tile`` or ``frame``.
         report: ``Tag.kind`` of what it reports.
@@ -49,7 +49,8 @@ class TaggerTable:
         most: most boxes of one look.
         memory_mb: memory it needs; 0: twice its files.
         prompt, group_prompt: sentences that stand for a label, alone or in a group, where a pack
-            can make embeddings of texts.
+            can make embeddings of texts. ``under_prompt``, ``top_prompt``: for one that is asked
+            as far as another fits, and for such others and their group; empty: as for the rest.
         context: tokens of such a sentence.
     """
 
@@ -72,6 +73,8 @@ class TaggerTable:
     memory_mb: int = 0
     prompt: str = PROMPT
     group_prompt: str = GROUP_PROMPT
+    under_prompt: str = ""
+    top_prompt: str = ""
     context: int = 77
 
     @property

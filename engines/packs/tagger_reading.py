@@ -8,10 +8,12 @@ from engines.packs.pack import PackError
 from engines.packs.table import FILE, Table, one_of, safe, text
 from engines.packs.tagger import GROUP_PROMPT, PROMPT, PackKind, TaggerTable
 
-KINDS = ("classifier", "tags", "detector", "embedder", "segmenter")
+KINDS = ("classifier", "tags", "detector", "embedder", "segmenter", "matting")
 BACKGROUNDS = ("keep", "blur", "dim", "remove")
 RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
+#: Of a matting model: as Pillow does, the way they were trained.
+MATTING_FILTERS = ("lanczos", "bilinear", "bicubic")
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 BOXES = ("cxcywh", "xyxy", "yolo")
 NONE: tuple[str, ...] = ()
@@ -37,6 +39,9 @@ def read_tagger(values: Any) -> TaggerTable | None:
     if kind == "segmenter":
         if found.subject != "frame":
             raise PackError(f"tagger.subject in {FILE} must be frame: masks are of whole pictures")
+    elif kind == "matting":
+        if found.subject != "person":
+            raise PackError(f"tagger.subject in {FILE} must be person: others have no background")
     elif found.shown != "person" and not found.every_s:
         raise PackError(f"tagger.every_s in {FILE} must be above 0: nobody asks for looks at tiles")
     return found
@@ -49,13 +54,14 @@ def _choice(table: Table, key: str, choices: tuple[str, ...], *default: str) -> 
 def _shown(table: Table, kind: str) -> dict[str, Any]:
     """What it sees, and when."""
     usual = "frame" if kind == "segmenter" else "person"
+    filters = MATTING_FILTERS if kind == "matting" else FILTERS
     return {
         "subject": table.take("subject", text, "text", usual),
         "every_s": table.take("every_s", _between(0, MOST_SECONDS), "seconds", 0.0),
         "background": _choice(table, "background", BACKGROUNDS, "keep"),
         "margin": table.take("margin", _between(0, 4), "a number from 0 to 4", 0.1),
         "resize": _choice(table, "resize", RESIZES, "fit"),
-        "filter": _choice(table, "filter", FILTERS, "area"),
+        "filter": _choice(table, "filter", filters, filters[0]),
         "memory_mb": table.take("memory_mb", _count, "megabytes", 0),
     }
 
@@ -63,14 +69,14 @@ def _shown(table: Table, kind: str) -> dict[str, Any]:
 def _told(table: Table, kind: str) -> dict[str, Any]:
     """What it reports, and how its outputs are read."""
     masks = kind == "segmenter"
-    usual = "sigmoid" if kind == "tags" else "none" if masks else "softmax"
+    usual = {"tags": "sigmoid", "segmenter": "none", "matting": "none"}.get(kind, "softmax")
     boxes = SEGMENTER_BOXES if masks else BOXES
     share = _between(0, 1), "a number from 0 to 1"
     number = _between(-1e6, 1e6), "a number"
     name = "a name of letters, digits, '.', '_' and '-'"
     return {
         "report": table.take("report", safe, name, ""),
-        "least": table.take("least", *share, 0.3),
+        "least": table.take("least", *share, 0.5 if kind == "matting" else 0.3),
         "activation": _choice(table, "activation", ACTIVATIONS, usual),
         "scale": table.take("scale", *number, 1.0),
         "bias": table.take("bias", *number, 0.0),
@@ -80,6 +86,8 @@ def _told(table: Table, kind: str) -> dict[str, Any]:
         "most": table.take("most", _count, "a number of boxes", 100),
         "prompt": table.take("prompt", text, "text", PROMPT),
         "group_prompt": table.take("group_prompt", text, "text", GROUP_PROMPT),
+        "under_prompt": table.take("under_prompt", text, "text", ""),
+        "top_prompt": table.take("top_prompt", text, "text", ""),
         "context": table.take("context", _count, "a number of tokens", 77),
     }
 

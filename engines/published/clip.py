@@ -5,26 +5,17 @@ Names of parameters are those of open_clip; checkpoints of transformers are read
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.base import ModelFileError
-from engines.published.checkpoint import State, load_state, read_state
-
-OPEN_CONFIG = "open_clip_config.json"
-OPEN_WEIGHTS = "open_clip_model.safetensors"
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-#: What checkpoints hold besides: what is computed anew.
-IGNORED = r".*(position_ids|attn_mask)"
+from engines.published.checkpoint import State
+from engines.published.vit import Gelu, attended, gelu, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,7 @@ class ClipConfig:
         side, patch: of pictures, in pixels.
         numbers: of an embedding.
         words: how many tokens there are; ``context``: how many a text has.
-        quick: the original's approximate GELU.
+        gelu: which one; ``quick``: the original's.
     """
 
     vision: Tower
@@ -55,7 +46,7 @@ class ClipConfig:
     numbers: int
     words: int
     context: int
-    quick: bool
+    gelu: Gelu
 
     @classmethod
     def of_open_clip(cls, found: Mapping[str, Any]) -> ClipConfig:
@@ -73,7 +64,7 @@ class ClipConfig:
             numbers=int(own["embed_dim"]),
             words=int(text["vocab_size"]),
             context=int(text["context_length"]),
-            quick=bool(own.get("quick_gelu", False)),
+            gelu="quick" if own.get("quick_gelu", False) else "exact",
         )
 
     @classmethod
@@ -99,7 +90,7 @@ class ClipConfig:
             numbers=int(found["projection_dim"]),
             words=int(text["vocab_size"]),
             context=int(text["max_position_embeddings"]),
-            quick=vision["hidden_act"] == "quick_gelu",
+            gelu="quick" if vision["hidden_act"] == "quick_gelu" else "exact",
         )
 
 
@@ -113,20 +104,16 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         three = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        query, key, value = (own.unflatten(2, (self.heads, -1)).transpose(1, 2) for own in three)
-        scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-        if mask is not None:
-            scores = scores + mask
-        return self.out_proj((scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2))
+        return self.out_proj(attended(*(split(own, self.heads) for own in three), mask))
 
 
 class _Block(nn.Module):
-    def __init__(self, tower: Tower, quick: bool) -> None:
+    def __init__(self, tower: Tower, kind: Gelu, epsilon: float) -> None:
         super().__init__()
-        self.quick = quick
-        self.ln_1 = nn.LayerNorm(tower.width)
+        self.kind: Gelu = kind
+        self.ln_1 = nn.LayerNorm(tower.width, epsilon)
         self.attn = _Attention(tower)
-        self.ln_2 = nn.LayerNorm(tower.width)
+        self.ln_2 = nn.LayerNorm(tower.width, epsilon)
         self.mlp = nn.ModuleDict(
             {
                 "c_fc": nn.Linear(tower.width, tower.inner),
@@ -136,15 +123,16 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         x = x + self.attn(self.ln_1(x), mask)
-        inner = self.mlp["c_fc"](self.ln_2(x))
-        inner = inner * torch.sigmoid(1.702 * inner) if self.quick else F.gelu(inner)
-        return x + self.mlp["c_proj"](inner)
+        return x + self.mlp["c_proj"](gelu(self.mlp["c_fc"](self.ln_2(x)), self.kind))
 
 
-class _Transformer(nn.Module):
-    def __init__(self, tower: Tower, quick: bool) -> None:
+class Transformer(nn.Module):
+    """Blocks with the names of open_clip: ``forward`` takes and returns tokens (n, tokens,
+    width)."""
+
+    def __init__(self, tower: Tower, kind: Gelu, epsilon: float = 1e-5) -> None:
         super().__init__()
-        self.resblocks = nn.ModuleList(_Block(tower, quick) for _ in range(tower.layers))
+        self.resblocks = nn.ModuleList(_Block(tower, kind, epsilon) for _ in range(tower.layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         for block in self.resblocks:
@@ -162,7 +150,7 @@ class _Vision(nn.Module):
         self.proj = nn.Parameter(torch.zeros(width, config.numbers))
         self.conv1 = nn.Conv2d(3, width, config.patch, config.patch, bias=False)
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = _Transformer(config.vision, config.quick)
+        self.transformer = Transformer(config.vision, config.gelu)
         self.ln_post = nn.LayerNorm(width)
 
     def forward(self, pixel_values: Tensor) -> Tensor:
@@ -185,7 +173,7 @@ class Clip(nn.Module):
         self.visual = _Vision(config)
         self.token_embedding = nn.Embedding(config.words, width)
         self.positional_embedding = nn.Parameter(torch.zeros(config.context, width))
-        self.transformer = _Transformer(config.text, config.quick)
+        self.transformer = Transformer(config.text, config.gelu)
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.zeros(width, config.numbers))
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
@@ -198,17 +186,6 @@ class Clip(nn.Module):
         x = self.ln_final(self.transformer(x, self.mask))
         last = tokens.argmax(dim=-1)[:, None, None].expand(-1, 1, x.shape[2])
         return F.normalize(x.gather(1, last)[:, 0] @ self.text_projection, dim=-1)
-
-
-class Words(nn.Module):
-    """The text's side alone, to be exported."""
-
-    def __init__(self, net: Clip) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.net.words(tokens)
 
 
 def as_open_clip(state: State) -> State:
@@ -246,26 +223,3 @@ _RENAMED = (
     (r"\.mlp\.fc1\.", ".mlp.c_fc."),
     (r"\.mlp\.fc2\.", ".mlp.c_proj."),
 )
-
-
-def read_clip(folder: Path) -> Clip:
-    """A CLIP of the files of open_clip, or of transformers, in a folder.
-
-    Raises:
-        ModelFileError: a file is missing, unreadable or of another network.
-    """
-    opened = (folder / OPEN_CONFIG).is_file()
-    path = folder / (OPEN_CONFIG if opened else CONFIG)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        config = (ClipConfig.of_open_clip if opened else ClipConfig.of_transformers)(found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{path} is no configuration of a CLIP: {error!r}") from None
-    names = (OPEN_WEIGHTS,) if opened else WEIGHTS
-    weights = next((folder / name for name in names if (folder / name).is_file()), None)
-    if weights is None:
-        raise ModelFileError(f"{folder} holds none of {', '.join(names)}")
-    state = read_state(weights)
-    net = Clip(config)
-    load_state(net, state if opened else as_open_clip(state), IGNORED)
-    return net.eval()

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.base import ModelFileError
+from engines.published.bias_tables import BIAS_TABLE, for_window
 from engines.published.checkpoint import State, load_state, read_state
 from engines.published.swin import Swin, SwinConfig
 
@@ -171,6 +172,9 @@ class ChosenRam(nn.Module):
 def read_ram(path: Path, swin: SwinConfig | None = None) -> Ram:
     """A RAM or RAM++ of a checkpoint; which one, and how many tags, the checkpoint tells.
 
+    Args:
+        swin: its encoder; that of the checkpoint may have larger windows.
+
     Raises:
         ModelFileError: it cannot be read, or is another network's.
     """
@@ -185,5 +189,8 @@ def read_ram(path: Path, swin: SwinConfig | None = None) -> Ram:
     if len(words) % each:
         raise ModelFileError(f"{path}: {len(words)} rows of label_embed are not {each} a tag")
     net = Ram(RamConfig(swin or SwinConfig(), len(words) // each, each))
+    for name, own in net.state_dict().items():
+        if name.endswith(BIAS_TABLE) and name in state:
+            state[name] = for_window(state[name], len(own))
     load_state(net, state, IGNORED)
     return net.eval()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -12,11 +13,17 @@ from engines.base import ModelFileError
 from engines.published.making import IMAGENET_MEAN, IMAGENET_STD, Built
 from engines.published.ram import ChosenRam, Ram, read_ram
 from engines.published.recipes import RAM_TAGS, RAM_THRESHOLDS, Options
+from engines.published.swin import SwinConfig
 
 #: A threshold from which a tag is never reported.
 NEVER = 1.0
 #: Seconds between two looks at a picture.
 EVERY_S = 1.0
+#: Side of pictures -> the encoder for them, the one that was published first. At 224 a picture
+#: takes a quarter of the operations; how accurate it is there nobody has published.
+SWINS: Mapping[int, SwinConfig] = MappingProxyType(
+    {384: SwinConfig(), 224: SwinConfig(side=224, window=7)}
+)
 
 
 def build(folder: Path, options: Options) -> Built:
@@ -28,14 +35,13 @@ def build(folder: Path, options: Options) -> Built:
     checkpoint = next(iter(sorted(folder.glob("*.pth"))), None)
     if checkpoint is None:
         raise ModelFileError(f"{folder} holds no checkpoint (.pth)")
-    return built(read_ram(checkpoint), folder, options)
+    side = options.fixed(*SWINS)
+    return built(read_ram(checkpoint, SWINS[side]), folder, options)
 
 
 def built(net: Ram, folder: Path, options: Options) -> Built:
     """A network with the tags of the lists in a folder, or those of ``options.tags``."""
-    side = net.config.swin.side
-    if options.size not in ((0, 0), (side, side)):
-        raise ModelFileError(f"its pictures are {side}x{side}: leave --size out")
+    side = options.fixed(net.config.swin.side)
     names = read_lines(folder / RAM_TAGS)
     limits = _numbers(folder / RAM_THRESHOLDS)
     if not len(names) == len(limits) == net.config.tags:

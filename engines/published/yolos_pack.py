@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +16,11 @@ from engines.published.yolos import FixedYolos, read_yolos
 
 #: Width and height of its pictures: people stand. The long side is the one it was trained with.
 SIZE = (288, 512)
+PREPROCESSOR = "preprocessor_config.json"
+#: Of the model's own rule: how long the short side is to be, and the long one at most. Those of the
+#: YOLOS it was made from; used where its files do not say.
+SHORTEST = 512
+LONGEST = 1333
 
 
 def build(folder: Path, options: Options) -> Built:
@@ -27,8 +34,8 @@ def build(folder: Path, options: Options) -> Built:
         raise ModelFileError(
             f"{folder} knows {net.config.classes} classes; Fashionpedia has {len(CATEGORIES)}"
         )
-    width, height = options.size if options.size[0] else SIZE
     patch = net.config.patch
+    width, height = _size(folder, options, patch)
     if width % patch or height % patch:
         raise ModelFileError(f"sides of its pictures must be multiples of {patch}")
     return Built(
@@ -51,3 +58,45 @@ def build(folder: Path, options: Options) -> Built:
             "most": 20,
         },
     )
+
+
+def _size(folder: Path, options: Options, patch: int) -> tuple[int, int]:
+    """Width and height of its pictures."""
+    if not options.fit[0]:
+        return options.size if options.size[0] else SIZE
+    if options.size[0]:
+        raise ModelFileError("name either --size or --fit")
+    return ruled_size(*options.fit, *_edges(folder / PREPROCESSOR), patch)
+
+
+def _edges(path: Path) -> tuple[int, int]:
+    """How long the short side is to be, and the long one at most, as the hub's file says."""
+    if not path.is_file():
+        return SHORTEST, LONGEST
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        size = found["size"]
+        if isinstance(size, dict):
+            return int(size["shortest_edge"]), int(size["longest_edge"])
+        return int(size), int(found.get("max_size", LONGEST))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path} tells no size of pictures: {error!r}") from None
+
+
+def ruled_size(
+    width: int, height: int, shortest: int = SHORTEST, longest: int = LONGEST, patch: int = 16
+) -> tuple[int, int]:
+    """Width and height that the model was trained to see a picture at: its short side
+    ``shortest`` pixels, its long one at most ``longest``, both cut to whole patches."""
+    small, large = min(width, height), max(width, height)
+    exact = float(shortest)
+    if large / small * shortest > longest:
+        exact = longest * small / large
+        shortest = round(exact)
+    if small == shortest:
+        size = (width, height)
+    elif width < height:
+        size = (shortest, int(exact * height / width))
+    else:
+        size = (int(exact * width / height), shortest)
+    return max(size[0] // patch, 1) * patch, max(size[1] // patch, 1) * patch

@@ -2,48 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from pipeline import __version__
-from pipeline.cli import camera, config, db, doctor, gallery, measure, models, outfits, user
-from pipeline.cli.errors import standard_output
-from pipeline.cli.forget import forget
-from pipeline.cli.run import run
-from pipeline.cli.search import search
-from pipeline.cli.serve import serve
-from pipeline.cli.statistics import stats
-from pipeline.cli.tag import tag
-from pipeline.cli.teach import teach
+
+#: Commands, where each is, and what the list of them says. A module is imported once its command
+#: is asked for: together they take a second.
+COMMANDS = MappingProxyType(
+    {
+        "run": (
+            "pipeline.cli.run:run",
+            "Tag people's clothes and logos on cameras and recordings until they end or Ctrl-C.",
+        ),
+        "serve": (
+            "pipeline.cli.serve:serve",
+            "Run cameras, and serve the window on them: pages, API, live pictures.",
+        ),
+        "tag": ("pipeline.cli.tag:tag", "Tag the clothes and logos on pictures."),
+        "teach": (
+            "pipeline.cli.teach:teach",
+            "Learn labels from pictures and write a model that knows them.",
+        ),
+        "search": (
+            "pipeline.cli.search:search",
+            "Find people by what they wore, where and when: newest first.",
+        ),
+        "stats": (
+            "pipeline.cli.statistics:stats",
+            "Count people, and their commonest garments, colours and brands. Without a "
+            "time: 7 days.",
+        ),
+        "forget": (
+            "pipeline.cli.forget:forget",
+            "Delete people for good: pictures, rows, index, events.jsonl and the journal.",
+        ),
+        "doctor": ("pipeline.cli.doctor:command", "Report what this machine can run."),
+        "db": ("pipeline.cli.db:app", "The store: check, back up, import, copy."),
+        "gallery": (
+            "pipeline.cli.gallery:app",
+            "Brands that cameras recognise, by pictures of them.",
+        ),
+        "models": ("pipeline.cli.models:app", "The models: list, check, build and quantise them."),
+        "measure": ("pipeline.cli.measure:app", "Sizes in cm: calibrate a camera's plane."),
+        "outfits": ("pipeline.cli.outfits:app", "What goes with what. Experimental."),
+        "config": ("pipeline.cli.config:app", "Settings files."),
+        "camera": ("pipeline.cli.camera:app", "Cameras."),
+        "user": ("pipeline.cli.user:app", "Users of the window (threadline serve)."),
+    }
+)
+
+
+def opened(name: str) -> Any:
+    """A command of ``COMMANDS`` with everything it needs, as ``typer`` makes it."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # which click would tell as an abort, with 1
+    one = typer.Typer()
+    if isinstance(found, typer.Typer):
+        one.add_typer(found, name=name)
+    else:
+        one.command(name)(found)
+        one.callback()(lambda: None)  # a group also of one
+    return get_group(one).commands[name]
+
+
+class Commands(TyperGroup):
+    """Lists every command, and opens the one that is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, (_, line) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=line)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and opened(command.name or ""), rest
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Tags clothes and logos on live cameras, recordings and pictures.",
 )
-app.command()(run)
-app.command()(serve)
-app.command()(tag)
-app.command()(teach)
-app.command()(search)
-app.command()(stats)
-app.command()(forget)
-app.add_typer(db.app, name="db")
-app.add_typer(gallery.app, name="gallery")
-app.add_typer(models.app, name="models")
-app.add_typer(measure.app, name="measure")
-app.add_typer(outfits.app, name="outfits")
-app.add_typer(config.app, name="config")
-app.add_typer(camera.app, name="camera")
-app.add_typer(user.app, name="user")
-
-
-@app.command("doctor")
-def doctor_command() -> None:
-    """Report what this machine can run."""
-    raise typer.Exit(0 if doctor.report(standard_output()) else 1)
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ import time
 from importlib import metadata
 
 import av
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ from engines import (
 from engines.packs import open_packs, verify
 from engines.trt.gpu import Driver, driver, video_decoder
 from engines.trt.library import flavour, library
+from pipeline.cli.errors import standard_output
 from pipeline.models.opening import cores
 from pipeline.sinks.video import ENCODERS
 
@@ -142,6 +144,11 @@ def _rows(packs: Packs) -> list[tuple[str, str]]:
     )
     rows += [(name, metadata.version(name)) for name in _LIBRARIES]
     return rows + _model_rows(packs)
+
+
+def command() -> None:
+    """Report what this machine can run."""
+    raise typer.Exit(0 if report(standard_output()) else 1)
 
 
 def report(console: Console, packs: Packs | None = None) -> bool:

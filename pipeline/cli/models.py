@@ -159,6 +159,9 @@ def pull_model(
     ] = None,
     revision: Annotated[str, typer.Option("--revision", help="Of its repository.")] = "",
     size: Annotated[str, typer.Option("--size", help="Of its pictures: WIDTHxHEIGHT.")] = "",
+    fit: Annotated[
+        str, typer.Option("--fit", help="Size by the model's own rule for pictures WIDTHxHEIGHT.")
+    ] = "",
     tags: Annotated[
         Path | None, typer.Option("--tags", help="File of the labels wanted, one a line.")
     ] = None,
@@ -170,13 +173,14 @@ def pull_model(
     with explained():
         if name is None:
             for each in RECIPES.values():
-                typer.echo(f"{each.name:<22} {each.repositories[0]:<42} {each.licence}")
+                typer.echo(f"{each.name:<22} {each.where.split(' (')[0]:<42} {each.licence}")
             return
         recipe = find_recipe(name)
         folder = packs or user_folder()
         if recipe.terms:
             warn(f"{recipe.name}: {recipe.terms}")
-        cost = pull(recipe, folder, Options(_size(size), tags), revision, given, _told)
+        options = Options(_size(size), tags, _size(fit, "--fit"))
+        cost = pull(recipe, folder, options, revision, given, _told)
         if cost is None:
             typer.echo(f"{folder / name} is there already, and whole; delete it to pull it anew")
             return
@@ -192,12 +196,12 @@ def _told(text: str) -> None:
     errors.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _size(text: str) -> tuple[int, int]:
+def _size(text: str, option: str = "--size") -> tuple[int, int]:
     if not text:
         return 0, 0
     match = re.fullmatch(r"([1-9]\d{1,3})x([1-9]\d{1,3})", text)
     if match is None:
-        raise ConfigError(f"--size {text}: must be WIDTHxHEIGHT in pixels, such as 288x512")
+        raise ConfigError(f"{option} {text}: must be WIDTHxHEIGHT in pixels, such as 288x512")
     return int(match[1]), int(match[2])
 
 

@@ -106,6 +106,7 @@ class Screen:
         self._quiet = quiet
         self._live: Live | None = None
         self._plain_at = time.monotonic()
+        self._told = False
 
     def __enter__(self) -> Screen:
         if not self._quiet and self._console.is_terminal:
@@ -119,9 +120,14 @@ class Screen:
             return
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
-        elif time.monotonic() - self._plain_at > _PLAIN_EVERY_S:
-            self._plain_at = time.monotonic()
+        elif time.monotonic() - self._plain_at > _PLAIN_EVERY_S or self._begins():
+            self._plain_at, self._told = time.monotonic(), True
             self._console.print(self._line(), highlight=False)
+
+    def _begins(self) -> bool:
+        """Whether live cameras show their first pictures, which is told at once: they work."""
+        cameras, _, share = self._known()
+        return not self._told and share is None and any(camera.analysed for camera in cameras)
 
     def _known(self) -> tuple[list[CameraStats], float, float | None]:
         cameras = list(self._stats.cameras.values())

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.packs import Packs, open_packs, read_pack
+from engines.packs import Pack, Packs, open_packs, read_pack
 from engines.packs.table import FILE
 from engines.packs.taught import TAUGHT
+from pipeline.cli.errors import warn
 from pipeline.errors import ConfigError, SourceRefusedError, source_name
 from pipeline.picture.still import is_folder
 from pipeline.settings.file import load, parse
@@ -22,6 +23,8 @@ from pipeline.sources.location import holds_picture, is_picture
 
 #: Of a name that is made: room is left for a number behind it.
 _NAME = 56
+#: Task of packs that parse garments.
+PARSING = "garment-parsing"
 
 
 def read_settings(path: Path | None, packs: Packs, changes: Mapping[str, Any]) -> Config:
@@ -49,19 +52,34 @@ def packs(folder: Path | None, named: Sequence[str]) -> tuple[Packs, list[str]]:
 
 
 def tagging(registry: Packs, names: Sequence[str], accepted: bool) -> dict[str, Any]:
-    """Settings of the packs named: those that are taggers, and a garment parser that was taught,
-    which takes the place of the usual one.
+    """Settings of the packs named: those that are taggers, and a garment parser, taught or
+    published, which takes the place of the usual one.
 
     Raises:
         ConfigError: two parsers are named.
     """
     known = dict.fromkeys(names)
-    parsers = [name for name in known if name in registry and TAUGHT in registry.find(name).files]
+    parsers = [name for name in known if name in registry and _parses(registry.find(name))]
     if len(parsers) > 1:
         raise ConfigError(f"--pack {parsers[1]}: {parsers[0]} parses garments already; name one")
     taggers = [{"pack": n, "accept_licence": accepted} for n in known if n not in parsers]
     found: dict[str, Any] = {"packs": taggers} if taggers else {}
-    return found | ({"garments": {"model": parsers[0]}} if parsers else {})
+    if not parsers:
+        return found
+    parser = registry.find(parsers[0])
+    if parser.terms and not accepted:
+        warn(
+            f"pack {parser.name} is not used: {parser.licence}: {parser.terms}; accept that with "
+            "--accept-licence"
+        )
+        return found
+    licence = {"accept_licence": True} if parser.terms else {}
+    return found | {"garments": {"model": parser.name, **licence}}
+
+
+def _parses(pack: Pack) -> bool:
+    """Whether a pack parses garments, as it was taught or as it was published."""
+    return TAUGHT in pack.files or (pack.task == PARSING and pack.tagger is None)
 
 
 def changes(engine: str | None = None, gallery: Path | None = None) -> dict[str, Any]:

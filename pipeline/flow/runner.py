@@ -257,7 +257,13 @@ class Runner:
             follow = partial(self._models.live_cameras, live)
             self._preparation.ask("threads", follow, SETTLE_S)
             if live:
-                self._preparation.ask("canvases", self.stages.detect.prepare_canvases)
+                self._ask_for_canvases()
+
+    def _ask_for_canvases(self) -> None:
+        """One by one, so that a stop is heard between them."""
+        detect = self.stages.detect
+        for size in reversed(detect.canvases):
+            self._preparation.ask(("canvas", *size), partial(detect.prepare_canvas, size))
 
     def _announced(self, size: tuple[int, int], live: bool) -> None:
         """Frames of this size will come: have models compiled for it on another thread than the

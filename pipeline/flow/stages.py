@@ -23,7 +23,9 @@ from pipeline.settings.live import LiveSettings
 from pipeline.tagging import known_taggers
 from pipeline.tagging.beside import Main
 from pipeline.tagging.looks import LookStage
-from pipeline.tagging.packs.opening import open_pack
+from pipeline.tagging.packs.matting import Matting
+from pipeline.tagging.packs.opening import open_matting, open_pack
+from pipeline.tagging.packs.tagger import PackTagger
 from pipeline.tagging.tagger import Tagger
 
 log = logging.getLogger("threadline.stages")
@@ -54,13 +56,40 @@ def open_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
         for name, entry in known_taggers().items()
         if settings.uses(name)
     ]
+    return found + open_pack_taggers(settings, models)
+
+
+def open_pack_taggers(settings: LiveSettings, models: Models) -> list[Tagger]:
+    """The packs that any camera may use, in their order; what tells what lies in front is no
+    tagger, and used by those that change backgrounds."""
     parsed = settings.section("garments") if settings.uses("garments") else None
-    for name, own in settings.packs().items():
+    matters: dict[str, Matting] = {}
+    found: list[PackTagger] = []
+    wanted = settings.packs()
+    # What others need is opened first.
+    for name in sorted(wanted, key=lambda name: not _is_matting(name, models)):
         try:
-            found.append(open_pack(models.packs.find(name), own, models, parsed))
+            pack = models.packs.find(name)
+            if _is_matting(name, models):
+                matters[name] = open_matting(pack, wanted[name], models)
+            else:
+                matter = next(iter(matters.values()), None)
+                found.append(open_pack(pack, wanted[name], models, parsed, matter))
         except (EngineError, PipelineError, OSError, MemoryError) as error:
             log.warning("pack %s is not used: %s", name, error or type(error).__name__)
-    return found
+    for name in list(matters)[1:]:
+        log.warning("pack %s is not used: %s does the same", name, next(iter(matters)))
+    if matters and not any(tagger.changes_backgrounds for tagger in found):
+        log.warning(
+            "pack %s is not used: no pack beside it has a background of blur, dim or remove",
+            next(iter(matters)),
+        )
+    return list(found)
+
+
+def _is_matting(name: str, models: Models) -> bool:
+    pack = models.packs.by_name.get(name)
+    return pack is not None and pack.tagger is not None and pack.tagger.kind == "matting"
 
 
 def pictured(settings: LiveSettings, live: bool) -> Pictured:

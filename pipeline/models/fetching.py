@@ -6,13 +6,16 @@ on. ``HF_ENDPOINT`` names a mirror, ``HF_TOKEN`` a login, ``HF_HUB_OFFLINE=1`` f
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import logging
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engines.base import EngineError
@@ -24,7 +27,8 @@ from pipeline.errors import redact
 ATTEMPTS = 3
 #: Of a file that is in no repository of the hub: seconds without an answer, and most bytes.
 TIMEOUT_S = 20.0
-MOST_BYTES = 1_000_000
+MOST_BYTES = 1 << 30
+PART = 1 << 20
 
 
 class FetchError(EngineError):
@@ -46,8 +50,19 @@ def fetch(recipe: Recipe, folder: Path, revision: str = "", given: Path | None =
             found = next((given / name for name in group if (given / name).is_file()), None)
             if found is None:
                 raise FetchError(f"{given} lacks {' or '.join(group)}; {_by_hand(recipe)}")
+            _known(recipe, found)
             _link(found, folder / found.name)
-        return f"{recipe.repositories[0]}, files given"
+        for name in recipe.optional:
+            if (given / name).is_file():
+                _link(given / name, folder / name)
+        return f"{recipe.where}, files given"
+    if recipe.files and not recipe.repositories:
+        raise FetchError(f"no program can fetch it; {_by_hand(recipe)}")
+    for name, address in recipe.elsewhere.items():
+        _load(address, folder / name, recipe)
+        _known(recipe, folder / name)
+    if not recipe.files:
+        return recipe.where
     try:
         import huggingface_hub  # noqa: F401  # needed below
     except ImportError:
@@ -55,27 +70,52 @@ def fetch(recipe: Recipe, folder: Path, revision: str = "", given: Path | None =
             "huggingface_hub is not installed: pip install 'threadline[hub]'; or "
             + _by_hand(recipe)
         ) from None
-    for name, address in recipe.elsewhere.items():
-        (folder / name).write_bytes(_read(address, recipe))
     return _from_hub(recipe, folder, revision or recipe.revision)
 
 
-def _read(address: str, recipe: Recipe) -> bytes:
-    """A small file that is in no repository of the hub."""
-    try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
-            content: bytes = answer.read(MOST_BYTES + 1)
-    except OSError as error:
+def _load(address: str, path: Path, recipe: Recipe) -> None:
+    """A file that is in no repository of the hub. A transfer that breaks off goes on."""
+    for attempt in range(1, ATTEMPTS + 1):
+        there = path.stat().st_size if path.exists() else 0
+        asked = urllib.request.Request(address, headers={"Range": f"bytes={there}-"})
+        try:
+            with urllib.request.urlopen(asked if there else address, timeout=TIMEOUT_S) as answer:
+                goes_on = there > 0 and answer.status == http.HTTPStatus.PARTIAL_CONTENT
+                with path.open("ab" if goes_on else "wb") as file:
+                    while part := answer.read(PART):
+                        file.write(part)
+                        if file.tell() > MOST_BYTES:
+                            raise FetchError(f"{address} is larger than {MOST_BYTES} bytes")
+                expected = answer.headers.get("Content-Length")
+                got = path.stat().st_size - (there if goes_on else 0)
+                if expected is not None and got != int(expected):
+                    raise OSError(f"{got} of {expected} bytes came")
+            return
+        except (OSError, http.client.HTTPException) as error:
+            if attempt == ATTEMPTS or isinstance(error, urllib.error.HTTPError):
+                raise FetchError(
+                    f"{address} cannot be loaded ({_line(error)}); {_by_hand(recipe)}"
+                ) from None
+
+
+def _known(recipe: Recipe, path: Path) -> None:
+    """Raise FetchError unless a file is the one that was published, where that is known."""
+    kind, colon, wanted = recipe.hashes.get(path.name, "").partition(":")
+    if not colon:
+        return
+    found = hashlib.new(kind, usedforsecurity=False)
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            found.update(part)
+    if found.hexdigest() != wanted:
         raise FetchError(
-            f"{address} cannot be loaded ({_line(error)}); {_by_hand(recipe)}"
-        ) from None
-    if len(content) > MOST_BYTES:
-        raise FetchError(f"{address} is larger than {MOST_BYTES} bytes: no list")
-    return content
+            f"{path.name} is damaged, or another one than was published ({kind} "
+            f"{found.hexdigest()[:12]}, expected {wanted[:12]}); {_by_hand(recipe)}"
+        )
 
 
 def _from_hub(recipe: Recipe, folder: Path, revision: str) -> str:
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
 
     missing: Exception | None = None
     for repository in recipe.repositories:
@@ -85,6 +125,9 @@ def _from_hub(recipe: Recipe, folder: Path, revision: str) -> str:
                 for group in recipe.files:
                     path, commit = _first(repository, group, revision)
                     _link(path, folder / path.name)
+                for name in recipe.optional:
+                    with suppress(EntryNotFoundError):
+                        _link(_downloaded(repository, name, revision), folder / name)
                 return f"https://huggingface.co/{repository} at {commit}"
         except RepositoryNotFoundError as error:
             missing = error
@@ -176,12 +219,11 @@ def _line(error: BaseException) -> str:
 
 def _by_hand(recipe: Recipe) -> str:
     """How to do without the network."""
-    files = ", ".join(" or ".join(group) for group in recipe.files)
-    more = "".join(f", {address}" for address in recipe.elsewhere.values())
+    files = [" or ".join(group) for group in recipe.files]
+    wanted = [f"{', '.join(files)} of {recipe.where}"] if files else []
     return (
-        f"download {files} of {recipe.repositories[0]}{more} elsewhere, put them into a folder "
-        "DIR, and: "
-        f"threadline models pull {recipe.name} --from DIR"
+        f"download {', '.join([*wanted, *recipe.elsewhere.values()])} elsewhere, put them into a "
+        f"folder DIR, and: threadline models pull {recipe.name} --from DIR"
     )
 
 

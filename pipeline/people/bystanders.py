@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TypeVar
 
 from engines.boxes import iou_matrix
 from pipeline.picture.heads import head_region
@@ -21,6 +20,8 @@ MOVED = 0.3
 #: Body heights that somebody may walk in a second, and for how many seconds that is allowed for.
 SPEED = 0.8
 MOST_S = 0.4
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -45,26 +46,34 @@ class Bystanders:
     ) -> None:
         """Take in a frame: everybody found on it, and who of them is followed."""
         if decision == "detect":
-            found = _besides(found, tracks)
-            self._seen = [one for one in self._seen if not _among(one.box, tracks, SAME)]
+            found = _besides(found, found, tracks, SAME)
+            self._seen = self._besides(tracks, SAME)
             for one in self._seen:
                 if windows is not None and not any(_touches(one.box, w) for w in windows):
                     one.at = pts  # nothing moved there
-            self._seen = [one for one in self._seen if not _among(one.box, found, MOVED)]
+            self._seen = self._besides(found, MOVED)
             self._seen += [_Seen(box, pts) for box in found]
         elif decision == "still":
             for one in self._seen:
                 one.at = pts
         self._seen = [one for one in self._seen if 0 <= pts - one.at <= KEEP_S]
 
+    def _besides(self, others: Sequence[Box], least: float) -> list[_Seen]:
+        return _besides(self._seen, [one.box for one in self._seen], others, least)
+
     def heads(self, pts: float) -> list[Box]:
         """Where their heads may be at a time in stream seconds."""
         return [head_after(one.box, pts - one.at) for one in self._seen]
 
 
-def _besides(boxes: Sequence[Box], tracks: Sequence[Box]) -> list[Box]:
-    """The boxes that are no track's person."""
-    return [box for box in boxes if not _among(box, tracks, SAME)]
+def _besides(
+    each: Sequence[T], boxes: Sequence[Box], others: Sequence[Box], least: float
+) -> list[T]:
+    """Those whose boxes overlap by less than ``least`` with each of the others."""
+    if not boxes or not others:
+        return list(each)
+    overlap = iou_matrix(boxes, others).max(axis=1)
+    return [one for one, most in zip(each, overlap.tolist(), strict=True) if most < least]
 
 
 def head_after(box: Box, seconds: float) -> Box:
@@ -72,13 +81,6 @@ def head_after(box: Box, seconds: float) -> Box:
     room = SPEED * min(max(seconds, 0.0), MOST_S) * (box[3] - box[1])
     x0, y0, x1, y1 = head_region(box)
     return x0 - room, y0, x1 + room, y1
-
-
-def _among(box: Box, others: Sequence[Box], least: float) -> bool:
-    if not others:
-        return False
-    overlap = iou_matrix(np.array([box], np.float64), np.array(others, np.float64))
-    return bool(overlap.max() >= least)
 
 
 def _touches(box: Box, window: Window) -> bool:

@@ -145,11 +145,10 @@ class DetectStage:
         size = self._pack.input_size(width, height, self._pixels)
         return self.engine.ready(self._shape(size))
 
-    def prepare_canvases(self) -> None:
-        """Make the engine ready for parts; any thread may ask. Until then, the parts of live
-        cameras share the canvases that are ready."""
-        for size in reversed(self.canvases):
-            self.engine.prepare(self._shape(size))
+    def prepare_canvas(self, size: Size) -> None:
+        """Make the engine ready for parts on one of ``canvases``; any thread may ask. Until then,
+        the parts of live cameras share the canvases that are ready."""
+        self.engine.prepare(self._shape(size))
 
     def _shape(self, size: Size) -> tuple[int, ...]:
         return 1, size[1], size[0], 3

@@ -90,8 +90,14 @@ class Figures:
         if now is None:
             return False
         change = now - before
-        change -= np.median(change)  # the light may change
+        change -= _middle(change)  # the light may change
         return bool((np.abs(change) > _NOISE).mean() <= _SHARE)
+
+
+def _middle(values: Patch) -> np.float32:
+    """The median: ``np.median`` takes several times as long for so few values."""
+    half = values.size // 2
+    return np.partition(values, (half - 1, half), axis=None)[half - 1 : half + 1].mean()
 
 
 def _patch(frame: Frame, box: Box) -> Patch | None:

@@ -47,9 +47,10 @@ def resemblance_matrix(before: Sequence[Appearance], now: Sequence[Appearance]) 
     between looks.
     """
     result: F64 = np.ones((len(before), len(now)))
-    for row, one in enumerate(before):
-        for column, other in enumerate(now):
-            if one is not None and other is not None and len(one) and len(other):
-                gap = float(np.linalg.norm(np.subtract(one, other)))
-                result[row, column] = np.exp(-((gap / 40.0) ** 2))
+    rows, columns = (
+        [i for i, one in enumerate(side) if one is not None and len(one)] for side in (before, now)
+    )
+    if rows and columns:
+        gap = np.array([before[i] for i in rows])[:, None] - [now[i] for i in columns]
+        result[np.ix_(rows, columns)] = np.exp(-(gap**2).sum(axis=2) / 40.0**2)
     return result

@@ -82,8 +82,8 @@ class Target:
 
     def predict(self, pts: float) -> F64:
         """Box at ``pts``, moving on for at most ``FORESIGHT_S`` past the last detection."""
-        moved = self.velocity * min(max(pts - self.pts, 0.0), FORESIGHT_S)
-        return self.box + np.tile((moved[:2] + moved[2:]) / 2, 2)
+        moved = self.velocity * (min(max(pts - self.pts, 0.0), FORESIGHT_S) / 2)
+        return (self.box.reshape(2, 2) + moved.reshape(2, 2).sum(axis=0)).ravel()
 
     def correct(self, detection: Detection, pts: float, sure: bool) -> None:
         """Blend in a detection (alpha 0.7, beta 0.3; a fifth of its appearance)."""
@@ -117,7 +117,7 @@ class Target:
         self.pts, self.predicted = pts, False
 
     def as_box(self, pts: float) -> Box:
-        return cast(Box, tuple(float(v) for v in self.predict(pts)))
+        return cast(Box, tuple(self.predict(pts).tolist()))
 
 
 def _among(box: Box, windows: Sequence[Window]) -> bool:

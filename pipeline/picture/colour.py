@@ -131,16 +131,22 @@ def colour_names(
     mask: npt.NDArray[np.bool_],
     sensed: npt.NDArray[np.float32] | None = None,
 ) -> list[tuple[str, float]]:
-    """The colour of most pixels under ``mask``, and a second one if a quarter has it, with the
-    share of each (0 to 1).
+    """As ``names_of``, of the pixels under ``mask``, bool (h, w) with at least one set; ``colours``
+    are as ``colour_map`` gives them, (h, w)."""
+    return names_of(shares_of(colours, mask)[0], sensed)
+
+
+def names_of(
+    shares: npt.NDArray[np.float64], sensed: npt.NDArray[np.float32] | None = None
+) -> list[tuple[str, float]]:
+    """The colour of most pixels, and a second one if a quarter has it, with the share of each (0 to
+    1).
 
     Args:
-        colours: as ``colour_map`` gives them, (h, w).
-        mask: bool (h, w) with at least one pixel set.
+        shares: of each name among the pixels (13,), as ``shares_of`` gives them.
         sensed: logarithm of how likely each name is by what else is seen, (13,): the first colour
             is the one that pixels and this agree on best.
     """
-    shares, _ = shares_of(colours, mask)
     first, second = np.argsort(-shares, kind="stable")[:2].tolist()
     best = first if sensed is None else int((sensed + _PIXELS * np.log(shares + _FLOOR)).argmax())
     names = [(NAMES[best], float(shares[best]))]

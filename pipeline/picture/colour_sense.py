@@ -32,14 +32,20 @@ def _told(lab: F32) -> F32:
     return told
 
 
-def features(garment: F32, around: Sequence[F32]) -> F32:
-    """What the network hears (49,): pixels in CIELAB (n, 3) of the garment, at least one, and of
-    the regions in the order of ``AROUND``."""
+def features(garment: F32, around: F32) -> F32:
+    """What the network hears (49,): pixels in CIELAB (n, 3) of the garment, at least one, and what
+    ``beside`` tells of the regions around it."""
+    return np.concatenate([_told(garment), around])
+
+
+def beside(around: Sequence[F32]) -> F32:
+    """What the network hears of regions (40,): pixels in CIELAB (n, 3), in the order of
+    ``AROUND``."""
     seen = [len(lab) >= least for lab, least in zip(around, AROUND, strict=True)]
     rest = [
         _told(lab) if s else np.zeros(9, np.float32) for lab, s in zip(around, seen, strict=True)
     ]
-    return np.concatenate([_told(garment), *rest, np.array(seen, np.float32)])
+    return np.concatenate([*rest, np.array(seen, np.float32)])
 
 
 @lru_cache(maxsize=1)

@@ -74,7 +74,8 @@ def sharpness(frame: Frame, box: Box) -> float:
     if x1 - x0 < 8 or y1 - y0 < 8:
         return 0.0
     small = np.ascontiguousarray(frame.planes.points(window, max((y1 - y0) // 96, 1)))
-    return min(float(cv2.Laplacian(small, cv2.CV_16S).astype(np.float32).var()) / SHARP, 1.0)
+    _, spread = cv2.meanStdDev(cv2.Laplacian(small, cv2.CV_16S))
+    return min(float(spread[0, 0]) ** 2 / SHARP, 1.0)
 
 
 def appearance(frame: Frame, box: Box) -> tuple[float, ...]:

@@ -166,6 +166,8 @@ def _check_pack(key: str, name: str, packs: Packs, taken: Collection[str]) -> No
         pack = packs.find(name)
     except PackError as error:
         raise ValueError(f"{key}: {error}") from None
+    if pack.tagger is None and pack.task == "garment-parsing":
+        raise ValueError(f"{key}: '{name}' parses garments: set garments.model: {name} instead")
     if pack.tagger is None:
         raise ValueError(f"{key}: '{name}' has no [tagger] in its pack.toml: no tagger by itself")
     if name in taken:

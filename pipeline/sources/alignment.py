@@ -108,6 +108,8 @@ class Alignment:
         pictures of that time are yet to come, ``None`` where it fits none."""
         if len(self._sights) < 3:
             return "later"
+        if self._sights[-1].pts < placed.pts + self.shift(placed.clock):
+            return "later"  # asked with every packet: before anything is computed
         times = np.array([sight.pts for sight in self._sights])
         period = float(np.median(np.diff(times)))
         here = placed.pts + self.shift(placed.clock)

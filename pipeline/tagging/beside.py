@@ -52,6 +52,16 @@ class Main(Protocol):
 
 
 @dataclass(slots=True)
+class AtHand:
+    """A picture of the main stream that looks may be taken at, since when (stream seconds), and how
+    well it shows whom."""
+
+    closeup: Closeup
+    since: float
+    quality: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Beside:
     """What is known of one camera.
 
@@ -66,7 +76,7 @@ class Beside:
     boxes: deque[tuple[float, dict[int, Box]]] = field(default_factory=deque)
     first: dict[int, float] = field(default_factory=dict)
     since: dict[int, float] = field(default_factory=dict)
-    pictures: list[tuple[Closeup, float]] = field(default_factory=list)
+    pictures: list[AtHand] = field(default_factory=list)
     last: float = -inf
     began: float = inf
     scale: tuple[Registration, tuple[int, int]] | None = None

@@ -14,7 +14,7 @@ from math import inf
 from pipeline.picture.crop import quality, visible_share
 from pipeline.picture.registration import WHOLE, Registration
 from pipeline.settings.section import PerSource
-from pipeline.tagging.beside import Beside, Closeup, Main
+from pipeline.tagging.beside import AtHand, Beside, Closeup, Main
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
@@ -76,8 +76,8 @@ class Closeups:
         self._collect(beside, main, frame)
         found = [
             wanted
-            for closeup, _ in beside.pictures
-            for wanted in self._at(closeup, tagged, beside, slowdown)
+            for at_hand in beside.pictures
+            for wanted in self._at(at_hand, tagged, beside, slowdown)
         ]
         if tagged.decision != "detect":
             return found
@@ -99,28 +99,30 @@ class Closeups:
             beside.pictures.clear()
             return
         for closeup in main.take():
-            beside.pictures.append((closeup, max(frame.pts, closeup.frame.pts)))
+            beside.pictures.append(AtHand(closeup, max(frame.pts, closeup.frame.pts)))
             beside.last = max(beside.last, closeup.frame.pts)
         if main.size is not None:
             beside.scale = main.registration or WHOLE, main.size
         beside.pictures = [
-            (one, at) for one, at in beside.pictures[-MOST_PICTURES:] if frame.pts <= at + AT_HAND_S
+            one for one in beside.pictures[-MOST_PICTURES:] if frame.pts <= one.since + AT_HAND_S
         ]
-        for closeup, _ in beside.pictures:
-            self._with[id(closeup.frame)] = id(frame)
-            self._registrations[id(closeup.frame)] = closeup.registration
+        for one in beside.pictures:
+            self._with[id(one.closeup.frame)] = id(frame)
+            self._registrations[id(one.closeup.frame)] = one.closeup.registration
 
     def _at(
-        self, closeup: Closeup, tagged: TaggedFrame, beside: Beside, slowdown: float
+        self, at_hand: AtHand, tagged: TaggedFrame, beside: Beside, slowdown: float
     ) -> Iterator[Wanted]:
         """Who wants a look at a picture of the main stream."""
-        shown = closeup.frame
-        tracks = self._there(closeup, tagged.tracks, beside, tagged.frame)
+        shown, known = at_hand.closeup.frame, at_hand.quality
+        tracks = self._there(at_hand.closeup, tagged.tracks, beside, tagged.frame)
         there = replace(tagged, frame=shown, tracks=tracks)
         for track in tracks:
             if visible_share(track.box, shown.width, shown.height) <= 0:
                 continue
-            rated = replace(track, quality=track.score * quality(shown, track.box))
+            if track.id not in known:
+                known[track.id] = track.score * quality(shown, track.box)
+            rated = replace(track, quality=known[track.id])
             wanted = self._persons.wanted(there, rated, slowdown)
             if wanted:
                 yield wanted
@@ -171,7 +173,7 @@ class Closeups:
             return
         beside = self._beside.setdefault(frame.source, Beside())
         main = self._mains(frame.source)
-        shown = beside.pictures[-1][0] if beside.pictures else None
+        shown = beside.pictures[-1].closeup if beside.pictures else None
         silent = frame.pts - max(beside.last, beside.began) > PATIENCE_S + every_s
         if main is not None and shown is None and not silent:
             main.ask(beside.last + every_s, False)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from engines.boxes import iou_matrix, overlaps
+from engines.boxes import overlaps
 from pipeline.picture.crop import middle_in
 from pipeline.types import Box, Frame, Tag, Window
 
@@ -106,12 +106,13 @@ class Rota:
         self._places = [place for place in self._places if place.missed < MISSED]
 
     def _add(self, tag: Tag, tile: Box) -> None:
-        for place in self._places:
-            if same_thing(place.tag, tag):
-                place.tag, place.tile, place.missed = tag, tile, 0
-                place.seen += 1
-                return
-        self._places.append(_Place(tag, tile))
+        """A sighting; parts of one thing that were taken for several are one from then on."""
+        same = [place for place in self._places if same_thing(place.tag, tag)]
+        seen = max((place.seen for place in same), default=0) + 1
+        here = _Place(tag, tile, seen)
+        at = next((i for i, place in enumerate(self._places) if place in same), len(self._places))
+        rest = [place for place in self._places if place not in same]
+        self._places = [*rest[:at], here, *rest[at:]]
 
 
 def _covered(tag: Tag, people: Sequence[Box]) -> bool:
@@ -125,18 +126,24 @@ def settled(tags: Sequence[Tag]) -> tuple[Tag, ...]:
 
 
 def _refuted(tag: Tag, other: Tag) -> bool:
-    if (
-        tag.kind != other.kind
-        or tag.label == other.label
-        or not (tag.outlined and other.outlined)
-        or tag.score >= other.score
-    ):
-        return False
-    (same,), (inside,) = (m[0] for m in overlaps([tag.box], [other.box]))
-    around = overlaps([other.box], [tag.box])[1][0, 0]
-    return bool(same >= SAME_PLACE or max(inside, around) >= PART)
+    return (
+        tag.kind == other.kind
+        and tag.label != other.label
+        and tag.outlined
+        and other.outlined
+        and tag.score < other.score
+        and _same_place(tag.box, other.box)
+    )
 
 
 def same_thing(one: Tag, other: Tag) -> bool:
-    """Whether two sightings are one thing."""
-    return one.label == other.label and iou_matrix([one.box], [other.box])[0, 0] >= SAME_PLACE
+    """Whether two sightings are one thing, or one of them a part of it: tiles cut things, and find
+    letters of a word beside the word."""
+    return one.label == other.label and _same_place(one.box, other.box)
+
+
+def _same_place(one: Box, other: Box) -> bool:
+    """Whether two boxes show the same, or one a part of the other."""
+    iou, inside = (shares[0, 0] for shares in overlaps([one], [other]))
+    around = overlaps([other], [one])[1][0, 0]
+    return bool(iou >= SAME_PLACE or max(inside, around) >= PART)

@@ -3,8 +3,9 @@
 Each crop brings, per category, how likely it is and how likely each of its labels is. A category is
 reported while its mean, weighted by how well each crop showed the subject, stays above a threshold
 (with hysteresis). Its likeliest label is reported only when that is likely enough itself; otherwise
-the category is: less exact, but right more often. Where no category is likely enough, the part of
-the body is: that somebody wears something there is surer than what.
+the category is: less exact, but right more often. Where no category of a part of the body is likely
+enough, the likeliest one is if it is no mere guess, else the part: that somebody wears something
+there is surer than what.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ class VoteSettings(Section):
     appear: Share = Field(0.4, description="fused probability at which a tag appears")
     vanish: Share = Field(0.25, description="fused probability below which it vanishes")
     fine: Share = Field(
-        0.35, description="probability a label needs; below it, its category is reported"
+        0.3, description="probability a label needs; below it, its category is reported"
+    )
+    likely: Share = Field(
+        0.3, description="the same of a part's likeliest garment, where none of that part appears"
     )
     looks: int = Field(2, ge=1, le=100, description="crops needed before anything is reported")
     hurry: bool = Field(True, description="under pressure, one crop of a live camera is enough")
@@ -71,12 +75,28 @@ class _Slot:
             self.attributes[pair] = self.attributes.get(pair, 0.0) + share * tag.score
         self.latest[tag.label if tag.level == "fine" else ""] = tag
 
-    def result(self, settings: VoteSettings) -> Tag | None:
-        """The tag to show, if any; remembers what is shown."""
+    def appears(self, settings: VoteSettings) -> bool:
+        """Whether there is a tag to show; remembers whether it is shown."""
         self.shown = self.whole >= (settings.vanish if self.shown else settings.appear)
-        if not self.shown:
-            self.reported = None
-            return None
+        return self.shown
+
+    @property
+    def part(self) -> str:
+        """The part of the body that it is; empty for anything else."""
+        tag = self.latest.get("")
+        return tag.label if tag and tag.level == "part" else ""
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Parts of the body that it covers; none of a part itself."""
+        return () if self.part else next(iter(self.latest.values())).covers
+
+    def rank(self) -> float:
+        """How likely it is, with a start for what was told last time."""
+        return self.whole + STAY * (self.reported is not None)
+
+    def tag(self, settings: VoteSettings) -> Tag:
+        """The tag to show; remembers its label."""
         labels = {n: s + STAY * (n == self.reported) for n, s in self.labels.items()}
         best = max(labels, key=lambda name: labels[name], default="")
         if not best or (labels[best] < settings.fine and "" in self.latest):
@@ -148,7 +168,21 @@ class Vote:
         self._reports |= self.looks >= (1 if hurry else self.settings.looks)
         if not self._reports:
             return ()
-        found = [tag for slot in self._slots.values() if (tag := slot.result(self.settings))]
-        named = {part for tag in found if tag.level != "part" for part in tag.covers}
-        told = (tag for tag in found if tag.level != "part" or tag.label not in named)
-        return tuple(sorted(told, key=lambda tag: -tag.score))
+        shown = [slot for slot in self._slots.values() if slot.appears(self.settings)]
+        named = {part for slot in shown for part in slot.covers}
+        unnamed = {slot.part for slot in shown} - named - {""}
+        told = [slot for slot in shown if slot.part not in named]
+        while unnamed and (guess := self._likeliest(unnamed)):
+            told = [slot for slot in told if slot.part not in guess.covers] + [guess]
+            unnamed -= set(guess.covers)
+        for slot in self._slots.values():
+            if not any(slot is one for one in told):
+                slot.reported = None
+        return tuple(sorted((slot.tag(self.settings) for slot in told), key=lambda t: -t.score))
+
+    def _likeliest(self, parts: set[str]) -> _Slot | None:
+        """The likeliest garment that covers nothing but some of these parts, unless a mere guess;
+        what was told last time has a start."""
+        own = [s for s in self._slots.values() if s.covers and parts.issuperset(s.covers)]
+        best = max(own, key=_Slot.rank, default=None)
+        return best if best and best.rank() >= self.settings.likely else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support import CLIP, command, cut, lines
+from support import CLIP, QUICK, command, cut, lines
 
 from engines.ov import OpenVinoEngine
 from pipeline.cli.settings import cameras
@@ -59,15 +59,15 @@ def test_run_refuses_folders_of_pictures(tmp_path):
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_of_a_mixed_folder_one_line_tells_what_was_left_out(short_clip, tmp_path, quiet):
+def test_of_a_mixed_folder_one_line_tells_what_was_left_out(few_frames, tmp_path, quiet):
     folder = tmp_path / "in"
     photo(folder / "a.jpg")
     photo(folder / "b.jpg")
     for name in ("notes.txt", "._clip.mp4", "c.heic"):
         (folder / name).write_bytes(b"x")
-    shutil.copy(short_clip, folder / "clip.mp4")
+    shutil.copy(few_frames, folder / "clip.mp4")
     more = ["--quiet"] if quiet else []
-    done = command("run", folder, "--out", tmp_path / "out", "--no-video", *more)
+    done = command("run", folder, "--out", tmp_path / "out", "--no-video", *more, *QUICK)
     assert done.returncode == 0, done.stderr
     assert {e["camera"] for e in lines(tmp_path / "out" / "events.jsonl")} == {"clip"}
     found = [line for line in done.stderr.splitlines() if "left out" in line]
@@ -79,7 +79,7 @@ def test_of_a_mixed_folder_one_line_tells_what_was_left_out(short_clip, tmp_path
 def test_recordings_of_recorders_are_found(tmp_path):
     for name in ("a.dav", "b.ASF", "c.vob"):
         (tmp_path / name).write_bytes(b"x")
-    done = command("run", tmp_path, "--out", tmp_path / "out")
+    done = command("run", tmp_path, "--out", tmp_path / "out", *QUICK)
     assert done.returncode == 1
     for name in ("a.dav", "b.ASF", "c.vob"):
         assert f"{name}: " in said(done)
@@ -148,20 +148,20 @@ def test_tagging_twice_into_the_folder_of_the_pictures(tmp_path):
     photo(tmp_path / "deep" / "a.jpg")
     before = (tmp_path / "a.jpg").read_bytes()
     for others in ("", "left out: 2 folders of results"):
-        done = command("tag", tmp_path, "--out", tmp_path, "--masks", "--draw")
+        done = command("tag", tmp_path, "--out", tmp_path, "--masks", "--draw", *QUICK)
         assert done.returncode == 0, done.stderr
         assert "2 of 2 pictures tagged" in done.stdout
         assert others in said(done)
         assert len(lines(tmp_path / "tags.jsonl")) == 2
     assert sorted(p.name for p in (tmp_path / "drawn").glob("*.png")) == ["a-2.png", "a.png"]
     assert (tmp_path / "a.jpg").read_bytes() == before
-    done = command("tag", tmp_path, "--out", tmp_path / "other")
+    done = command("tag", tmp_path, "--out", tmp_path / "other", *QUICK)
     assert "2 of 2 pictures tagged" in done.stdout, "nor are another run's"
 
 
 def test_somebody_elses_folder_of_that_name_is_tagged(tmp_path):
     photo(tmp_path / "drawn" / "a.jpg")
-    done = command("tag", tmp_path, "--out", tmp_path, "--masks")
+    done = command("tag", tmp_path, "--out", tmp_path, "--masks", *QUICK)
     assert "1 of 1 pictures tagged" in done.stdout
 
 
@@ -170,7 +170,8 @@ def test_what_tag_writes_is_its_owners_alone(tmp_path):
     out = tmp_path / "new" / "out"
     before = os.umask(0)
     try:
-        done = command("tag", photo(tmp_path / "a.jpg"), "--out", out, "--masks", "--draw")
+        words = ("--out", out, "--masks", "--draw", *QUICK)
+        done = command("tag", photo(tmp_path / "a.jpg"), *words)
     finally:
         os.umask(before)
     assert done.returncode == 0, done.stderr
@@ -183,7 +184,7 @@ def test_what_tag_writes_is_its_owners_alone(tmp_path):
 def test_names_as_long_as_the_disk_allows(tmp_path):
     for name in ("x" * 251 + ".png", "ä" * 125 + ".png"):
         photo(tmp_path / "a.png").rename(tmp_path / name)
-    done = command("tag", tmp_path, "--out", tmp_path / "out", "--draw")
+    done = command("tag", tmp_path, "--out", tmp_path / "out", "--draw", *QUICK)
     assert "2 of 2 pictures tagged" in done.stdout, done.stderr
     assert len(list((tmp_path / "out" / "drawn").glob("*.png"))) == 2
 
@@ -210,9 +211,9 @@ def test_a_video_of_no_run_is_not_written_over(short_clip, tmp_path):
     assert theirs.read_bytes() == b"theirs"
 
 
-def test_a_run_may_be_done_again(short_clip, tmp_path):
+def test_a_run_may_be_done_again(few_frames, tmp_path):
     for _ in range(2):
-        done = command("run", short_clip, "--out", tmp_path / "out", "--quiet")
+        done = command("run", few_frames, "--out", tmp_path / "out", "--quiet", *QUICK)
         assert done.returncode == 0, done.stderr
 
 
@@ -224,7 +225,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_its_reason(tmp_path):
     if mount is None or subprocess.run(asked, capture_output=True).returncode:
         pytest.skip("needs root, to mount a disk that is soon full")
     try:
-        done = command("run", CLIP, "--out", small / "out", "--quiet")
+        done = command("run", CLIP, "--out", small / "out", "--quiet", *QUICK)
     finally:
         subprocess.run(["umount", small], check=True)
     assert done.returncode == 1
@@ -242,7 +243,7 @@ def test_pictures_of_odd_shapes_are_tagged(tmp_path):
     rng = np.random.default_rng(0)
     for name, shape in {"wide": (1, 60_000), "high": (20_000, 1), "dot": (1, 1)}.items():
         cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 256, (*shape, 3), np.uint8))
-    done = command("tag", tmp_path, "--out", tmp_path / "out", "--draw", "--masks")
+    done = command("tag", tmp_path, "--out", tmp_path / "out", "--draw", "--masks", *QUICK)
     assert "3 of 3 pictures tagged" in done.stdout, done.stderr
 
 

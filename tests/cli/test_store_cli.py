@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from store_support import BLUE_JEANS, HAT, RED_JACKET, Run, brand, tag
-from support import command
+from support import QUICK, command
 
 from pipeline.pictures import snapshot_file
 from pipeline.store.opening import writing
@@ -199,11 +199,11 @@ def test_an_index_that_lost_something_is_mended(shop):
 
 
 def test_a_run_makes_a_store_and_another_of_the_same_recording_changes_nothing(
-    short_clip, tmp_path
+    few_frames, tmp_path
 ):
     people = []
     for _ in range(2):
-        done = command("run", short_clip, "--out", tmp_path, "--no-video", "-q")
+        done = command("run", few_frames, "--out", tmp_path, "--no-video", "-q", *QUICK)
         assert done.returncode == 0, done.stderr
         rows = found("--last", "1d", shop=tmp_path)
         people.append([(row["seconds"], row["wears"]) for row in rows])
@@ -211,10 +211,10 @@ def test_a_run_makes_a_store_and_another_of_the_same_recording_changes_nothing(
     assert any(row["picture"] for row in rows)
 
 
-def test_a_run_for_statistics_leaves_counts_and_nothing_else(short_clip, tmp_path):
+def test_a_run_for_statistics_leaves_counts_and_nothing_else(few_frames, tmp_path):
     config, out = tmp_path / "my.yaml", tmp_path / "out"
     config.write_text("store: {mode: statistics, zone: Europe/Berlin}")
-    done = command("run", short_clip, "--config", config, "--out", out, "-q")
+    done = command("run", few_frames, "--config", config, "--out", out, "-q", *QUICK)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == {
         "threadline.db",
@@ -230,11 +230,13 @@ def test_a_run_for_statistics_leaves_counts_and_nothing_else(short_clip, tmp_pat
     assert found(shop=out) == []
 
 
-def test_without_a_store_nothing_is_made(short_clip, tmp_path):
+def test_without_a_store_nothing_is_made(few_frames, tmp_path):
     config = tmp_path / "my.yaml"
     config.write_text("store: false\noutputs: {video: false}")
     out = tmp_path / "out"
-    assert command("run", short_clip, "--config", config, "--out", out, "-q").returncode == 0
+    assert (
+        command("run", few_frames, "--config", config, "--out", out, "-q", *QUICK).returncode == 0
+    )
     assert not (out / "threadline.db").exists()
     done = command("search", "--out", out)
     assert (done.returncode, "no store" in done.stderr) == (1, True)

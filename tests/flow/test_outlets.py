@@ -25,8 +25,6 @@ from pipeline.sinks import SINKS, Place
 from pipeline.store.journal import Journal
 from pipeline.types import TaggedFrame, Track
 
-pytestmark = pytest.mark.alone
-
 BOX = (5.0, 5.0, 30.0, 40.0)
 
 
@@ -124,7 +122,7 @@ def test_what_is_handed_over_arrives_in_order_everywhere(tmp_path):
     results, receiver, pictures = Results(), Receiver(), Pictures()
     with running(tmp_path, receiver, pictures, event_lines(tmp_path)) as outlets:
         told = [outlets.put(results.next()) for _ in range(20)]
-        wait_until(lambda: len(receiver.got) == 40, 5, "all events")
+        wait_until(lambda: len(receiver.got) == 40, 20, "all events")
     assert all(told)
     assert pictures.count == 20
     assert receiver.got == sorted(receiver.got) == in_file(tmp_path) == in_journal(tmp_path)
@@ -152,9 +150,9 @@ def test_a_sink_that_never_answers_costs_nobody_anything(tmp_path, monkeypatch):
         for _ in range(200):
             outlets.put(results.next())
             time.sleep(0.002)
-        assert time.monotonic() - began < 2, "handing over never waits"
-        wait_until(lambda: len(receiver.got) == 400, 5, "all events")
-        wait_until(lambda: pictures.count == 200, 5, "all frames")
+        assert time.monotonic() - began < 10, "handing over never waits: that would take a minute"
+        wait_until(lambda: len(receiver.got) == 400, 20, "all events")
+        wait_until(lambda: pictures.count == 200, 20, "all frames")
         missing = counters(outlets, "hanging").left_out
         assert missing == 200 - 1 - outlet.NEWS
         outlets.close()
@@ -180,10 +178,10 @@ def test_a_failing_sink_misses_results_is_reported_once_and_goes_on(tmp_path, ca
         for _ in range(30):
             outlets.put(results.next())
             time.sleep(0.01)
-        wait_until(lambda: counters(outlets, "pictures").failures > 1, 5, "it is tried again")
+        wait_until(lambda: counters(outlets, "pictures").failures > 1, 20, "it is tried again")
         assert counters(outlets, "pictures").state == "failing"
         failing.broken = False
-        wait_until(lambda: outlets.put(results.next()) and failing.count > 0, 5, "it works again")
+        wait_until(lambda: outlets.put(results.next()) and failing.count > 0, 20, "it works again")
         assert counters(outlets, "pictures").state == "up"
     assert caplog.text.count("a defect; it is tried again") == 1
     assert caplog.text.count("works again") == 1
@@ -195,10 +193,10 @@ def test_events_wait_for_a_sink_that_fails_and_come_in_order_without_gaps(tmp_pa
     with running(tmp_path, receiver, event_lines(tmp_path)) as outlets:
         for _ in range(300):
             outlets.put(results.next())
-        wait_until(lambda: len(in_file(tmp_path)) == 600, 5, "the file has them")
-        wait_until(lambda: counters(outlets, "receiver").waiting == 600, 5, "it is counted")
+        wait_until(lambda: len(in_file(tmp_path)) == 600, 20, "the file has them")
+        wait_until(lambda: counters(outlets, "receiver").waiting == 600, 20, "it is counted")
         receiver.fail = False
-        wait_until(lambda: len(receiver.got) == 600, 5, "so has the sink")
+        wait_until(lambda: len(receiver.got) == 600, 20, "so has the sink")
     assert receiver.got == in_file(tmp_path)
 
 
@@ -206,14 +204,14 @@ def test_a_restart_goes_on_where_a_sink_stopped(tmp_path):
     results, first, second = Results(), Receiver(), Receiver()
     with running(tmp_path, first) as outlets:
         outlets.put(results.next())
-        wait_until(lambda: len(first.got) == 2, 5, "delivered")
+        wait_until(lambda: len(first.got) == 2, 20, "delivered")
         first.fail = True
         for _ in range(10):
             outlets.put(results.next())
     assert len(first.got) == 2
     with running(tmp_path, second) as outlets:
         outlets.put(results.next())
-        wait_until(lambda: len(second.got) == 22, 5, "what was missing, and what is new")
+        wait_until(lambda: len(second.got) == 22, 20, "what was missing, and what is new")
     assert first.got + second.got == in_journal(tmp_path)
 
 
@@ -251,7 +249,7 @@ def test_recordings_wait_for_a_slow_sink_but_not_for_one_that_hangs(tmp_path, mo
             outlets.put(results.next(live=False))
         began = time.monotonic()
         outlets.wait_for_room(stop)
-        assert 0.3 < time.monotonic() - began < 3
+        assert 0.3 < time.monotonic() - began < 10
         outlets.wait_for_room(stop)
         hanging.answer.set()
 
@@ -267,7 +265,7 @@ def test_a_slow_sink_for_events_is_left_behind_and_the_rest_stays_in_the_journal
     assert len(in_file(tmp_path)) == 100
     receiver = Receiver()
     with running(tmp_path, receiver) as outlets:
-        wait_until(lambda: len(slow.got) + len(receiver.got) >= 100, 5, "the rest")
+        wait_until(lambda: len(slow.got) + len(receiver.got) >= 100, 20, "the rest")
     assert Counter(slow.got + receiver.got).keys() == set(in_journal(tmp_path))
 
 
@@ -288,8 +286,8 @@ def test_a_database_that_is_slow_to_commit_gets_many_events_at_a_time(tmp_path):
     with running(tmp_path, slow) as outlets:
         for _ in range(400):
             outlets.put(results.next())
-        wait_until(lambda: len(slow.got) == 800, 20, "all")
-    assert time.monotonic() - began < 8
+        wait_until(lambda: len(slow.got) == 800, 30, "all")
+    assert time.monotonic() - began < 30, "one at a time, they take minutes"
     assert slow.got == in_journal(tmp_path)
 
 
@@ -310,11 +308,11 @@ def test_a_journal_that_cannot_be_written_keeps_events_in_memory_and_catches_up(
     results, receiver = Results(), Receiver()
     with running(tmp_path, receiver) as outlets:
         outlets.put(results.next())
-        wait_until(lambda: counters(outlets, "journal").state == "failing", 5, "it fails")
+        wait_until(lambda: counters(outlets, "journal").state == "failing", 20, "it fails")
         told = [outlets.put(results.next()) for _ in range(40)]
         assert told.count(False) == 10
         full.clear()
-        wait_until(lambda: len(receiver.got) == 62, 5, "what was kept arrives")
+        wait_until(lambda: len(receiver.got) == 62, 20, "what was kept arrives")
         assert counters(outlets, "journal").left_out == 20
         assert "20 results were not written" in counters(outlets, "journal").lacking
     assert caplog.text.count("events are lost") == 1

@@ -22,13 +22,15 @@ from pipeline.settings.schema import make_config
 from pipeline.tagging.closeups import Closeups
 from pipeline.tagging.failures import Failures
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.live
 
 RATE = 10
 MAIN = (768, 576)
 SUB = (384, 288)
 #: Pictures of the clip.
 LENGTH = 400
+#: One that compiles nothing.
+ENGINE = {"backend": "onnxruntime", "threads": 1}
 
 
 def encoded(out: Path, size: tuple[int, int], gop: int, *, still=False, part=None) -> Path:
@@ -197,7 +199,7 @@ def looks(monkeypatch, numbered):
 
 @contextmanager
 def running(tmp_path, settings, sink):
-    config = make_config(cameras=[settings], outputs={"video": False})
+    config = make_config(cameras=[settings], outputs={"video": False}, engine=ENGINE)
     with Runner(config, tmp_path, (sink,)) as runner:
         runner.start()
         yield runner.stats.camera("door")
@@ -347,7 +349,7 @@ def test_both_streams_of_gstreamers_server(rtsp, streams, tmp_path, looks):
 
 def test_a_camera_with_a_sub_stream_is_removed_and_leaves_no_thread(streams, tmp_path, looks):
     with pair(streams) as two:
-        config = make_config(cameras=[two.settings], outputs={"video": False})
+        config = make_config(cameras=[two.settings], outputs={"video": False}, engine=ENGINE)
         with Runner(config, tmp_path, (looks,), stay=True) as runner:
             runner.start()
             stats = runner.stats.camera("door")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,12 +17,13 @@ from yolos_support import randomised  # noqa: E402
 from engines import open_engine  # noqa: E402
 from engines.base import EngineError, ModelFileError  # noqa: E402
 from engines.packs import Label, PackError, labels, read_pack, shipped  # noqa: E402
-from engines.packs.prompts import read_prompts, sentence, tokens  # noqa: E402
+from engines.packs.prompts import read_prompts, sentences, tokens  # noqa: E402
 from engines.packs.tagger import TaggerTable  # noqa: E402
 from engines.published import clip_pack  # noqa: E402
-from engines.published.clip import Clip, ClipConfig, Tower, read_clip  # noqa: E402
+from engines.published.clip import Clip, ClipConfig, Tower  # noqa: E402
 from engines.published.making import write_pack  # noqa: E402
 from engines.published.recipes import Options, find_recipe  # noqa: E402
+from engines.published.towers import read_towers  # noqa: E402
 from pipeline.models.opening import EngineSettings, Models  # noqa: E402
 from pipeline.settings.section import Fixed  # noqa: E402
 from pipeline.tagging.packs.opening import open_pack  # noqa: E402
@@ -57,7 +59,7 @@ CONFIG = ClipConfig(
     numbers=24,
     words=END + 1,
     context=12,
-    quick=False,
+    gelu="exact",
 )
 BOX = (20.0, 10.0, 60.0, 90.0)
 
@@ -147,7 +149,7 @@ def test_it_computes_what_transformers_does(tmp_path, act):
     )  # fmt: skip
     theirs = randomised(transformers.CLIPModel(config))
     theirs.save_pretrained(tmp_path)
-    ours = read_clip(tmp_path)
+    ours = read_towers(tmp_path)
     noise = torch.Generator().manual_seed(1)
     pictures = torch.randn(2, 3, 32, 32, generator=noise)
     texts = torch.tensor([[58, 3, 4, 59, *[0] * 8], [58, 9, 5, 7, 1, 59, *[0] * 6]])
@@ -158,7 +160,7 @@ def test_it_computes_what_transformers_does(tmp_path, act):
 
 
 def test_files_of_open_clip_are_read(net, files):
-    read = read_clip(files)
+    read = read_towers(files)
     assert read.config == CONFIG
     for name, own in net.state_dict().items():
         assert torch.equal(read.state_dict()[name], own)
@@ -172,7 +174,7 @@ TIMM = {"embed_dim": 1, "vision_cfg": {"timm_model_name": "x"}, "text_cfg": {"wi
 def test_other_configurations_are_refused(tmp_path, content):
     (tmp_path / "open_clip_config.json").write_text(content)
     with pytest.raises(ModelFileError, match="no configuration of a CLIP"):
-        read_clip(tmp_path)
+        read_towers(tmp_path)
 
 
 def test_several_pictures_at_a_time_are_each_as_if_alone(net, pack):
@@ -295,8 +297,12 @@ def test_files_of_labels_that_cannot_be(tmp_path, content):
 
 def test_sentences():
     table = TaggerTable("embedder", prompt="{label}!", group_prompt="is its {group} {label}?")
-    assert sentence(Label("coat", None), table) == "coat!"
-    assert sentence(Label("red", "colour"), table) == "is its colour red?"
+    labels = (Label("coat", None), Label("red", "colour"), Label("short", "length", "coat"))
+    assert sentences(labels, table) == ["coat!", "is its colour red?", "is its length short?"]
+    asked = replace(table, top_prompt="any {label}?", under_prompt="{under}: {group} {label}")
+    assert sentences(labels, asked) == ["any coat?", "is its colour red?", "coat: length short"]
+    grouped = (Label("coat", "kind"), Label("hat", "kind"), Label("long", "length", "coat"))
+    assert sentences(grouped, asked) == ["any coat?", "any hat?", "coat: length long"]
 
 
 def test_long_texts_are_cut_and_end(files):

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SHARED
 
-from engines import EngineError, open_engine
+from engines import EngineError, EngineOptions, open_engine
 from engines.packs import find, labels, shipped
 from engines.trt import PICTURES, graphs
 from pipeline.models import parity, samples
@@ -39,6 +39,10 @@ NULL = LABELS.index("null")
 BARE = [i for i, name in enumerate(LABELS) if name in NO_GARMENT]
 
 
+#: The machine has other tests to run: threads that wait for each other would keep it busy.
+ALONE = EngineOptions(threads=1)
+
+
 def by_name(pack):
     return pack.name
 
@@ -47,7 +51,7 @@ class Remembering:
     """A pack's model on ONNX Runtime, which is run on every picture but once."""
 
     def __init__(self, pack):
-        self._engine = open_engine(pack, "onnxruntime")
+        self._engine = open_engine(pack, "onnxruntime", ALONE)
         self._known = {}
 
     def infer(self, inputs):
@@ -61,6 +65,12 @@ class Remembering:
 @lru_cache(maxsize=2)  # tests go from pack to pack
 def reference(pack):
     return Remembering(pack)
+
+
+@lru_cache(maxsize=2)
+def opened(model, backend):
+    """The engine of a pack or file, for tests in a row that are about the same."""
+    return open_engine(model, backend, ALONE)
 
 
 @cache
@@ -81,8 +91,7 @@ def gate(pack, change):
 def gate_of_graph(pack, path, pictures=None):
     """Parity of a pack's model and of a graph made from it."""
     pictures = samples.shipped(pack) if pictures is None else pictures
-    with open_engine(path, "onnxruntime") as changed:
-        return parity.run(pack, reference(pack), changed, pictures)
+    return parity.run(pack, reference(pack), opened(path, "onnxruntime"), pictures)
 
 
 def refused(found):
@@ -421,8 +430,7 @@ def test_the_shipped_int8_models_pass(pack, backend, which):
         pytest.skip("eight bits overflow on this processor, and the gate rightly says so")
     if backend == "openvino":
         pytest.importorskip("openvino")
-    with open_engine(pack, backend) as twin:
-        found = parity.run(exact, reference(exact), twin, photos(exact, which))
+    found = parity.run(exact, reference(exact), opened(pack, backend), photos(exact, which))
     assert found.failures("int8") == []
     assert found.failures("f32"), "else the limits are too wide"
 

@@ -172,7 +172,7 @@ def people_of(reader, out):
     from pipeline.flow.runner import Runner
     from pipeline.settings.schema import make_config
 
-    clip = cut(out.with_suffix(".mp4"), 50)
+    clip = cut(out.with_suffix(".mp4"), 30)
     kept = Kept()
     config = make_config(
         cameras=[{"url": str(clip), "id": "a", "reader": reader}],
@@ -190,11 +190,11 @@ def test_a_run_finds_the_same_people_in_the_same_clothes(decoding_there, monkeyp
     gpu = people_of("nvdec", tmp_path / "gpu")
     monkeypatch.undo()
     cpu = people_of("ffmpeg", tmp_path / "cpu")
-    assert len(gpu) == len(cpu) == 50
+    assert len(gpu) == len(cpu) == 30
     assert all(isinstance(tagged.frame.planes, Nv12Planes) for tagged in gpu)
     ours, theirs = (sum(len(tagged.tracks) for tagged in some) for some in (gpu, cpu))
     assert ours == pytest.approx(theirs, rel=0.1)
-    # Another filter tips what is doubtful in five seconds; what people clearly wear both say.
+    # Another filter tips what is doubtful in three seconds; what people clearly wear both say.
     gpu_tags, cpu_tags = (
         Counter(tag.category for tagged in some for t in tagged.tracks for tag in t.tags)
         for some in (gpu, cpu)

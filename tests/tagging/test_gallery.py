@@ -172,7 +172,7 @@ def test_removed_brands_leave_no_files(gallery):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        (lambda c: {**c, "version": 2}, "newer"),
+        (lambda c: {**c, "version": 3}, "newer"),
         (lambda c: {**c, "sha256": "0" * 64}, "rebuild"),
         (lambda c: {**c, "vectors": "../../etc/passwd"}, "damaged"),
         (lambda c: {**c, "vectors": "vectors-0000000000000000.npy"}, "damaged"),

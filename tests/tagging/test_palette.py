@@ -7,7 +7,7 @@ import pytest
 
 from engines.packs import find, labels
 from pipeline.picture.colour import NAMES
-from pipeline.picture.colour_sense import AROUND, features, likelihood
+from pipeline.picture.colour_sense import AROUND, beside, features, likelihood
 from pipeline.tagging.garments.palette import Palette
 from pipeline.tagging.garments.parts import UPPER
 from pipeline.tagging.parsing import Parsing
@@ -58,7 +58,7 @@ def test_the_same_grey_is_rather_white_where_everything_is_dark():
             for lightness, a, b in ((25, 3, 6), (70, 14, 18), (62, 0, 2))
         )
         shirt = np.tile(np.float32([58, 0, 0]), (90, 1))
-        found = likelihood(features(shirt, (hair[:0], skin, hair, ground)))
+        found = likelihood(features(shirt, beside((hair[:0], skin, hair, ground))))
         return float(found[NAMES.index("white")] - found[NAMES.index("grey")])
 
     assert whiteness(0.6) > whiteness(1.0) + 0.5
@@ -73,7 +73,7 @@ def test_pictures_without_colours_name_none():
 def test_likelihoods_are_probabilities_however_little_is_seen():
     nothing = np.zeros((0, 3), np.float32)
     for around in ([nothing] * 4, [np.full((n, 3), 20, np.float32) for n in AROUND]):
-        found = likelihood(features(np.full((1, 3), 50, np.float32), around))
+        found = likelihood(features(np.full((1, 3), 50, np.float32), beside(around)))
         assert found.shape == (len(NAMES),)
         assert np.exp(found).sum() == pytest.approx(1, abs=1e-4)
 

@@ -29,14 +29,21 @@ def labels(*evidence: Tag) -> list[str]:
 @pytest.mark.parametrize(
     ("evidence", "expected"),
     [
-        ([category("jacket", 0.3), category("coat", 0.3), part(UPPER, 0.9)], [UPPER]),
+        ([category("jacket", 0.2), category("coat", 0.2), part(UPPER, 0.9)], [UPPER]),
+        ([category("jacket", 0.32), category("coat", 0.3), part(UPPER, 0.9)], ["jacket"]),
         ([category("jacket", 0.6), part(UPPER, 0.9)], ["jacket"]),
         ([category("pants", 0.6), part(UPPER, 0.9), part(LOWER, 0.9)], [UPPER, "pants"]),
         ([category("dress", 0.6), part(UPPER, 0.9), part(LOWER, 0.7)], ["dress"]),
         ([category("hat", 0.6), part(UPPER, 0.9)], [UPPER, "hat"]),
-        ([category("coat", 0.3), part(UPPER, 0.3)], []),
+        ([category("coat", 0.35), part(UPPER, 0.3)], []),
+        ([category("dress", 0.35), category("pants", 0.31), part(UPPER, 0.9), part(LOWER, 0.9)],
+         ["dress"]),
+        ([category("shirt, blouse", 0.5), category("dress", 0.35), part(LOWER, 0.9)],
+         [LOWER, "shirt, blouse"]),
+        ([category("dress", 0.33), category("pants", 0.32), part(LOWER, 0.9)], ["pants"]),
     ],
-    ids=["unsure", "sure", "one part each", "one piece", "covers none", "nothing there"],
+    ids=["unsure", "likeliest", "sure", "one part each", "one piece", "covers none",
+         "nothing there", "likeliest piece", "no two on one part", "part of a piece"],
 )
 def test_a_part_is_reported_where_no_garment_of_it_is(evidence, expected):
     assert labels(*evidence) == expected
@@ -44,9 +51,17 @@ def test_a_part_is_reported_where_no_garment_of_it_is(evidence, expected):
 
 def test_a_part_keeps_its_colour():
     vote = Vote(VoteSettings(looks=1))
-    vote.add([category("jacket", 0.3), part(UPPER, 0.9, "green")])
+    vote.add([category("jacket", 0.2), part(UPPER, 0.9, "green")])
     [tag] = vote.result()
     assert (tag.colours, tag.level, tag.score) == (("green",), "part", 0.9)
+
+
+def test_what_is_likeliest_by_a_hair_stays():
+    vote, heard = Vote(VoteSettings(looks=1, memory=0.0)), []
+    for jacket, coat in ((0.34, 0.32), (0.32, 0.34), (0.27, 0.31), (0.2, 0.2)):
+        vote.add([category("jacket", jacket), category("coat", coat), part(UPPER, 0.9)])
+        heard += [tag.label for tag in vote.result()]
+    assert heard == ["jacket", "jacket", "jacket", UPPER]
 
 
 def test_something_is_surer_than_what():

@@ -173,3 +173,18 @@ def test_of_two_brands_for_one_mark_the_surer_one_is_reported(box, kept):
     rota.saw((0, 0, 1280, 720), [other, sure], ())
     assert {tag.label for tag in rota.tags} == set(kept)
     assert settled([sure, sure]) == (sure, sure), "one brand twice is no contradiction"
+
+
+def test_parts_of_a_mark_that_tiles_cut_are_one_thing():
+    left, right = (SIGN[0], SIGN[1], 635.0, SIGN[3]), (645.0, SIGN[1], SIGN[2], SIGN[3])
+    rota = Rota(0.5, 2)
+    rota.saw((0, 0, 300, 600), [sign(box=left), sign(box=right)], ())
+    assert rota.tags == ()
+    rota.saw((100, 0, 400, 600), [sign()], ())
+    assert [tag.box for tag in rota.tags] == [SIGN]
+    rota.saw((0, 0, 300, 600), [sign(box=right)], ())
+    assert len(rota.tags) == 1
+    beside = (700.0, 100.0, 780.0, 140.0)
+    for _ in range(2):
+        rota.saw((600, 0, 900, 600), [sign(box=beside)], ())
+    assert len(rota.tags) == 2, "the same brand elsewhere is another thing"

@@ -44,7 +44,7 @@ def cases(name: str) -> Iterator[tuple[str, nn.Module, Tensor]]:
             yield f"{tags} tags", ChosenRam(ram, range(tags)), pictures(384, 384)
     elif name in ("openvocab", "fashionclip"):
         patch = 16 if name == "openvocab" else 32
-        config = ClipConfig(Tower(768, 12, 12, 3072), TEXT, 224, patch, 512, 49408, 77, False)
+        config = ClipConfig(Tower(768, 12, 12, 3072), TEXT, 224, patch, 512, 49408, 77, "exact")
         yield f"patches of {patch}", filled(Clip(config)).visual, pictures(224, 224)
     else:
         raise SystemExit(f"--pack {name}: no published model; see: threadline models pull")

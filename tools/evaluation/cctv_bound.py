@@ -37,7 +37,7 @@ from evaluation.cctv import (
     true_colours,
 )
 from pipeline.picture.colour import BASIC, NAMES, colour_map, lab_of
-from pipeline.picture.colour_sense import features
+from pipeline.picture.colour_sense import beside, features
 from pipeline.tagging.garments.parts import COVERS, LOWER, UPPER
 from pipeline.tagging.parsing import cells_of
 
@@ -110,10 +110,10 @@ def colour_features(
         if len(garment) < 40:
             yield None
             continue
-        beside = [small[cells_of(index, members)] for members in (parts[other], *bare)]
-        lab = [_lab(region, rng) for region in (garment, *beside, ground)]
+        near = [small[cells_of(index, members)] for members in (parts[other], *bare)]
+        lab = [_lab(region, rng) for region in (garment, *near, ground)]
         votes = np.bincount(colour_map(garment[None])[0], minlength=len(NAMES)) / len(garment)
-        yield np.concatenate([features(lab[0], lab[1:]), votes]).astype(np.float32)
+        yield np.concatenate([features(lab[0], beside(lab[1:])), votes]).astype(np.float32)
 
 
 def _lab(region: Image, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -64,13 +64,14 @@ def crop_and_run(frame: Frame, box: Box, engine: Engine, pack: Pack) -> object:
 
 
 def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time of each job against that of the first, all run in turn."""
+    """Median processor time of each job, all threads of it, against that of the first, all run in
+    turn: what else the machine does hardly matters."""
     spent: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(ROUNDS):
         for name, job in jobs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             job()
-            spent[name].append(time.perf_counter() - start)
+            spent[name].append(time.process_time() - start)
     middle = {name: float(np.median(times[10:])) for name, times in spent.items()}
     unit = next(iter(middle.values()))
     return {name: value / unit for name, value in middle.items()}

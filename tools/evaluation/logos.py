@@ -30,6 +30,7 @@ from engines import Engine, Pack, Packs
 from evaluation import logo_photos
 from evaluation.logo_controls import controls
 from pipeline.models.opening import EngineSettings, Models
+from pipeline.tagging.logos.colours import own_hues
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import Gallery, known_of
 from pipeline.tagging.logos.gallery_file import F32, BrandEntry, Index, PictureEntry
@@ -65,9 +66,13 @@ def gallery_of(brands: Sequence[Brand], embed: Embed, side: int, spec: Pack) -> 
 def gallery_from(brands: Sequence[Brand], vectors: F32, spec: Pack) -> Gallery:
     """A gallery of one picture a brand, whose views have these vectors."""
     entry = PictureEntry(file="marks/0000000000000000.svg", source="mark.svg")
+    entries = [entry.model_copy(update={"hues": own_hues(brand.drawn())}) for brand in brands]
     index = Index(
         model=spec.name, sha256=spec.sha256, vectors="",
-        brands=[BrandEntry(name=brand.name, files=[entry]) for brand in brands],
+        brands=[
+            BrandEntry(name=brand.name, files=[one])
+            for brand, one in zip(brands, entries, strict=True)
+        ],
     )  # fmt: skip
     return Gallery(Path(), index, vectors, *known_of(spec))
 

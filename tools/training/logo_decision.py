@@ -56,7 +56,8 @@ def fit_rows(found: Sequence[Found], shown: Sequence[int], make: Gallery, rng: R
         for ids, some in _galleries(found, shown, make, size, rng):
             gallery = part_of(make, ids)
             vectors = np.stack([found[i].vector for i in some])
-            for i, (nearest, likeness) in zip(some, gallery.judged(vectors), strict=True):
+            views = [found[i].view for i in some]
+            for i, (nearest, likeness) in zip(some, gallery.judged(vectors, views), strict=True):
                 one = found[i]
                 known = one.brand in ids
                 kind = KNOWN if known else UNKNOWN if one.brand >= 0 else NOBODY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,10 @@ class Recipe:
     frozen_blocks: int = 2
     seed: int = 0
     threads: int = 2
+
+    def slower(self, share: float) -> Recipe:
+        """The same with so large a share of the rates of learning."""
+        return replace(self, lr=self.lr * share, backbone_lr=self.backbone_lr * share)
 
 
 def target(scene: Scene) -> tuple[F32, F32, F32]:

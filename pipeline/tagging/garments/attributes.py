@@ -92,10 +92,16 @@ def sleeve(body: Body, garment: Mask) -> str | None:
     return "short" if arms.sum() >= BARE * cloth.sum() else "long"
 
 
+def asked_of(category: str | None) -> tuple[bool, bool]:
+    """Whether a category's sleeves and its hem are looked at."""
+    return category in SLEEVED, category in HEMMED
+
+
 def attributes(body: Body, garment: Mask, category: str | None) -> tuple[tuple[str, str], ...]:
     """Name and value of what is known about a garment's cells (h, w)."""
+    sleeved, hemmed = asked_of(category)
     known = (
-        ("sleeve", sleeve(body, garment) if category in SLEEVED else None),
-        ("length", hem(body, garment) if category in HEMMED else None),
+        ("sleeve", sleeve(body, garment) if sleeved else None),
+        ("length", hem(body, garment) if hemmed else None),
     )
     return tuple((name, value) for name, value in known if value)

@@ -10,13 +10,13 @@ from engines.packs import Label
 from pipeline.picture.colour import (
     BEYOND,
     colour_map,
-    colour_names,
     evenly_lit,
     is_grey,
     lab_of,
+    names_of,
     shares_of,
 )
-from pipeline.picture.colour_sense import features, likelihood
+from pipeline.picture.colour_sense import beside, features, likelihood
 from pipeline.tagging.garments.parts import COVERS, PARTS
 from pipeline.tagging.parsing import Mask, cells_of
 from pipeline.types import Rgb
@@ -25,6 +25,9 @@ from pipeline.types import Rgb
 LEAST_CELLS = 40
 #: Cells that are enough to tell of a region.
 ENOUGH = 200
+#: Rows and columns of a crop.
+Part = tuple[slice, slice]
+WHOLE: Part = (slice(None), slice(None))
 
 
 class Palette:
@@ -39,37 +42,44 @@ class Palette:
         self._labels = labels
         self._small = small
         self._beside: list[npt.NDArray[np.float32]] = []
+        self._around_parts: dict[tuple[str, ...], npt.NDArray[np.float32]] = {}
         covered = [COVERS.get(label.category or "", ()) for label in known]
         self._worn = {p: [i for i, own in enumerate(covered) if own == (p,)] for p in PARTS}
         self._bare = [
             [i for i, k in enumerate(known) if k.name == name] for name in ("skin", "hair")
         ]
 
-    def names(self, mask: Mask, covers: tuple[str, ...]) -> tuple[str, ...]:
+    def names(self, mask: Mask, covers: tuple[str, ...], part: Part = WHOLE) -> tuple[str, ...]:
         """One or two colours of the cells in a mask; none of a picture without colours.
 
         Args:
             covers: the parts of the body that are covered; what covers none is judged by its own
                 pixels alone.
+            part: rows and columns with all cells of the mask and a rim of one cell.
         """
         if self.grey:
             return ()
         sensed = None
-        _, inner = shares_of(self._colours, mask)
-        if covers and inner.sum() >= LEAST_CELLS:
-            other = [i for part in PARTS if part not in covers for i in self._worn[part]]
-            sensed = likelihood(features(self._cells(inner), self._around(other)))
-        return tuple(name for name, _ in colour_names(self._colours, mask, sensed))
+        shares, inner = shares_of(self._colours[part], mask[part])
+        if covers and np.count_nonzero(inner) >= LEAST_CELLS:
+            garment = _evenly(self._small[part][inner])
+            sensed = likelihood(features(garment, self._around(covers)))
+        return tuple(name for name, _ in names_of(shares, sensed))
 
-    def _around(self, other: list[int]) -> list[npt.NDArray[np.float32]]:
+    def _around(self, covers: tuple[str, ...]) -> npt.NDArray[np.float32]:
+        """What is told of the colours around what covers those parts."""
         if not self._beside:
             ground = (self._labels == 0) & (self._small != BEYOND).any(axis=2)
             bare = [cells_of(self._labels, members) for members in self._bare]
-            self._beside = [self._cells(cells) for cells in (*bare, ground)]
-        return [self._cells(cells_of(self._labels, other)), *self._beside]
+            self._beside = [_evenly(self._small[cells]) for cells in (*bare, ground)]
+        if covers not in self._around_parts:
+            other = [i for part in PARTS if part not in covers for i in self._worn[part]]
+            worn = _evenly(self._small[cells_of(self._labels, other)])
+            self._around_parts[covers] = beside([worn, *self._beside])
+        return self._around_parts[covers]
 
-    def _cells(self, cells: Mask) -> npt.NDArray[np.float32]:
-        """Pixels of some cells in CIELAB (n, 3), evenly chosen."""
-        pixels = self._small[cells]
-        pixels = pixels[:: max(len(pixels) // ENOUGH, 1)]
-        return lab_of(pixels.astype(np.float64)) if len(pixels) else np.zeros((0, 3), np.float32)
+
+def _evenly(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Some of the pixels (n, 3) RGB, evenly chosen, in CIELAB."""
+    pixels = pixels[:: max(len(pixels) // ENOUGH, 1)]
+    return lab_of(pixels.astype(np.float64)) if len(pixels) else np.zeros((0, 3), np.float32)

@@ -12,7 +12,7 @@ from engines.packs import Label, Pack, answers, categories, labels
 from engines.packs.taught import OUTPUT, taught
 from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.answers import Answers, Said
-from pipeline.tagging.garments.attributes import attributes, body_of
+from pipeline.tagging.garments.attributes import asked_of, attributes, body_of
 from pipeline.tagging.garments.palette import Palette
 from pipeline.tagging.garments.parts import COVERS, PARTS, chances
 from pipeline.tagging.garments.taught import evidence
@@ -112,11 +112,11 @@ class GarmentParser:
             for part, chance in chances(tuple(self._members), groups).items()
             if chance >= LEAST_SCORE
         ]
-        return tuple(
-            replace(tag, attributes=self._asked.attributes(tag.attributes, tag.category, said))
-            for tag in tags
-            if tag is not None
-        )
+        return tuple(self._with_answers(tag, said) for tag in tags if tag is not None)
+
+    def _with_answers(self, tag: Tag, said: Said) -> Tag:
+        attributes = self._asked.attributes(tag.attributes, tag.category, said)
+        return tag if attributes == tag.attributes else replace(tag, attributes=attributes)
 
     def _places(self, category: str) -> list[list[int]]:
         """Labels whose cells show where a category is, the surest first: the parser may have taken
@@ -134,8 +134,8 @@ class _Crop:
         self._parsing = parsing
         self._model = model
         self._body = body_of(parsing.labels, known)
-        self._cells = np.bincount(parsing.labels.ravel(), minlength=len(known))
-        self._looks: dict[tuple[tuple[int, ...], str | None], _Where] = {}
+        self._cells = np.bincount(parsing.labels.ravel(), minlength=len(known)).tolist()
+        self._looks: dict[tuple[tuple[int, ...], object], _Where] = {}
         self._palette = Palette(crop, parsing.labels, known)
 
     def tag(
@@ -148,21 +148,34 @@ class _Crop:
     ) -> Tag | None:
         """The tag of a label or category, where the first of ``places`` (labels) with a cell is;
         ``None`` without one."""
-        cells = [int(self._cells[place].sum()) for place in places]
+        cells = [sum(self._cells[i] for i in place) for place in places]
         enough = max(max(cells) * LEAST_SHARE, 1)
         here = tuple(next((p for p, n in zip(places, cells, strict=True) if n >= enough), ()))
         if not here:
             return None
-        if (here, category) not in self._looks:
-            self._looks[here, category] = self._look(here, category)
-        box, colours, more = self._looks[here, category]
-        found = Tag("garment", label, category, score, box, colours, more, level, model=self._model)
-        return replace(found, covers=COVERS.get(category or "", ()))
+        covers = COVERS.get(category or "", ())
+        # The same cells show the same of a shirt and of a sweater.
+        seen = here, (covers, asked_of(category))
+        if seen not in self._looks:
+            self._looks[seen] = self._look(here, category)
+        box, colours, more = self._looks[seen]
+        return Tag(
+            "garment",
+            label,
+            category,
+            score,
+            box,
+            colours,
+            more,
+            level,
+            model=self._model,
+            covers=covers,
+        )
 
     def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
         mask = cells_of(self._parsing.labels, members)
         part = around(mask)
         mask[part] = large_pieces(mask[part])
-        colours = self._palette.names(mask, COVERS.get(category or "", ()))
+        colours = self._palette.names(mask, COVERS.get(category or "", ()), part)
         more = attributes(self._body, mask, category) if self._body else ()
         return self._parsing.box(mask), colours, more

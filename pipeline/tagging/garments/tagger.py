@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engines.packs import PackError
 from engines.packs.tagger import Background
 from pipeline.picture.colour import colour_table
 from pipeline.settings.section import PerSource, model_of, per_run
@@ -21,6 +22,7 @@ class GarmentSettings(TaggerSettings):
     """Garments, parsed on person crops."""
 
     model: str = model_of("garment-parsing", "garments-lite0-int8")
+    accept_licence: bool = per_run(False, description="what the model's licence asks is accepted")
     types: bool = per_run(False, description="look again at upper garments: polo, hoodie, blazer")
     background: Background = per_run("keep", description="behind what that look sees")
 
@@ -52,6 +54,12 @@ def open_tagger(settings: PerSource[GarmentSettings], models: Opener) -> Garment
     """The configured parser, ready to run."""
     colour_table()
     base = settings.of("")
+    known = models.packs.find(base.model)
+    if known.terms and not base.accept_licence:
+        raise PackError(
+            f"garments.model {known.name}: {known.licence}: {known.terms}; accept that with "
+            "garments.accept_licence: true"
+        )
     refiner = None
     if base.types:
         refiner = TypeRefiner(*models.open(TYPES), base.background)

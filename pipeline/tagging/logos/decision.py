@@ -12,6 +12,8 @@ from math import exp, log2, log10
 from types import MappingProxyType
 from typing import Literal
 
+from pipeline.tagging.logos.colours import F32
+
 #: How sure a brand must be before it is reported, from the surest.
 Level = Literal["strict", "normal", "lenient"]
 LEVELS: tuple[Level, ...] = ("strict", "normal", "lenient")
@@ -28,10 +30,12 @@ MOST_BRANDS = 5000
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How well a mark was seen: its longer side in pixels of the frame, the detector's score."""
+    """How well a mark was seen: its longer side in pixels of the frame, the detector's score, and
+    how much of it has each hue (``HUES``,), if that was looked at."""
 
     side: float = 64.0
     score: float = 0.5
+    hues: F32 | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Likeness:
         rival: cosine to what of the background is nearest, the brand's own marks left out.
         rank: share of the brand's pictures (of four at most) that are nearer than all those.
         brands: brands in the gallery.
+        colour: how much more of the brand's own colours is there than tells nothing; 0 where the
+            nearest picture has not several.
     """
 
     best: float
@@ -51,6 +57,7 @@ class Likeness:
     rival: float
     rank: float
     brands: int
+    colour: float = 0.0
 
     @property
     def margin(self) -> float:
@@ -68,6 +75,7 @@ FEATURES = (
     "side",
     "score",
     "brands",
+    "colour",
 )
 
 
@@ -84,6 +92,7 @@ def features(likeness: Likeness, view: View) -> dict[str, float]:
         "side": log2(side / 48.0),
         "score": view.score,
         "brands": log10(min(likeness.brands, MOST_BRANDS)),
+        "colour": likeness.colour,
     }
 
 

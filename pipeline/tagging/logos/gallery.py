@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.packs import Pack
+from pipeline.tagging.logos.colours import NEUTRAL, agreement
 from pipeline.tagging.logos.decision import Decision, Level, Likeness, View, decision_of
 from pipeline.tagging.logos.exemplars import VIEWS
 from pipeline.tagging.logos.gallery_file import (
@@ -126,7 +127,7 @@ class Gallery:
             return [Match(None, 0.0, 0.0, "") for _ in vectors]
         least = self.decision.least(level)
         out = []
-        for i, (nearest, likeness) in enumerate(self.judged(vectors)):
+        for i, (nearest, likeness) in enumerate(self.judged(vectors, views)):
             view = views[i] if len(views) else View()
             probability = self.decision.probability(likeness, view)
             name = self.index.brands[nearest].name
@@ -135,7 +136,10 @@ class Gallery:
         return out
 
     def judged(
-        self, vectors: F32, rows: npt.NDArray[np.intp] | None = None
+        self,
+        vectors: F32,
+        views: Sequence[View] = (),
+        rows: npt.NDArray[np.intp] | None = None,
     ) -> list[tuple[int, Likeness]]:
         """The brand nearest to each vector (n, length), and how much it is like it. Vectors that
         are ``rows`` (n,) of the background are no rivals of their own."""
@@ -150,10 +154,19 @@ class Gallery:
         ):
             second = others[0] if others else -1.0
             rival = max(self._rival(nearest, around[i]), float(written[i % len(written)]))
-            own = np.sort(self.of(nearest) @ vector)[-VIEWS:]
-            rank = float((own > max(second, rival)).mean())
-            out.append((nearest, Likeness(best, second, rival, rank, len(self.index.brands))))
+            own = self.of(nearest) @ vector
+            rank = float((np.sort(own)[-VIEWS:] > max(second, rival)).mean())
+            colour = self._colour(nearest, int(own.argmax()) // VIEWS, views[i : i + 1])
+            count = len(self.index.brands)
+            out.append((nearest, Likeness(best, second, rival, rank, count, colour)))
         return out
+
+    def _colour(self, brand: int, picture: int, views: Sequence[View]) -> float:
+        """How much more of the colours of a brand's picture a view shows than tells nothing."""
+        own = self.index.brands[brand].files[picture].hues
+        if not own or not views or views[0].hues is None:
+            return 0.0
+        return agreement(np.array(own, np.float32), views[0].hues) - NEUTRAL
 
     def _rival(self, brand: int, things: F32) -> float:
         """Of the likeness of a crop to the background (n,), the most that is not to a mark of the
@@ -174,7 +187,7 @@ class Gallery:
         if not len(rows) or not self.index.brands:
             return [], 0
         least = self.decision.least(level)
-        found = [one for one in self.judged(self.background[rows], rows) if one[1].best < OWN]
+        found = [one for one in self.judged(self.background[rows], rows=rows) if one[1].best < OWN]
         taken = [i for i, one in found if self.decision.probability(one, View()) >= least]
         return [self.index.brands[i].name for i in taken], len(found)
 

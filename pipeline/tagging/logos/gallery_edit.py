@@ -16,6 +16,7 @@ from engines.packs import Pack
 from pipeline.errors import PipelineError, SinkError
 from pipeline.files import in_turn, make_folder, replace_file
 from pipeline.picture.still import load_image
+from pipeline.tagging.logos.colours import own_hues
 from pipeline.tagging.logos.exemplars import VIEWS, views
 from pipeline.tagging.logos.gallery import Gallery, as_it_is
 from pipeline.tagging.logos.gallery_file import (
@@ -55,6 +56,7 @@ class NewPicture:
     path: Path
     content: bytes
     vectors: F32
+    hues: tuple[int, ...] = ()
 
     @property
     def file(self) -> str:
@@ -70,8 +72,9 @@ def read_picture(brand: str, path: Path, embed: Embed, side: int) -> NewPicture:
     """
     name = brand_name(brand)
     try:
-        shown = np.stack(views(read_mark(path), side))
-        return NewPicture(name, path, path.read_bytes(), embed(shown))
+        mark = read_mark(path)
+        shown = np.stack(views(mark, side))
+        return NewPicture(name, path, path.read_bytes(), embed(shown), tuple(own_hues(mark)))
     except (MarkError, OSError) as error:
         raise GalleryError(str(error)) from None
 
@@ -150,7 +153,9 @@ def _added(gallery: Gallery, pictures: Sequence[NewPicture]) -> tuple[Gallery, l
         if len(entries.get(picture.brand, ())) >= MOST_FILES:
             raise GalleryError(f"{picture.brand}: {MOST_FILES} pictures are enough; remove some")
         replace_file(gallery.folder / picture.file, picture.content)
-        entry = PictureEntry(file=picture.file, source=picture.path.name)
+        entry = PictureEntry(
+            file=picture.file, source=picture.path.name, hues=list(picture.hues)
+        )
         entries.setdefault(picture.brand, []).append(entry)
         vectors.setdefault(picture.brand, []).append(picture.vectors)
         owners[picture.file] = picture.brand
@@ -186,11 +191,14 @@ def rebuilt(gallery: Gallery, embed: Embed, side: int, model: Pack) -> Gallery:
     """
     with in_turn(gallery.folder, PATIENCE_S):
         gallery = as_it_is(gallery)
-        entries = {brand.name: list(brand.files) for brand in gallery.index.brands}
-        vectors = {
-            name: [read_picture(name, gallery.folder / p.file, embed, side).vectors for p in files]
-            for name, files in entries.items()
-        }
+        entries: dict[str, list[PictureEntry]] = {}
+        vectors: dict[str, list[F32]] = {}
+        for brand in gallery.index.brands:
+            for old in brand.files:
+                new = read_picture(brand.name, gallery.folder / old.file, embed, side)
+                entry = old.model_copy(update={"hues": list(new.hues)})
+                entries.setdefault(brand.name, []).append(entry)
+                vectors.setdefault(brand.name, []).append(new.vectors)
         index = gallery.index.model_copy(update={"model": model.name, "sha256": model.sha256})
         return _written(replace(gallery, index=index), entries, vectors)
 

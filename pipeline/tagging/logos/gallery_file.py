@@ -13,18 +13,21 @@ import io
 import json
 import unicodedata
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipeline.errors import PipelineError
+from pipeline.tagging.logos.colours import HUES
 from pipeline.tagging.logos.exemplars import VIEWS
 
 F32 = npt.NDArray[np.float32]
 
 INDEX = "gallery.json"
-VERSION = 1
+#: 2: with colours of marks.
+VERSION = 2
 #: Longest name of a brand, in characters.
 MOST_LETTERS = 100
 #: Most pictures of a brand.
@@ -38,11 +41,20 @@ class GalleryError(PipelineError, ValueError):
 
 
 class PictureEntry(BaseModel):
-    """A picture of a brand: where it is kept, and the name it came with."""
+    """A picture of a brand: where it is kept, the name it came with, and how much of it (per mille)
+    has each hue, if it has several colours."""
 
     model_config = ConfigDict(extra="forbid")
     file: str = Field(pattern=r"^marks/[0-9a-f]{16}\.\w{1,5}$")
     source: str
+    hues: list[Annotated[int, Field(ge=0, le=1000)]] = []
+
+    @field_validator("hues")
+    @classmethod
+    def _all_or_none(cls, hues: list[int]) -> list[int]:
+        if len(hues) not in (0, HUES):
+            raise ValueError(f"{len(hues)} hues; there are {HUES}")
+        return hues
 
 
 class BrandEntry(BaseModel):

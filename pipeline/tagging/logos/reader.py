@@ -14,6 +14,7 @@ from engines.base import Engine
 from engines.boxes import nms
 from engines.packs import Pack
 from pipeline.picture.crop import clip_box, crops, middle_in, person_window
+from pipeline.tagging.logos.colours import seen_hues
 from pipeline.tagging.logos.decision import Level, View
 from pipeline.tagging.logos.exemplars import ROOM
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
@@ -27,7 +28,7 @@ MOST_MARKS = 4
 #: Probability from which a mark is looked at again, cut tighter and wider: what nearly is a brand.
 PROMISING = 0.05
 #: Sides of those crops against that of the first.
-AGAIN = (0.8, 1.25)
+AGAIN = (0.9, 1.12, 1.25)
 #: Longer side in pixels of the frame below which nobody could tell brands apart.
 LEAST_SIDE = 16.0
 #: Overlap above which two boxes are one mark.
@@ -156,9 +157,10 @@ class LogoReader:
         self, frame: Frame, places: Sequence[Box], scores: Sequence[float]
     ) -> tuple[F32, list[View]]:
         """Embeddings (n, length) of the squares around boxes, and how well each was seen."""
-        vectors = self.embedder(self._cut(frame, [square_around(box) for box in places]))
+        cut = self._cut(frame, [square_around(box) for box in places])
         sides = [max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in places]
-        return vectors, list(map(View, sides, scores))
+        hues = map(seen_hues, cut, places)
+        return self.embedder(cut), list(map(View, sides, scores, hues))
 
     def again(self, frame: Frame, places: Sequence[Box]) -> F32:
         """Embeddings (n, k, length) of the same marks, cut tighter and wider."""

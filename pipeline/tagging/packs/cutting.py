@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 
@@ -14,9 +15,18 @@ from pipeline.picture.background import treat_background
 from pipeline.picture.crop import crops, person_window
 from pipeline.picture.resample import resample
 from pipeline.tagging.garments.parts import COVERS, LOWER, UPPER
-from pipeline.tagging.parsing import Parsing, cells_of, large_pieces
+from pipeline.tagging.parsing import Mask, Parsing, cells_of, large_pieces
 from pipeline.tagging.tagger import Subject
 from pipeline.types import Box, Rgb, Window
+
+
+class Matter(Protocol):
+    """Tells what lies in front."""
+
+    def mask(self, rgb: Rgb) -> Mask | None:
+        """Where a picture (h, w, 3) shows what lies in front, of any size; ``None``: unsure."""
+        ...
+
 
 #: Subject of a pack -> part of the body.
 PARTS = MappingProxyType({"upper": UPPER, "lower": LOWER})
@@ -54,10 +64,13 @@ def window(box: Box, table: TaggerTable, size: tuple[int, int]) -> Window:
 
 
 def pictures(
-    looks: Sequence[tuple[Subject, Window]], pack: Pack, behind: Sequence[Background]
+    looks: Sequence[tuple[Subject, Window]],
+    pack: Pack,
+    behind: Sequence[Background],
+    matter: Matter | None = None,
 ) -> list[Rgb]:
     """Windows of subjects as pictures RGB uint8 (h, w, 3) of a pack's size, and what is done to
-    what lies behind each."""
+    what lies behind each; ``matter`` tells where that is not known from a parsing."""
     table = pack.tagger
     assert table is not None
     where = [(subject.frame, own) for subject, own in looks]
@@ -66,15 +79,30 @@ def pictures(
     else:
         found = [resample(frame.crop(own), pack.size, table.filter) for frame, own in where]
     return [
-        _treated(rgb, subject.given.get("parsing"), own, how)
+        _treated(rgb, subject, own, how, matter)
         for rgb, (subject, own), how in zip(found, looks, behind, strict=True)
     ]
 
 
-def _treated(rgb: Rgb, parsing: object, own: Window, how: Background) -> Rgb:
-    if how == "keep" or not isinstance(parsing, Parsing):
+def _treated(
+    rgb: Rgb, subject: Subject, own: Window, how: Background, matter: Matter | None
+) -> Rgb:
+    """A picture of a person with what lies behind them changed, where that is known: by a parsing,
+    or by what tells what lies in front."""
+    if how == "keep":
         return rgb
-    return treat_background(rgb, parsing.person_through(own), how)
+    parsing = subject.given.get("parsing")
+    if isinstance(parsing, Parsing):
+        return treat_background(rgb, parsing.person_through(own), how)
+    mask = matter.mask(rgb) if matter is not None and subject.kind == "person" else None
+    return rgb if mask is None else treat_background(rgb, mask, how)
+
+
+def _scale(found: Array, tensor: Tensor) -> Array:
+    """By what the numbers of pictures (n, h, w, 3) are divided."""
+    if tensor.scale:
+        return np.float32(tensor.scale)
+    return np.maximum(found.max(axis=(1, 2, 3), keepdims=True), 1e-6).astype(np.float32)
 
 
 def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
@@ -85,7 +113,7 @@ def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
         found = found[..., ::-1]
     dtype = np.dtype(tensor.dtype)
     if dtype.kind == "f":
-        numbers = found.astype(np.float32) / np.float32(tensor.scale)
+        numbers = found.astype(np.float32) / _scale(found, tensor)
         found = (numbers - np.array(tensor.mean, np.float32)) / np.array(tensor.std, np.float32)
     if tensor.layout != "nhwc":
         found = found.transpose(0, 3, 1, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from engines.base import EngineError
 from engines.packs import Pack, PackError
 from pipeline.settings.section import PerSource
+from pipeline.tagging.packs.matting import Matting
 from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.packs.settings import PackSettings
 from pipeline.tagging.packs.tagger import PackTagger
@@ -22,11 +23,13 @@ def open_pack(
     settings: PerSource[PackSettings],
     models: Opener,
     parsed: PerSource[TaggerSettings] | None = None,
+    matter: Matting | None = None,
 ) -> PackTagger:
     """A pack, ready to tag.
 
     Args:
         parsed: settings of the tagger that parses people; ``None`` without one.
+        matter: tells what lies behind people who are not parsed.
 
     Raises:
         EngineError: it is no tagger, its terms are not accepted, there is too little memory, its
@@ -36,7 +39,17 @@ def open_pack(
         raise PackError("it gives masks and no tags; name it in the settings as measures.masks")
     _check(pack, settings.of("").accept_licence, "--accept-licence")
     engine, opened = models.open(pack.name)
-    return PackTagger(engine, opened, settings, parsed)
+    return PackTagger(engine, opened, settings, parsed, matter)
+
+
+def open_matting(pack: Pack, settings: PerSource[PackSettings], models: Opener) -> Matting:
+    """A pack, ready to tell what lies in front.
+
+    Raises:
+        EngineError: as ``open_pack``.
+    """
+    _check(pack, settings.of("").accept_licence, "--accept-licence")
+    return Matting(*models.open(pack.name))
 
 
 def open_segmenter(name: str, accepted: bool, models: Opener) -> Segmenter:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engines.base import Array, Arrays
 from engines.boxes import nms
-from engines.packs import Pack, PackError
+from engines.packs import Label, Pack, PackError
 from engines.packs.label_files import F32
 from engines.packs.tagger import TaggerTable
 from pipeline.tagging.packs.vocabulary import Vocabulary
@@ -62,18 +62,24 @@ def label_scores(outputs: Arrays, pack: Pack, words: Vocabulary) -> F32:
         if known is not None:
             lengths = np.linalg.norm(values, axis=1, keepdims=True)
             values = (values / np.maximum(lengths, 1e-12)).astype(np.float32) @ known.T
-            return _by_group(values, table, [label.category for label in words.labels])
+            return _by_group(values, table, words.labels)
         return probabilities(values, table)
     what = "labels" if known is None else "numbers, as the embeddings of its labels have"
     raise PackError(f"pack '{pack.name}' has no output of {wanted} {what}")
 
 
-def _by_group(values: Array, table: TaggerTable, groups: Sequence[str | None]) -> F32:
-    """Outputs (n, labels) as probabilities, of the labels of each group by themselves."""
+def _by_group(values: Array, table: TaggerTable, labels: Sequence[Label]) -> F32:
+    """Outputs (n, labels) as probabilities, of the labels of each group by themselves, those that
+    stand under another one as far as that fits."""
     found = np.empty(values.shape, np.float32)
+    groups = [(label.under, label.category) for label in labels]
     for group in dict.fromkeys(groups):
         own = [i for i, other in enumerate(groups) if other == group]
         found[:, own] = probabilities(values[:, own], table)
+    tops = {label.name: i for i, label in enumerate(labels) if not label.under}
+    for i, label in enumerate(labels):
+        if label.under:
+            found[:, i] *= found[:, tops[label.under]]
     return found
 
 

@@ -15,7 +15,7 @@ from engines.packs.tagger import WHOLE, Background, TaggerTable
 from pipeline.picture.crop import nearer
 from pipeline.settings.section import PerSource
 from pipeline.tagging.label_vote import LabelVote
-from pipeline.tagging.packs.cutting import as_input, pictures, place, window
+from pipeline.tagging.packs.cutting import Matter, as_input, pictures, place, window
 from pipeline.tagging.packs.outputs import Found, boxes_found, label_scores
 from pipeline.tagging.packs.settings import PackSettings
 from pipeline.tagging.packs.vocabulary import Vocabulary
@@ -50,6 +50,7 @@ class PackTagger(Tagger):
     Args:
         parsed: settings of the tagger that parses people, where there is one: a pack that looks at
             garments, or changes backgrounds, joins its looks.
+        matter: tells what lies behind people who are not parsed.
 
     Raises:
         PackError: the pack's files or outputs do not fit its labels.
@@ -61,6 +62,7 @@ class PackTagger(Tagger):
         pack: Pack,
         settings: PerSource[PackSettings],
         parsed: PerSource[TaggerSettings] | None = None,
+        matter: Matter | None = None,
     ) -> None:
         super().__init__(settings)
         assert pack.tagger is not None
@@ -71,6 +73,7 @@ class PackTagger(Tagger):
         self._pack = pack
         self._table: TaggerTable = pack.tagger
         self._parsed = parsed
+        self._matter = matter
         named = settings.of("").labels
         self._words = Vocabulary(pack, Path(named) if named else None)
         self._own = thresholds(pack)
@@ -112,6 +115,11 @@ class PackTagger(Tagger):
         own: float | None = self.settings.of(source).least
         return self._own.get(label, self._table.least if own is None else own)
 
+    @property
+    def changes_backgrounds(self) -> bool:
+        """Whether it is shown people with something done to what lies behind them."""
+        return self._background("") != "keep"
+
     def _background(self, source: str) -> Background:
         own: Background | None = self.settings.of(source).background
         return own or self._table.background
@@ -134,7 +142,7 @@ class PackTagger(Tagger):
     def _batch(self, looks: Sequence[tuple[Subject, Box]]) -> list[Evidence]:
         cuts = [(subject, window(box, self._table, self._pack.size)) for subject, box in looks]
         behind = [self._background(subject.frame.source) for subject, _ in looks]
-        shown = pictures(cuts, self._pack, behind)
+        shown = pictures(cuts, self._pack, behind, self._matter)
         scores, boxes = self._read(self._run(shown))
         cut = [(subject, box, own) for (subject, box), (_, own) in zip(looks, cuts, strict=True)]
         if boxes is not None:

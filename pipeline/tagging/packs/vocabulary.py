@@ -14,7 +14,7 @@ from engines.backends import open_engine
 from engines.base import EngineError
 from engines.packs import Label, Pack, PackError, labels
 from engines.packs.label_files import F32, embeddings
-from engines.packs.prompts import TOKENIZER, WORDS, read_prompts, sentence, tokens
+from engines.packs.prompts import TOKENIZER, WORDS, read_prompts, sentences, tokens
 from pipeline.tagging.packs.personal import is_personal
 
 log = logging.getLogger("threadline.packs")
@@ -82,7 +82,7 @@ class Vocabulary:
     def _take(self, wanted: tuple[Label, ...]) -> None:
         table = self._pack.tagger
         assert table is not None
-        asked = [sentence(label, table) for label in wanted]
+        asked = sentences(wanted, table)
         new = [text for text in dict.fromkeys(asked) if text not in self._cache]
         if new:
             self._cache.update(zip(new, self._encoded(new), strict=True))
