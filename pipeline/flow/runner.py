@@ -45,6 +45,8 @@ SETTLE_S = 3.0
 #: Seconds threads have to end once stopping has begun; those of outlets, once no results come.
 JOIN_S = 1.2
 OUTLETS_S = 1.0
+#: Seconds for which a model that is being compiled is waited for then: there is nothing to write.
+COMPILED_S = 0.3
 
 
 class Runner:
@@ -102,6 +104,7 @@ class Runner:
         )
         self.left_behind: list[str] = []
         self._workers: list[Worker] = []
+        self._preparing: list[Worker] = []
         self._outlet_workers: list[Worker] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
@@ -137,10 +140,8 @@ class Runner:
             self.running_on = self.stages.detect.running_on
             self._opened.set()
             self._changed()
-            self._workers += [
-                Worker("inference", lambda: inference.run(self._stop), self._ended),
-                Worker("preparation", self.preparation.run, self._ended),
-            ]
+            self._workers += [Worker("inference", lambda: inference.run(self._stop), self._ended)]
+            self._preparing += [Worker("preparation", self.preparation.run, self._ended)]
             self._engines = models.pop_all()
             stack.pop_all()
         return self
@@ -194,7 +195,7 @@ class Runner:
     def start(self) -> None:
         """Start tagging and writing."""
         self._outlet_workers = self.outlets.start(self._ended)
-        for worker in self._workers:
+        for worker in (*self._workers, *self._preparing):
             worker.start()
 
     def follow(self, config: Config) -> None:
@@ -229,6 +230,7 @@ class Runner:
         if self._outlet_workers:
             self.outlets.close()
             busy += self._join(lambda: self._outlet_workers, OUTLETS_S)
+        busy += self._join(lambda: self._preparing, COMPILED_S)
         if busy and busy != self.left_behind:
             log.warning("still busy, left behind: %s", ", ".join(busy))
         return busy

@@ -89,7 +89,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     mistakes.install(app)
     for prefix, router in _ROUTERS:
-        app.include_router(router, prefix=prefix)
+        app.include_router(router, prefix=prefix, responses=dict(mistakes.ANSWERS))
     _pages(app, Pages())
     app.add_middleware(Guard)
     return app

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
@@ -18,6 +21,34 @@ from pipeline.store.language import UnknownWordsError
 from pipeline.web.accounts import ConflictError, NoSuchError
 
 log = logging.getLogger("threadline.web")
+
+
+class Mistake(BaseModel):
+    """How every error is answered."""
+
+    error: str
+    code: str
+    where: str | None = None
+    unknown: list[dict[str, Any]] | None = None
+
+
+#: Status -> when it is answered; any route may.
+_WHEN = (
+    (400, "No such request."),
+    (401, "Nobody is logged in, or the login is wrong."),
+    (403, "Whoever asks may not, or a page of another site asks."),
+    (404, "Nothing is there, or not for whoever asks."),
+    (405, "Not with this method."),
+    (409, "Something else stands against it."),
+    (413, "Larger than is taken."),
+    (422, "What is asked cannot be; the sentence names the remedy."),
+    (429, "Too many tries; wait."),
+    (503, "The store, the disk or the service cannot be used now."),
+)
+#: As the description of the API tells them.
+ANSWERS: Mapping[int | str, dict[str, Any]] = MappingProxyType(
+    {status: {"model": Mistake, "description": text} for status, text in _WHEN}
+)
 
 
 class RefusedError(Exception):

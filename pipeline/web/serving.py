@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ _BACKLOG = 512
 #: Seconds in which answers are finished once the service ends.
 GRACE_S = 1
 _JOIN_S = 1.5
+#: Seconds between two equal messages of the server.
+SELDOM_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,21 @@ class Address:
                 raise ConfigError(f"{option} {path}: no such file")
 
 
+class _Seldom(logging.Filter):
+    """Lets the same message pass once in a while: a flood of requests makes none of the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, text = time.monotonic(), str(record.msg)
+        if now - self._passed.get(text, float("-inf")) < SELDOM_S:
+            return False
+        self._passed[text] = now
+        return True
+
+
 class Serving:
     """Answers requests from ``start`` until it is left.
 
@@ -101,6 +119,8 @@ class Serving:
             forwarded_allow_ips=",".join(address.proxies) or None,
             **_sockets(),
         )
+        self._seldom = _Seldom()
+        logging.getLogger("uvicorn.error").addFilter(self._seldom)
         self._server = uvicorn.Server(config)
         self._worker = Worker("window", self._run, lambda worker: None)
         return self
@@ -127,6 +147,7 @@ class Serving:
         if self._worker.ident is not None:
             self._worker.join(_JOIN_S + GRACE_S)
         self._socket.close()
+        logging.getLogger("uvicorn.error").removeFilter(self._seldom)
         if self._worker.error is not None:
             log.error("the window ended: %s", self._worker.error)
 

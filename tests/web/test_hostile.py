@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -10,9 +11,12 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from benchmark.window_flood import flood
 
 from pipeline.web.guard import MOST_JSON
+from pipeline.web.serving import MOST_CONNECTIONS
 from pipeline.web.statics import Pages
+from pipeline.web.watch import memory_mb
 
 
 def raw(window, text: str) -> bytes:
@@ -141,3 +145,13 @@ def test_many_at_once_are_answered_or_refused_and_the_run_goes_on(window, people
     assert len(codes) == 200
     assert set(codes) <= {200, 503}
     assert not window.service.runner.finished.is_set()
+
+
+def test_more_connections_than_are_taken_are_refused_and_do_not_fill_the_log(window, caplog):
+    before = memory_mb()
+    found = asyncio.run(flood(window.url, window.token("viewer", "read"), MOST_CONNECTIONS + 200))
+    assert set(found) <= {"200", "503"}
+    assert found["503"] > 0
+    assert httpx.get(f"{window.url}/healthz").status_code == 200
+    assert memory_mb() < before + 150
+    assert caplog.text.count("Exceeded concurrency limit") <= 2

@@ -29,6 +29,8 @@ TAKEN = "taken.json"
 
 def feed(service: Service, rate: float, taken: list[str]) -> None:
     """People who come and go, until the service ends; ids of their events as they are taken."""
+    while not hasattr(service.runner, "outlets"):  # it is being opened
+        time.sleep(0.1)
     ids, run = Ids(), service.runner.id
     for number in count(1):
         now = time.time()
@@ -50,7 +52,7 @@ def main() -> None:
         service = Service(Asked(settings, folder, registry))
         feeding = threading.Thread(target=feed, args=(service, rate, taken), daemon=True)
         if rate:
-            threading.Timer(1.0, feeding.start).start()
+            feeding.start()
         run_service(service, Address(port=0))
     (folder / TAKEN).write_text(json.dumps(taken))
     os._exit(0)
