@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -117,15 +118,7 @@ def tokenizer(vocabulary: Path) -> bytes:
     Raises:
         ModelFileError: the file is missing, or is no vocabulary with the symbols.
     """
-    from tokenizers import (
-        AddedToken,
-        Regex,
-        Tokenizer,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-    )
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
     try:
         made = Tokenizer(models.WordPiece.from_file(str(vocabulary), unk_token="[UNK]"))
@@ -134,13 +127,26 @@ def tokenizer(vocabulary: Path) -> bytes:
         raise ModelFileError(f"{vocabulary} is no vocabulary: {reason}") from None
     signs = [f"[{symbol}_sign]" for symbol in SYMBOLS]
     found = [made.token_to_id(sign) for sign in signs]
-    if found != list(range(1, len(SYMBOLS) + 1)) or made.token_to_id("[CLS]") is None:
+    first = made.token_to_id("[CLS]")
+    if found != list(range(1, len(SYMBOLS) + 1)) or first is None:
         raise ModelFileError(
             f"{vocabulary}: the tokens 1 to {len(SYMBOLS)} must be {signs[0]} to {signs[-1]}: it "
             "is a plain BERT's"
         )
     made.add_special_tokens([AddedToken(sign, normalized=False) for sign in signs])
-    made.normalizer = normalizers.Sequence(
+    made.normalizer = _cleaning()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", special_tokens=[("[CLS]", first)]
+    )
+    return bytes(made.to_str(), "utf-8")
+
+
+def _cleaning() -> Any:
+    """How texts were cleaned in training."""
+    from tokenizers import Regex, normalizers
+
+    return normalizers.Sequence(
         [
             normalizers.Replace(Regex(r"""[,.'!"()*#:;~]"""), ""),
             normalizers.Replace(Regex(r"[-/]"), " "),
@@ -148,9 +154,3 @@ def tokenizer(vocabulary: Path) -> bytes:
             normalizers.BertNormalizer(lowercase=True),
         ]
     )
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    first = made.token_to_id("[CLS]")
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A", special_tokens=[("[CLS]", first)]
-    )
-    return bytes(made.to_str(), "utf-8")

@@ -28,12 +28,13 @@ class Contract:
     std: Sequence[float]
 
 
-_U2NET = Contract(320, IMAGENET_MEAN, IMAGENET_STD)
 #: File -> what it takes.
 CONTRACTS: Mapping[str, Contract] = MappingProxyType(
     {
-        **dict.fromkeys(("u2net.onnx", "u2netp.onnx", "u2net_human_seg.onnx"), _U2NET),
-        "silueta.onnx": _U2NET,
+        **dict.fromkeys(
+            ("u2net.onnx", "u2netp.onnx", "u2net_human_seg.onnx", "silueta.onnx"),
+            Contract(320, IMAGENET_MEAN, IMAGENET_STD),
+        ),
         "isnet-general-use.onnx": Contract(1024, HALF, ONE),
         "isnet-anime.onnx": Contract(1024, IMAGENET_MEAN, ONE),
     }

@@ -93,10 +93,10 @@ def ruled_size(
     if large / small * shortest > longest:
         exact = longest * small / large
         shortest = round(exact)
-    if small == shortest:
-        size = (width, height)
-    elif width < height:
+    if width < height:
         size = (shortest, int(exact * height / width))
+    elif height == shortest:
+        size = (width, height)
     else:
         size = (int(exact * width / height), shortest)
     return max(size[0] // patch, 1) * patch, max(size[1] // patch, 1) * patch

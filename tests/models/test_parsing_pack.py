@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the train or hub extra")
 from yolos_support import randomised  # noqa: E402
 
 from engines import open_engine  # noqa: E402
-from engines.base import ModelFileError  # noqa: E402
+from engines.base import EngineError, ModelFileError  # noqa: E402
 from engines.packs import read_pack, shipped  # noqa: E402
 from engines.published import parsing_pack  # noqa: E402
 from engines.published.parsing_pack import CLOTHES, LABELS, mapped  # noqa: E402
@@ -154,7 +154,7 @@ def test_it_takes_the_place_of_the_shipped_parser(pack):
         fine = {tag.label for tag in tags if tag.level == "fine"}
         assert fine <= {name for name, _ in LABELS.values()} - {"null", "hair", "skin"}
         assert {tag.label for tag in tags if tag.level == "category"} <= set(parsing.categories)
-        with pytest.raises(ModelFileError.__base__, match=r"garments\.accept_licence: true"):
+        with pytest.raises(EngineError, match=r"garments\.accept_licence: true"):
             open_tagger(Fixed(GarmentSettings(model="parsing")), models)
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import make_frame
 
 torch = pytest.importorskip("torch", reason="needs the train or hub extra")
@@ -16,6 +20,7 @@ from engines import open_engine  # noqa: E402
 from engines.base import ModelFileError  # noqa: E402
 from engines.packs import read_pack, shipped  # noqa: E402
 from engines.published import ram_pack, swin  # noqa: E402
+from engines.published.bias_tables import for_window, places, spline  # noqa: E402
 from engines.published.export import export  # noqa: E402
 from engines.published.making import write_pack  # noqa: E402
 from engines.published.ram import ChosenRam, Ram, RamConfig, read_ram  # noqa: E402
@@ -37,6 +42,12 @@ pytestmark = pytest.mark.train
 #: Windows, shifted and not, on maps of 32, 16, 8 and 4 cells; the last is one window.
 SMALL = SwinConfig(side=128, width=16, depths=(2, 2, 4, 2), heads=(1, 2, 4, 8), window=4)
 TINY = SwinConfig(side=32, width=8, depths=(1, 2), heads=(1, 2), window=4)
+#: Nine of a table of 49 sines.
+SPLINE = [
+    *(-0.2879033, -0.9613975, -0.7509872),
+    *(-0.8462204, -0.9055784, -0.1323518),
+    *(-0.9880316, -0.4040376, 0.5514267),
+]
 TAGS = [f"tag {i}" for i in range(9)]
 
 
@@ -119,6 +130,37 @@ def test_the_encoder_computes_what_transformers_does():
         assert wanted.last_hidden_state.abs().max() > 1
         assert (found[:, 1:] - wanted.last_hidden_state).abs().max() <= 1e-4
         assert (found[:, 0] - wanted.pooler_output).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize(("side", "window"), [(128, 4), (96, 3)])
+def test_the_encoder_computes_what_timm_does(side, window):
+    """An implementation of its own; maps of 32 and 24 cells, windows shifted and whole."""
+    try:
+        from timm.models.swin_transformer import SwinTransformer
+    except (ImportError, RuntimeError) as error:  # timm needs a torchvision that fits PyTorch
+        pytest.skip(f"needs timm, with its torchvision: {str(error)[:60]}")
+    own = replace(SMALL, side=side, window=window)
+    theirs = randomised(
+        SwinTransformer(
+            img_size=side, embed_dim=own.width, depths=own.depths, num_heads=own.heads,
+            window_size=window, num_classes=0,
+        )
+    )  # fmt: skip
+    ours = Swin(own).eval()
+    state = {}
+    for name, value in theirs.state_dict().items():
+        # timm merges patches at the beginning of a stage instead of the end of the one before.
+        match = re.fullmatch(r"layers\.(\d)\.downsample\.(.*)", name)
+        new = f"layers.{int(match[1]) - 1}.downsample.{match[2]}" if match else name
+        if not re.search("relative_position_index|attn_mask", name):
+            state[new] = value
+    ours.load_state_dict(state)
+    for seed in range(2):
+        pictures = noise(2, 3, side, side, seed=seed)
+        with torch.no_grad():
+            wanted, found = theirs.forward_features(pictures), ours(pictures)
+        assert wanted.abs().max() > 1
+        assert (found[:, 1:] - wanted.flatten(1, 2)).abs().max() <= 1e-4
 
 
 def test_a_shifted_window_sees_across_edges_and_no_further():
@@ -261,6 +303,60 @@ def test_checkpoints_that_do_not_fit_are_refused(plain, tmp_path, change, reason
     torch.save({"model": state}, tmp_path / "ram.pth")
     with pytest.raises(ModelFileError, match=reason):
         read_ram(tmp_path / "ram.pth", TINY)
+
+
+def test_tables_of_larger_windows_are_read_by_splines():
+    """What RectBivariateSpline of SciPy gives at the same places, computed once."""
+    table = torch.arange(49, dtype=torch.float64).reshape(49, 1).sin()
+    found = for_window(table, 9)[:, 0]
+    wanted = torch.tensor(SPLINE)
+    assert (found - wanted).abs().max() <= 1e-6
+    assert torch.equal(for_window(table, 49), table)
+    assert for_window(torch.zeros(50, 2), 9).shape == (50, 2), "no square: the loader refuses it"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(7, 23), st.lists(st.floats(-2, 2), min_size=4, max_size=4))
+def test_splines_are_exact_for_cubics(count, factors):
+    known = np.sort(np.random.default_rng(count).uniform(-3, 3, count))
+    wanted = np.linspace(known[0], known[-1], 11)
+    found = spline(known, wanted) @ np.polyval(factors, known)
+    assert np.abs(found - np.polyval(factors, wanted)).max() <= 1e-5
+
+
+def test_the_published_tables_are_read_where_swin_reads_them():
+    """From windows of 12 to 7, where cells lie one by one in both."""
+    lie = places(23, 13)
+    assert len(lie) == 23
+    assert lie[11] == 0
+    assert lie[-1] == pytest.approx((1 - 1.01**11) / (1 - 1.01), abs=1e-3)
+    assert np.allclose(lie, -lie[::-1])
+
+
+@pytest.mark.parametrize("which", ["plain", "plus"])
+def test_a_checkpoint_is_loaded_for_smaller_pictures(which, request, tmp_path):
+    net = request.getfixturevalue(which)
+    torch.save({"model": net.state_dict()}, tmp_path / "ram.pth")
+    small = replace(TINY, side=16, window=2)
+    read = read_ram(tmp_path / "ram.pth", small)
+    assert read.config.swin == small
+    own = net.state_dict()
+    for name, value in read.state_dict().items():
+        if name.endswith("bias_table"):
+            assert torch.equal(value, for_window(own[name], len(value)))
+        else:
+            assert torch.equal(value, own[name])
+    with torch.no_grad():
+        assert read(noise(1, 3, 16, 16)).shape == (1, len(TAGS))
+
+
+def test_pictures_of_384_and_224_are_taken(lists):
+    torch.save({"model": {}}, lists / "ram.pth")
+    assert set(ram_pack.SWINS) == {384, 224}
+    with pytest.raises(ModelFileError, match="384x384 or 224x224"):
+        ram_pack.build(lists, Options(size=(256, 256)))
+    with pytest.raises(ModelFileError, match="no label_embed"):
+        ram_pack.build(lists, Options(size=(224, 224)))
 
 
 # -- Packs -------------------------------------------------------------------------------------

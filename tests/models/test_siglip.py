@@ -122,6 +122,26 @@ def test_it_computes_what_transformers_does(tmp_path, act):
     assert (wanted.logits_per_image - logits).abs().max() <= 1e-4
 
 
+def test_the_image_tower_computes_what_timm_does():
+    """open_clip's own image tower, by timm's names: nothing is renamed."""
+    try:
+        from timm.models.vision_transformer import VisionTransformer
+    except (ImportError, RuntimeError) as error:  # timm needs a torchvision that fits PyTorch
+        pytest.skip(f"needs timm, with its torchvision: {str(error)[:60]}")
+    theirs = randomised(
+        VisionTransformer(
+            img_size=48, patch_size=16, embed_dim=32, depth=2, num_heads=2, class_token=False,
+            global_pool="map", num_classes=0,
+        )
+    )  # fmt: skip
+    ours = Siglip(SiglipConfig(TINY, TINY, 48, 16, 32, 9, 4)).eval()
+    ours.visual.trunk.load_state_dict(theirs.state_dict())
+    pictures = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wanted = torch.nn.functional.normalize(theirs(pictures), dim=-1)
+        assert (wanted - ours.visual(pictures)).abs().max() <= 1e-5
+
+
 def test_files_of_open_clip_are_read(net, files):
     read = read_towers(files)
     assert read.config == net.config

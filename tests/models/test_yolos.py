@@ -14,10 +14,13 @@ from yolos_support import SMALL, described, randomised, saved  # noqa: E402
 
 from engines import open_engine  # noqa: E402
 from engines.base import ModelFileError  # noqa: E402
+from engines.published import yolos_pack  # noqa: E402
 from engines.published.checkpoint import read_state  # noqa: E402
 from engines.published.export import export  # noqa: E402
 from engines.published.fashionpedia import ACCESSORIES, CATEGORIES, GARMENTS, PARTS  # noqa: E402
+from engines.published.recipes import Options  # noqa: E402
 from engines.published.yolos import FixedYolos, Yolos, YolosConfig, read_yolos  # noqa: E402
+from engines.published.yolos_pack import ruled_size  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -96,6 +99,51 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, change, reason):
     torch.save(state, tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelFileError, match=reason):
         read_yolos(tmp_path)
+
+
+#: Width and height of pictures, the size they are seen at, and of smaller edges.
+RULED = [
+    ((1920, 1080), (896, 512), (176, 96)),
+    ((512, 864), (512, 864), (96, 160)),
+    ((512, 512), (512, 512), (96, 96)),
+    ((100, 1000), (128, 1328), (16, 176)),
+]
+
+
+@pytest.mark.parametrize(("size", "usual", "small"), RULED)
+def test_sizes_by_its_own_rule(size, usual, small):
+    assert ruled_size(*size) == usual
+    assert ruled_size(*size, 100, 180) == small
+
+
+def test_sizes_are_those_of_transformers():
+    processing = pytest.importorskip(
+        "transformers.models.yolos.image_processing_yolos", reason="needs transformers"
+    )
+    rng = np.random.default_rng(0)
+    sizes = [*rng.integers(17, 1500, (300, 2)).tolist(), [512, 700], [700, 512], [1333, 64]]
+    for width, height in sizes:
+        for shortest, longest in ((512, 1333), (816, 864), (200, 1333)):
+            high, wide = processing.get_size_with_aspect_ratio((height, width), shortest, longest)
+            own = ruled_size(width, height, shortest, longest)
+            assert own == (max(wide // 16, 1) * 16, max(high // 16, 1) * 16), (width, height)
+
+
+def test_a_pack_is_built_for_pictures_by_the_rule(tmp_path):
+    saved(tmp_path, Yolos(dataclasses.replace(SMALL, classes=46)))
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"size": {"shortest_edge": 64, "longest_edge": 96}}'
+    )
+    built = yolos_pack.build(tmp_path, Options(fit=(640, 480)))
+    assert tuple(built.example.shape) == (1, 3, 64, 80)
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 48, "max_size": 96}')
+    assert tuple(yolos_pack.build(tmp_path, Options(fit=(480, 640))).example.shape)[2:] == (64, 48)
+    for bad in ("[]", '{"size": {}}', "?"):
+        (tmp_path / "preprocessor_config.json").write_text(bad)
+        with pytest.raises(ModelFileError, match="tells no size"):
+            yolos_pack.build(tmp_path, Options(fit=(640, 480)))
+    with pytest.raises(ModelFileError, match="either --size or --fit"):
+        yolos_pack.build(tmp_path, Options(fit=(640, 480), size=(64, 64)))
 
 
 class Evil:
