@@ -20,7 +20,7 @@ F64 = npt.NDArray[np.float64]
 SIZES = (1, 5, 25, 100, 500, 1300)
 FEW, MANY_OF_FEW = 25, 8
 #: Share of unknown marks and things that each level lets in, sizes of galleries weighed alike.
-ACCEPTS = dict(zip(LEVELS, (0.002, 0.01, 0.03), strict=True))
+ACCEPTS = dict(zip(LEVELS, (0.002, 0.008, 0.03), strict=True))
 #: Kinds of what was found: a mark of a brand in the gallery, of another, or of nobody.
 KNOWN, UNKNOWN, NOBODY = 0, 1, 2
 #: How strongly weights are held back, and steps of Newton's method.
