@@ -233,6 +233,7 @@ def test_refusals_are_tried_again_slowly_and_then_more_slowly(jitter):
     assert 400 <= pauses[-1] <= 600
 
 
+@pytest.mark.alone
 def test_live_hls_is_analysed_at_its_own_speed_each_picture_once(tmp_path, caplog):
     """Segments come in bursts, and further apart than a camera may be silent."""
     with ExitStack() as stack:
