@@ -146,8 +146,8 @@ def test_two_hundred_changes_leave_nothing_and_stop_nobody(rtsp, tmp_path):
         tmp_path, *residents, sinks=(told,), backend="openvino", outputs={"video": True}
     ) as runner:
         counters = [runner.stats.camera(name) for name in names]
-        wait_until(lambda: all(c.analysed > 20 for c in counters), 20, "the residents are analysed")
-        wait_until(lambda: runner.preparation.idle, 20, "everything is compiled")
+        wait_until(lambda: all(c.analysed > 20 for c in counters), 60, "the residents are analysed")
+        wait_until(lambda: runner.preparation.idle, 60, "everything is compiled")
         threads, files = threading.active_count(), open_files()
         changes = Changes(runner, [server.url(2), server.url(3), dead, str(CLIP)], seed=17)
         with Gaps(counters) as gaps:

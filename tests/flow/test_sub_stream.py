@@ -161,7 +161,7 @@ class Looks(Silent):
 
         def collect(closeups, beside, main, frame):
             collected(closeups, beside, main, frame)
-            self.closeups += [closeup.registration for closeup, _ in beside.pictures]
+            self.closeups += [one.closeup.registration for one in beside.pictures]
 
         patch.setattr(Closeups, "_collect", collect)
 
