@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.ids import began
 
 #: Their folder in that of the results.
 FOLDER = "snapshots"
+#: Folder of pictures to teach with, one folder a class.
+LESSONS = "teach"
+#: Most pictures of one visit.
+MOST_LOOKS = 9
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 #: Of a picture, or of one that was being written when the program was killed.
-_NAME = re.compile(r"\d{6}-person-\d{4,}-[0-9a-f]{6}\.jpg|\.[0-9a-f]{12}\.part", re.ASCII)
+_NAME = re.compile(r"\d{6}-person-\d{4,}-[0-9a-f]{6}(-[2-9])?\.jpg|\.[0-9a-f]{12}\.part", re.ASCII)
 
 
 def snapshot_file(source: str, track_id: int, visit: str) -> str:
@@ -20,6 +25,23 @@ def snapshot_file(source: str, track_id: int, visit: str) -> str:
     ``snapshots/entrance/2026-11-26/052312-person-0012-9f3a1c.jpg``, in UTC."""
     day, moment = time.strftime("%Y-%m-%d %H%M%S", time.gmtime(began(visit))).split()
     return f"{FOLDER}/{source}/{day}/{moment}-person-{track_id:04d}-{visit[-6:]}.jpg"
+
+
+def look_file(picture: str, number: int) -> str:
+    """The name of one more picture of a visit, from 2 on, by that of its best one."""
+    return f"{picture.removesuffix('.jpg')}-{number}.jpg"
+
+
+def looks_of(folder: Path, picture: str) -> list[int]:
+    """Numbers of the further pictures of a visit that are there, in the order of their time."""
+    numbers = range(2, MOST_LOOKS + 1)
+    return [number for number in numbers if (folder / look_file(picture, number)).is_file()]
+
+
+def lessons(folder: Path) -> Iterator[Path]:
+    """Pictures that were kept to teach with: ``teach/CLASS/VISIT-...jpg``, in the folder of the
+    results."""
+    yield from (folder / LESSONS).glob("*/*.jpg")
 
 
 def is_snapshot(path: Path) -> bool:

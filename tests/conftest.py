@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from host_cuda import HostCuda, compiled
 from hypothesis import settings
-from support import CLIP, SYSTEM_PYTHON, RtspServer, cut
+from support import BIN, CLIP, SYSTEM_PYTHON, RtspServer, cut
 
 from engines.trt.regions import Regions
 
@@ -86,6 +86,23 @@ def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first one and a half: people enter and are tagged."""
     return cut(tmp_path_factory.mktemp("clip") / "few.mp4", 15)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """The command in a process that goes on while the test does, and no longer."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def one(*args: object) -> subprocess.Popen[str]:
+        words, pipe = [str(BIN), *map(str, args)], subprocess.PIPE
+        begun.append(subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True))
+        return begun[-1]
+
+    yield one
+    for process in begun:
+        process.kill()
+        with process:  # closes its pipes
+            pass
 
 
 @pytest.fixture(scope="session")

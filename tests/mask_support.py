@@ -118,3 +118,47 @@ def make_segmenter(
         f'shape = {json.dumps([*batch, 3, *size[::-1]])}\nlayout = "{layout}"\ncolour = "rgb"\n'
         f'{told}[tagger]\nkind = "segmenter"\nboxes = "{boxes}"\nleast = 0.5\n{ignored}',
     )
+
+
+def make_lengths_pack(packs: Path, name: str = "fish-lengths", pre: str = "masked-square") -> Path:
+    """A pack that tells lengths: how red what it sees is, from 0 to 100, and a hundred times how
+    wide its box is."""
+    folder, side = new_folder(packs, name), 32
+    node = helper.make_node
+    save_model(
+        folder / "model.onnx",
+        [
+            node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),
+            node("ReduceSum", ["numbers", "place"], ["colours"], keepdims=0),
+            node("ReduceSum", ["colours", "one"], ["light"], keepdims=0),
+            node("Gather", ["colours", "zero"], ["red"], axis=1),
+            node("Max", ["light", "least"], ["some"]),
+            node("Div", ["red", "some"], ["share"]),
+            node("Gather", ["boxes", "two"], ["wide"], axis=1),
+            node("Add", ["share", "wide"], ["sum"]),
+            node("Mul", ["sum", "hundred"], ["length"]),
+        ],
+        {
+            "images": (TensorProto.UINT8, ["n", side, side, 3]),
+            "boxes": (TensorProto.FLOAT, ["n", 4]),
+        },
+        {"length": ["n"]},
+        {
+            "place": np.array([1, 2]),
+            "one": np.array([1]),
+            "zero": np.array(0),
+            "two": np.array(2),
+            "least": np.float32(1),
+            "hundred": np.float32(100),
+        },
+    )
+    return write_toml(
+        folder,
+        f'name = "{name}"\ntask = "length"\nlicence = "MIT"\nsource = "a test"\n'
+        f'size = [{side}, {side}]\npre = "{pre}"\n'
+        f'[[inputs]]\nname = "images"\ndtype = "uint8"\nshape = ["n", {side}, {side}, 3]\n'
+        'layout = "nhwc"\ncolour = "rgb"\n'
+        '[[inputs]]\nname = "boxes"\ndtype = "float32"\nshape = ["n", 4]\n'
+        '[[outputs]]\nname = "length"\ndtype = "float32"\nshape = ["n"]\n'
+        '[tagger]\nkind = "length"\n',
+    )

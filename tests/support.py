@@ -65,13 +65,6 @@ def command(*args: object) -> Done:
     return subprocess.CompletedProcess(args, done.exit_code, done.stdout, done.stderr)
 
 
-def start(*args: object) -> subprocess.Popen[str]:
-    """The command in a process that goes on while the test does."""
-    return subprocess.Popen(
-        [BIN, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def lines(path: Path) -> list[dict[str, Any]]:
     """What a file of JSON lines holds."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

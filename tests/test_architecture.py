@@ -24,6 +24,7 @@ LEVELS = (
             "pipeline.errors",
             "pipeline.protocols",
             "pipeline.files",
+            "pipeline.finest",
             "pipeline.ids",
             "pipeline.pictures",
             "pipeline.plugins",

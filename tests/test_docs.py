@@ -50,7 +50,7 @@ ALL = sorted({(page.name, command) for page in [*PAGES, *CONFIGS] for command in
 
 def parsed(words: list[str]) -> None:
     """Parse the words of a command line as the program would, without running anything."""
-    if not words:
+    if not words or words[0] in ("--help", "--version"):
         return
     assert words[0] in COMMANDS, f"no command {words[0]!r}"
     command, words = opened(words[0]), words[1:]

@@ -2,12 +2,14 @@
 
     python tools/teach_study.py run --data ../shared/data/clothing
     python tools/teach_study.py show --plot docs/pictures/low-data.png
+    python tools/teach_study.py probe --data ../shared/data --side 96 --seeds 10
     python tools/teach_study.py cost --packs out/packs
 
-The ten largest classes of the photos of single garments; what is tested on is held back from every
-draw. Each result is written when it is there: a run that was interrupted goes on. ``cost`` runs the
-packs of a folder and the shipped parser in turn on a crop, through the pipeline's engine. Needs the
-``train`` extra.
+The largest classes of the photos of single garments; what is tested on is held back from every
+draw. Each result is written when it is there: a run that was interrupted goes on. ``probe`` gives a
+linear classifier on published features alone, of several collections, ``--data`` being their
+folder. ``cost`` runs the packs of a folder and the shipped parser in turn on a crop, through the
+pipeline's engine. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from evaluation.cost import crop_and_run, frame_1080p
+from training.garment_data import Image
 from training.low_data import ARMS, Result, drawn, run, summary
+from training.probes import cameras, clothing, probe, products, shares
 from training.type_data import load_types
 
 from engines.packs import open_packs
@@ -32,8 +36,8 @@ from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import GarmentParser
 
-#: Classes, the largest ones.
-KINDS = 10
+#: A picture and its class.
+Labelled = tuple[Image, int]
 #: Rounds in which packs are run by turns, and those before that do not count.
 ROUNDS = 70
 WARM = 10
@@ -41,10 +45,11 @@ WARM = 10
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show", "cost"))
+    parser.add_argument("what", choices=("run", "show", "probe", "cost"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
     parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
     parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
+    parser.add_argument("--kinds", type=int, default=10, help="classes, the largest ones")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=tuple(ARMS))
     parser.add_argument("--side", type=int, default=128)
@@ -69,8 +74,8 @@ def measure(args: argparse.Namespace) -> None:
     """Run every arm on every draw that is left."""
     torch.set_num_threads(args.threads)
     photos, held, _ = load_types(args.data, 0)
-    photos = [photo for photo in photos if photo.kind < KINDS]
-    held = [photo for photo in held if photo.kind < KINDS]
+    photos = [photo for photo in photos if photo.kind < args.kinds]
+    held = [photo for photo in held if photo.kind < args.kinds]
     order = np.random.default_rng(0).permutation(len(held))[: args.test]
     test = [held[i] for i in order]
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,7 @@ def measure(args: argparse.Namespace) -> None:
                 if (arm, count, seed) in there:
                     continue
                 recipe = Recipe(steps=args.steps, batch=args.batch, side=args.side, seed=seed)
-                right = run(arm, drawn(photos, KINDS, count, seed), test, recipe, KINDS)
+                right = run(arm, drawn(photos, args.kinds, count, seed), test, recipe, args.kinds)
                 row = {
                     "arm": arm,
                     "count": count,
@@ -126,6 +131,29 @@ def show(args: argparse.Namespace) -> None:
         figure.savefig(args.plot, dpi=110, bbox_inches="tight")
 
 
+def probes(args: argparse.Namespace) -> None:
+    """Print what a linear classifier makes of each collection, features computed once."""
+    torch.set_num_threads(args.threads)
+    tasks: dict[str, Callable[[], tuple[list[Labelled], list[Labelled]]]] = {
+        "brands of T-shirts": partial(products, args.data, True),
+        "single garments, 10 classes": partial(clothing, args.data, 10),
+        "lower garments, from photos to cameras": partial(cameras, args.data),
+        "types of products": partial(products, args.data, False),
+        "single garments, 17 classes": partial(clothing, args.data, 17),
+    }
+    print("| what | classes | tested on | pictures a class | right | mean over classes |")
+    print("|---|---|---|---|---|---|")
+    for name, read in tasks.items():
+        known = probe(*read(), args.side)
+        for count in args.counts:
+            cells = [
+                f"{np.mean(part):.3f} ± {np.std(part, ddof=min(1, args.seeds - 1)):.3f}"
+                for part in shares(known, count, args.seeds)
+            ]
+            row = (name, known.kinds, len(known.true), count, *cells)
+            print("| " + " | ".join(map(str, row)) + " |", flush=True)
+
+
 def turns(jobs: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     """Milliseconds of processor time of each job, one after the other in a new order each round:
     whatever else runs takes as much from all of them."""
@@ -165,6 +193,9 @@ def main() -> int:
             print("cost: --packs names a folder of packs")
             return 2
         cost(args.packs)
+        return 0
+    if args.what == "probe":
+        probes(args)
         return 0
     if args.what == "run":
         if not args.data.is_dir():

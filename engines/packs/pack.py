@@ -20,6 +20,8 @@ from engines.packs.tagger import TaggerTable
 #: Most pixels of a side of a model's pictures.
 MOST_SIDE = 16384
 MODEL = "model.onnx"
+#: ``pre`` of packs that see objects with all that is not the object black.
+MASKED = "masked-square"
 LABELS = "labels.json"
 ANSWERS = "answers.json"
 #: Probability at which each label is reported: ``{"label": 0.65}``.

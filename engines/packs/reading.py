@@ -34,6 +34,8 @@ DTYPES = ("bool", "uint8", "int8", "int32", "int64", "float16", "float32")
 LAYOUTS = ("", "nhwc", "nchw", "chw")
 COLOURS = ("", "rgb", "bgr")
 MOST_TEXT = 400
+#: Kinds of packs that name nothing.
+WITHOUT_LABELS = ("matting", "length")
 
 
 def read_pack(folder: Path) -> Pack:
@@ -117,8 +119,8 @@ def _consistent(pack: Pack) -> None:
             ):
                 raise PackError(f"size in {FILE} must be that of the pictures in '{tensor.name}'")
     if pack.tagger is not None:
-        needed = [LABELS] * (pack.tagger.kind != "matting")
-        needed += [EMBEDDINGS] * (pack.tagger.kind == "embedder")
+        kind = pack.tagger.kind
+        needed = [LABELS] * (kind not in WITHOUT_LABELS) + [EMBEDDINGS] * (kind == "embedder")
         if lacking := [name for name in needed if name not in pack.files]:
             raise PackError(f"[files] in {FILE} lacks {lacking[0]}, which its [tagger] needs")
         if not any(tensor.layout for tensor in pack.inputs):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PackKind = Literal["classifier", "tags", "detector", "embedder", "segmenter", "matting"]
+PackKind = Literal["classifier", "tags", "detector", "embedder", "segmenter", "matting", "length"]
 Background = Literal["keep", "blur", "dim", "remove"]
 Resize = Literal["fit", "stretch", "cover"]
 Filter = Literal["area", "bilinear", "bicubic", "lanczos"]
@@ -30,7 +30,8 @@ class TaggerTable:
         kind: what its outputs are: scores of labels that exclude each other (``classifier``), of
             independent ones (``tags``), boxes with scores (``detector``), an embedding that is
             compared with those of the labels (``embedder``), a mask of each object
-            (``segmenter``), or how likely each pixel lies in front (``matting``).
+            (``segmenter``), how likely each pixel lies in front (``matting``), or how long an
+            object is (``length``).
         subject: what it is shown: ``person``, a garment on one (``upper``, ``lower``, or a
             Fashionpedia category), ``tile`` or ``frame``.
         report: ``Tag.kind`` of what it reports.

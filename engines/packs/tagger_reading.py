@@ -8,7 +8,9 @@ from engines.packs.pack import PackError
 from engines.packs.table import FILE, Table, one_of, safe, text
 from engines.packs.tagger import GROUP_PROMPT, PROMPT, PackKind, TaggerTable
 
-KINDS = ("classifier", "tags", "detector", "embedder", "segmenter", "matting")
+KINDS = ("classifier", "tags", "detector", "embedder", "segmenter", "matting", "length")
+#: Those that measure: they are used by ``measures``, which says when.
+MEASURING = ("segmenter", "length")
 BACKGROUNDS = ("keep", "blur", "dim", "remove")
 RESIZES = ("fit", "stretch", "cover")
 FILTERS = ("area", "bilinear", "bicubic", "lanczos")
@@ -36,9 +38,11 @@ def read_tagger(values: Any) -> TaggerTable | None:
     kind = _choice(table, "kind", KINDS)
     found = TaggerTable(kind=cast(PackKind, kind), **_shown(table, kind), **_told(table, kind))
     table.end()
-    if kind == "segmenter":
+    if kind in MEASURING:
         if found.subject != "frame":
-            raise PackError(f"tagger.subject in {FILE} must be frame: masks are of whole pictures")
+            raise PackError(
+                f"tagger.subject in {FILE} must be frame: objects are in whole pictures"
+            )
     elif kind == "matting":
         if found.subject != "person":
             raise PackError(f"tagger.subject in {FILE} must be person: others have no background")
@@ -53,7 +57,7 @@ def _choice(table: Table, key: str, choices: tuple[str, ...], *default: str) -> 
 
 def _shown(table: Table, kind: str) -> dict[str, Any]:
     """What it sees, and when."""
-    usual = "frame" if kind == "segmenter" else "person"
+    usual = "frame" if kind in MEASURING else "person"
     filters = MATTING_FILTERS if kind == "matting" else FILTERS
     return {
         "subject": table.take("subject", text, "text", usual),

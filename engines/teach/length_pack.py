@@ -14,7 +14,7 @@ import torch
 from engines.base import EngineOptions
 from engines.nets.length import LengthNet
 from engines.ort import open as open_model  # the engine that is always there
-from engines.packs.pack import MODEL
+from engines.packs.pack import MASKED, MODEL
 from engines.packs.table import FILE
 from engines.teach.export import figure_rows, file_rows, write_onnx, write_pack, write_pages
 from engines.teach.length_report import LengthOutcome, card, page
@@ -40,7 +40,7 @@ task = "length"
 licence = "the backbone's; the pictures it learnt from are their owners'"
 source = {source}
 size = [{side}, {side}]
-pre = "masked-square"
+pre = "{pre}"
 post = "length"
 
 [files]
@@ -52,7 +52,7 @@ dtype = "uint8"
 shape = ["n", {side}, {side}, 3]
 layout = "nhwc"
 colour = "rgb"
-meaning = "an object, black around it"
+meaning = "{shown}"
 
 [[inputs]]
 name = "boxes"
@@ -65,6 +65,9 @@ name = "length"
 dtype = "float32"
 shape = ["n"]
 meaning = "its length in cm"
+
+[tagger]
+kind = "length"
 
 [figures]
 {figures}
@@ -175,6 +178,8 @@ def _toml(folder: Path, lesson: Lengths, outcome: LengthOutcome, side: int) -> s
         name=json.dumps(folder.name),
         source=json.dumps(source),
         side=side,
+        pre=MASKED if lesson.masked else "square",
+        shown="an object, black around it" if lesson.masked else "an object's box",
         files=file_rows(folder, MODEL),
         figures=figure_rows(figures),
     )

@@ -49,7 +49,7 @@ class Measured:
 @dataclass(frozen=True, slots=True, eq=False)
 class Lengths:
     """Checked objects, row by row: crops, boxes (n, 4), lengths (n,), whether occluded (n,), and
-    ``LEARNT``, ``CHOSEN_BY`` or ``TESTED`` (n,)."""
+    ``LEARNT``, ``CHOSEN_BY`` or ``TESTED`` (n,). ``masked``: crops are black around objects."""
 
     crops: Sequence[Image]
     boxes: F32
@@ -57,6 +57,7 @@ class Lengths:
     occluded: npt.NDArray[np.bool_]
     part: Indices
     notes: tuple[str, ...] = field(default=())
+    masked: bool = True
 
     def rows(self, part: int) -> Indices:
         return np.flatnonzero(self.part == part)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.progress import track as progress
 
@@ -20,16 +16,16 @@ from engines.packs import shipped
 from pipeline.cli.asked import StoreOption, place
 from pipeline.cli.errors import complain, errors, explained, plain, start_logging, warn
 from pipeline.cli.options import EngineOption, OutOption
-from pipeline.errors import ConfigError, SourceRefusedError
-from pipeline.files import replace_file
+from pipeline.errors import ConfigError
 from pipeline.models.opening import EngineSettings, Models, cache_folder
 from pipeline.picture.still import load_image, told
 from pipeline.picture.yuv import from_bgr
-from pipeline.sinks.annotate import SNAPSHOT
+from pipeline.sinks.annotate import without_caption
 from pipeline.tagging.garments.parser import GarmentParser
 from pipeline.tagging.garments.tagger import TYPES, GarmentSettings
+from pipeline.tagging.outfits.catalogue import cache_file, embedded
 from pipeline.tagging.outfits.complete import Suggestion, suggestions, worn_by
-from pipeline.tagging.outfits.items import COLOURS, Item
+from pipeline.tagging.outfits.items import Item
 from pipeline.tagging.outfits.products import Listed, Products, listed
 from pipeline.tagging.outfits.scorer import Scorer
 from pipeline.types import Frame
@@ -37,10 +33,6 @@ from pipeline.types import Frame
 app = typer.Typer(no_args_is_help=True, help="What goes with what. Experimental.")
 #: Products that could not be used and are named; all are counted.
 _NAMED = 5
-#: What is lighter is white, for all that JPEG does to it.
-_WHITE = 240
-#: First part of the cache's name: what is kept is worked out anew when this changes.
-_CACHE = "products-1"
 
 
 @app.callback()
@@ -102,49 +94,8 @@ def _snapshot(where: str, out: Path, name: str) -> Frame:
         raise ConfigError(
             f"--visit {name}: has no picture any more; pictures are kept for `pictures_h` hours"
         )
-    image = load_image(path)[:SNAPSHOT]  # the caption is below, and white beside narrow people
-    seen = np.flatnonzero((image < _WHITE).any(axis=(0, 2)))
-    image = image[:, seen[0] : seen[-1] + 1] if len(seen) else image
-    return Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(image)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is remembered of pictures: file, when and how large it was, and what it was said to
-    be -> garment."""
-
-    file: Path | None
-    known: dict[str, Item]
-
-    @classmethod
-    def read(cls, products: Path) -> _Kept:
-        folder = cache_folder()
-        if folder is None:
-            return cls(None, {})
-        name = hashlib.sha256(str(products.resolve()).encode("utf-8", "replace")).hexdigest()
-        file = folder / f"{_CACHE}-{name[:24]}.npz"
-        try:
-            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-                names, kinds, colours = (stored[k] for k in ("names", "categories", "colours"))
-                if colours.shape != (len(names), COLOURS) or len(kinds) != len(names):
-                    raise ValueError("of another kind")
-                rows = zip(names.tolist(), kinds.tolist(), colours, strict=True)
-                return cls(file, {name: Item(kind, row, 0) for name, kind, row in rows})
-        except Exception:  # there is none, or a broken one: it is made anew
-            return cls(file, {})
-
-    def write(self) -> None:
-        if self.file is None or not self.known:
-            return
-        items = list(self.known.values())
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            names=np.array(list(self.known)),
-            categories=np.array([item.category for item in items]),
-            colours=np.stack([item.colours for item in items]),
-        )
-        replace_file(self.file, content.getvalue(), durable=False, private=True)
+    image = without_caption(load_image(path))
+    return Frame("", 0, 0.0, 0.0, 0.0, from_bgr(image))
 
 
 def _embedded(
@@ -155,26 +106,23 @@ def _embedded(
     Raises:
         ConfigError: none can be used.
     """
-    kept, found, broken = _Kept.read(products), [], 0
-    fresh: dict[str, Item] = {}
-    for one in progress(wanted, "products", console=errors, transient=True):
-        try:
-            stat = one.path.stat()
-            key = f"{one.path}|{stat.st_mtime_ns}|{stat.st_size}|{one.category}"
-            item = kept.known.get(key) or reader.read(one)
-        except (SourceRefusedError, OSError, ValueError) as error:
-            broken += 1
-            if broken <= _NAMED:
-                complain(str(error))
-            continue
-        fresh[key] = item
-        found.append((one, item))
-    _Kept(kept.file, fresh).write()
-    if broken:
-        warn(f"{broken} of {len(wanted)} products could not be used")
-    if not found:
-        raise ConfigError(f"{products}: no product in it can be used")
-    return found
+    broken: list[str] = []
+
+    def told_of(why: str) -> None:
+        broken.append(why)
+        if len(broken) <= _NAMED:
+            complain(why)
+
+    def walk(wanted: Sequence[Listed]) -> Iterable[Listed]:
+        return progress(wanted, "products", console=errors, transient=True)
+
+    try:
+        return embedded(wanted, reader, cache_file(products, cache_folder()), told_of, walk)
+    except ConfigError as error:
+        raise ConfigError(f"{products}: {error}") from None
+    finally:
+        if broken:
+            warn(f"{len(broken)} of {len(wanted)} products could not be used")
 
 
 def _tell(worn: Sequence[str], found: Sequence[Suggestion], as_json: bool) -> None:

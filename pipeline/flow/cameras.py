@@ -153,6 +153,21 @@ class Cameras:
         self._changed()
         return wanted.name
 
+    def follow(self, config: Config, again: bool) -> None:
+        """Have other settings hold for all cameras; ``again``: live ones begin anew."""
+        with self._lock:
+            self._config = config
+            running = [one.camera for one in self._running.values()]
+            self._shared.settings.follow(config, running)
+            for camera in running:
+                stats = self._shared.stats.camera(camera.name)
+                stats.heads = self._shared.settings.section("privacy").of(camera.name).heads
+                if again and is_live(camera.url):
+                    self._stop(camera.name)
+                    self._start(camera)
+        if again:
+            self._changed()
+
     def stop(self) -> None:
         """Have all of them end."""
         with self._lock:

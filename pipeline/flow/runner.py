@@ -21,6 +21,7 @@ from pipeline.flow.inference import Inference
 from pipeline.flow.journaling import GIVE_UP_S
 from pipeline.flow.outlets import Outlets
 from pipeline.flow.pace import Pace
+from pipeline.flow.packs import Room, RunningPacks
 from pipeline.flow.preparation import Preparation
 from pipeline.flow.stages import open_stages, pictured
 from pipeline.flow.stats import Stats
@@ -66,6 +67,8 @@ class Runner:
 
     Attributes:
         store: what writes the store, once entered; ``None`` without one.
+        packs: what switches packs on and off, once entered.
+        preparation: does what takes long, one after the other.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Runner:
         self._opened = threading.Event()
         self._inbox: Inbox[Frame] = Inbox(stay)
         self._sizes: list[tuple[int, int]] = []
-        self._preparation = Preparation()
+        self.preparation = Preparation()
         self._shared = Shared(self.settings, self._inbox, self.stats, self.pace, self._room, opened)
         self.cameras = Cameras(
             config, self._packs, self._shared, self._announced, self._ended, self._changed
@@ -128,12 +131,15 @@ class Runner:
                 self.outlets,
                 self._announced,
             )
+            self.packs = RunningPacks(
+                Room(self.settings, self._models, self.stages.looks, self.preparation)
+            )
             self.running_on = self.stages.detect.running_on
             self._opened.set()
             self._changed()
             self._workers += [
                 Worker("inference", lambda: inference.run(self._stop), self._ended),
-                Worker("preparation", self._preparation.run, self._ended),
+                Worker("preparation", self.preparation.run, self._ended),
             ]
             self._engines = models.pop_all()
             stack.pop_all()
@@ -191,12 +197,22 @@ class Runner:
         for worker in self._workers:
             worker.start()
 
+    def follow(self, config: Config) -> None:
+        """Have other settings hold from now on: those that are asked for while cameras run, and
+        how long the past is kept. Live cameras begin anew where their own video may be seen, or
+        not any more."""
+        again = config.privacy.video != self.config.privacy.video
+        self.config = config
+        if self.store is not None:
+            self.store.settings = config.store
+        self.cameras.follow(config, again)
+
     def stop(self) -> None:
         """Ask everything to end: waiting frames are discarded, tagged ones still written."""
         self._stop.set()
         self.cameras.stop()
         self._inbox.stop()
-        self._preparation.stop()
+        self.preparation.stop()
         if self._opened.is_set():
             self.outlets.stop()
 
@@ -242,7 +258,7 @@ class Runner:
         if worker.name == "inference":
             self.outlets.close()
         if worker.name == "journal":  # the last outlet, but for those that are stuck
-            self._preparation.stop()
+            self.preparation.stop()
             if any(one.is_alive() for one in self._outlet_workers if one is not worker):
                 self.stop()
             self.finished.set()
@@ -253,7 +269,7 @@ class Runner:
         if self._opened.is_set():
             self.outlets.follow(live)
             follow = partial(self._models.live_cameras, live)
-            self._preparation.ask("threads", follow, SETTLE_S)
+            self.preparation.ask("threads", follow, SETTLE_S)
             if live:
                 self._ask_for_canvases()
 
@@ -261,7 +277,7 @@ class Runner:
         """One by one, so that a stop is heard between them."""
         detect = self.stages.detect
         for size in reversed(detect.canvases):
-            self._preparation.ask(("canvas", *size), partial(detect.prepare_canvas, size))
+            self.preparation.ask(("canvas", *size), partial(detect.prepare_canvas, size))
 
     def _announced(self, size: tuple[int, int], live: bool) -> None:
         """Frames of this size will come: have models compiled for it on another thread than the
@@ -269,7 +285,7 @@ class Runner:
         if live:
             if not self._opened.is_set():
                 self._sizes.append(size)
-            self._preparation.ask(size, lambda: self.stages.detect.prepare(*size))
+            self.preparation.ask(size, lambda: self.stages.detect.prepare(*size))
             return
         while not self._opened.wait(0.1):
             if self._stop.is_set():

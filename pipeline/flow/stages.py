@@ -107,17 +107,16 @@ def pictured(settings: LiveSettings, live: bool) -> Pictured:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages of a run in their order, and two of them by name."""
+    """The stages of a run in their order, and three of them by name."""
 
     every: tuple[Stage, ...]
     detect: DetectStage
     events: EventStage
-    looks: LookStage | None = None
+    looks: LookStage
 
     def close(self) -> None:
         """Wait for what stages have others do; engines may be closed then."""
-        if self.looks is not None:
-            self.looks.close()
+        self.looks.close()
 
 
 def open_stages(
@@ -146,14 +145,7 @@ def open_stages(
         (pace.budget, pace.decoding),
         parts=bool(detector.canvases),
     )
-    stages: list[Stage] = [
-        schedule,
-        detector,
-        TrackStage(trackers),
-        PlaceStage(settings.zones),
-    ]
-    looks = None
-    if taggers:
-        looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
-        stages.append(looks)
-    return Stages((*stages, events), detector, events, looks)
+    looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
+    places = PlaceStage(settings.zones)
+    stages: tuple[Stage, ...] = (schedule, detector, TrackStage(trackers), places, looks, events)
+    return Stages(stages, detector, events, looks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from engines.teach.lengths import Lengths, Measured, make_lengths
 from engines.teach.lesson import TeachError
 from pipeline.errors import SourceRefusedError
 from pipeline.models.examples import LISTS, MOST, bad_told, box_of, listed, window
-from pipeline.models.measured import crop_of, labelled, squared
+from pipeline.models.measured import crop_of, labelled
+from pipeline.picture.resample import squared
 from pipeline.picture.still import load_image
 from pipeline.types import Box, Rgb
 
@@ -53,7 +54,7 @@ def read_lengths(place: Path, side: int) -> Lengths:
     else:
         raise TeachError(f"{place}: neither a folder with COCO JSON nor a .csv or .jsonl")
     notes = [note.replace(f"{place}/", "") for note in bad_told(bad)]
-    return make_lengths(objects, notes, keys)
+    return replace(make_lengths(objects, notes, keys), masked=place.is_dir())
 
 
 def _folder(place: Path, side: int, bad: list[str], keys: list[str]) -> Iterator[Measured]:

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engines.teach.lesson import TeachError
 from pipeline.errors import SourceRefusedError
 from pipeline.models.masks import Mask, mask_of, touch, widened
-from pipeline.picture.resample import resample
+from pipeline.picture.resample import squared
 from pipeline.types import Rgb
 
 #: Pictures of a group from this one on show its fish overlapping.
@@ -166,14 +164,3 @@ def crop_of(rgb: Rgb, one: Labelled, side: int) -> Rgb:
         )
     (x, y), (h, w) = one.at, one.mask.shape
     return squared(rgb[y : y + h, x : x + w] * one.mask[..., None], side)
-
-
-def squared(rgb: Rgb, side: int) -> Rgb:
-    """A picture (h, w, 3) in the middle of a black square, resampled to (side, side, 3) by a
-    bilinear filter with antialiasing."""
-    h, w = rgb.shape[:2]
-    longest = max(h, w)
-    out = np.zeros((longest, longest, 3), np.uint8)
-    y, x = (longest - h) // 2, (longest - w) // 2
-    out[y : y + h, x : x + w] = rgb
-    return resample(out, (side, side), "bilinear")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
 from pydantic import Field, field_validator
 
@@ -216,6 +218,28 @@ class Models:
         )
         # The first build takes minutes: whoever waits is told.
         return open_built(request, Plans(plans_folder(settings.plans)), log.warning), pack
+
+    def take_in(self, pack: Pack) -> None:
+        """Know one more pack by its name, in the place of another of that name."""
+        by_name = {**self.packs.by_name, pack.name: pack}
+        self.packs = Packs(MappingProxyType(by_name), self.packs.broken)
+
+    def let_go(self, name: str) -> Callable[[], None]:
+        """Have a model opened anew when it is next asked for. What is returned closes the engine
+        that there is: to be called once nobody uses it."""
+        with self._lock:
+            known = self._opened.pop(name, None)
+
+        def close() -> None:
+            engine = None if known is None else known.result()[0]
+            with self._changing:
+                with self._lock:
+                    if engine not in self._engines:
+                        return
+                    self._engines.remove(engine)
+                engine.__exit__()
+
+        return close
 
     def live_cameras(self, count: int) -> None:
         """Give every engine the threads that suit a number of live cameras. Where that changes

@@ -35,6 +35,11 @@ class PrivacySettings(Section):
         "operators",
         description="who may see the camera's own video in the window, heads as they are",
     )
+    teach: bool = Field(
+        False,
+        description="whether pictures of people, heads hidden, may be kept to teach with where "
+        "a tag was marked wrong",
+    )
     mask: Annotated[tuple[Area, ...], BeforeValidator(listed)] = Field(
         (), max_length=32, description="areas painted out before anything is analysed or kept"
     )

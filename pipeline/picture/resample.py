@@ -93,3 +93,14 @@ def resample(rgb: Rgb, size: tuple[int, int], name: str) -> Rgb:
     """
     wide = _along(rgb, size[0], name)
     return np.ascontiguousarray(_along(wide.swapaxes(0, 1), size[1], name).swapaxes(0, 1))
+
+
+def squared(rgb: Rgb, side: int) -> Rgb:
+    """A picture (h, w, 3) in the middle of a black square, resampled to (side, side, 3) by a
+    bilinear filter with antialiasing."""
+    h, w = rgb.shape[:2]
+    longest = max(h, w)
+    out = np.zeros((longest, longest, 3), np.uint8)
+    y, x = (longest - h) // 2, (longest - w) // 2
+    out[y : y + h, x : x + w] = rgb
+    return resample(out, (side, side), "bilinear")

@@ -8,6 +8,7 @@ from typing import cast
 import cv2
 import numpy as np
 
+from pipeline.finest import finest
 from pipeline.sinks.privacy import Bgr, shown
 from pipeline.types import Box, Place, Tag, TaggedFrame, Track
 
@@ -27,6 +28,8 @@ _PALETTE = (
 )
 #: Height in pixels of the person on a snapshot, which the caption is below.
 SNAPSHOT = 256
+#: What is lighter is white, for all that JPEG does to it.
+_WHITE = 240
 
 #: Colour (BGR) of zones and lines, and how much of it a zone is tinted with.
 _PLACES = (235, 235, 235)
@@ -142,7 +145,7 @@ def draw_tracks(image: Bgr, tracks: Sequence[Track], loose: Sequence[Tag] = ()) 
     for track in ordered:
         draw_box(image, track.box, colour_of(track.id), track.predicted)
     labels = [
-        (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in track.tags[:5])])
+        (track.box, track.id, [f"#{track.id}", *(tag_text(tag) for tag in finest(track.tags)[:5])])
         for track in ordered
     ]
     for tag in loose:
@@ -179,6 +182,15 @@ def annotated(tagged: TaggedFrame) -> Bgr:
     draw_places(image, tagged.places)
     draw_tracks(image, tagged.tracks, tagged.tags)
     return image
+
+
+def without_caption(picture: Bgr) -> Bgr:
+    """The person of a snapshot that was read again: without the caption below, and the white beside
+    narrow people."""
+    image = picture[:SNAPSHOT]
+    seen = np.flatnonzero((image < _WHITE).any(axis=(0, 2)))
+    image = image[:, seen[0] : seen[-1] + 1] if len(seen) else image
+    return np.ascontiguousarray(image)
 
 
 def snapshot(crop: Bgr, title: str, tags: Sequence[Tag]) -> Bgr:

@@ -1,4 +1,4 @@
-"""The best picture of every person, with the tags below it."""
+"""The best picture of every person, and a few more of those who stay, with the tags below."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import cv2
+from pydantic import Field
 
 from pipeline.files import make_folder, make_pictures, replace_file
 from pipeline.picture.crop import clip_box, person_window
-from pipeline.pictures import FOLDER, snapshot_file
+from pipeline.pictures import FOLDER, MOST_LOOKS, look_file, snapshot_file
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import snapshot, tag_text
 from pipeline.sinks.privacy import Bgr, shown
@@ -18,22 +19,36 @@ from pipeline.types import TaggedFrame, Track
 
 #: People whose best crops are kept; of more, those seen longest ago are let go of.
 _MOST = 300
+#: Seconds until somebody's second picture; from each to the next one it is twice as long. What
+#: share of the best one's quality they need.
+_APART_S = 3.0
+_GOOD = 0.5
 
 
 class SnapshotsSettings(SinkSettings):
     """The best picture of every person."""
 
     enabled: bool = True
+    looks: int = Field(
+        4, ge=1, le=MOST_LOOKS, description="most pictures of one visit: the best, and others later"
+    )
 
 
 @dataclass(slots=True)
 class _Shot:
+    """The best crop of a visit, what was written below it, and the further pictures: how many there
+    are, when the next one is due, and the quality that it needs."""
+
     crop: Bgr
+    quality: float
+    due: float
     caption: tuple[str, ...] = ()
+    count: int = 1
 
 
 class SnapshotSink:
-    """``snapshot_file`` of every visit, replaced when a better crop or other tags come."""
+    """``snapshot_file`` of every visit, replaced when a better crop or other tags come, and further
+    ones as ``look_file``."""
 
     name = "snapshots"
 
@@ -49,27 +64,45 @@ class SnapshotSink:
             return
         for track in tagged.tracks:
             key = (frame.source, track.visit)
-            if track.best:
-                self._shots[key] = _Shot(_cut(tagged, track))
             shot = self._shots.get(key)
+            if shot is None and track.best:
+                shot = self._shots[key] = _Shot(
+                    _cut(tagged, track), track.quality, frame.pts + _APART_S
+                )
+            elif shot is not None and track.best:
+                shot.crop, shot.quality, shot.caption = _cut(tagged, track), track.quality, ()
             if shot is None:
                 continue
+            self._look_again(tagged, track, shot)
             self._shots.move_to_end(key)
             caption = tuple(tag_text(tag) for tag in track.tags)
             if caption and caption != shot.caption:
-                self._save(frame.source, track, shot)
+                name = snapshot_file(frame.source, track.id, track.visit)
+                self._save(name, f"{frame.source} #{track.id}", track, shot.crop)
                 shot.caption = caption
         while len(self._shots) > _MOST:
             self._shots.popitem(last=False)
+
+    def _look_again(self, tagged: TaggedFrame, track: Track, shot: _Shot) -> None:
+        """Keep one more picture of somebody now and then: the longer they stay, the rarer."""
+        frame = tagged.frame
+        most = self._settings.of(frame.source).looks
+        good = not track.predicted and track.quality >= _GOOD * shot.quality
+        if shot.count >= most or frame.pts < shot.due or not good or track.best or not track.tags:
+            return
+        shot.count += 1
+        shot.due = frame.pts + _APART_S * 2 ** (shot.count - 1)
+        name = look_file(snapshot_file(frame.source, track.id, track.visit), shot.count)
+        self._save(name, f"{frame.source} #{track.id}", track, _cut(tagged, track))
 
     def forget(self, source: str) -> None:
         for key in [key for key in self._shots if key[0] == source]:
             del self._shots[key]
 
-    def _save(self, source: str, track: Track, shot: _Shot) -> None:
-        path = self._folder / snapshot_file(source, track.id, track.visit)
+    def _save(self, name: str, title: str, track: Track, crop: Bgr) -> None:
+        path = self._folder / name
         make_folder(path.parent, private=True)
-        picture = snapshot(shot.crop, f"{source} #{track.id}", track.tags)
+        picture = snapshot(crop, title, track.tags)
         _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
         replace_file(path, packed.tobytes(), durable=False, private=True)
 

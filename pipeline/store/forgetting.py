@@ -17,7 +17,7 @@ from pipeline.store.journal import Journal
 from pipeline.store.loading import chunks
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
-from pipeline.store.retention import CHUNK, delete_pictures
+from pipeline.store.retention import CHUNK, delete_lessons, delete_pictures
 from pipeline.store.visits import Visit, milliseconds
 
 _PAGE = 2_000
@@ -115,8 +115,9 @@ class Forgetting:
         self._store.settle()
 
     def files(self) -> None:
-        """Pictures and lines."""
+        """Pictures, those kept to teach with among them, and lines."""
         delete_pictures(self._folder, self.meant.pictures)
+        delete_lessons(self._folder, lambda path: path.name[:36] in self.meant.visits)
         drop_lines(self._folder, self._unwanted)
 
     def _found(self) -> Iterator[Sequence[Visit]]:

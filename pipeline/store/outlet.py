@@ -36,6 +36,9 @@ class StoreSink:
     Args:
         folder: of the results.
         files: camera -> the file it is a recording of, where it is one.
+
+    Attributes:
+        settings: ``keep`` of them may be another one at any time.
     """
 
     name = "store"
@@ -46,7 +49,7 @@ class StoreSink:
     def __init__(
         self, settings: StoreSettings, folder: Path, files: Callable[[str], Path | None]
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._folder = folder
         self._files = files
         self._recordings: dict[str, str] = {}
@@ -92,20 +95,20 @@ class StoreSink:
             self._look_for_old()
 
     def _look_for_old(self) -> None:
-        if self._settings.counts_only:
+        if self.settings.counts_only:
             return
         if self._sweep is None:
             if time.monotonic() - self._swept < SWEEP_S:
                 return
             first = self._sweeps % _THOROUGH == 0
-            keep = self._settings.keep
+            keep = self.settings.keep
             self._sweep = Retention(self._store, keep, self._folder, first=first)
             self._sweeps += 1
         if self._sweep.some(_SLICE_S):
             self._sweep, self._swept = None, time.monotonic()
 
     def _open(self) -> None:
-        self._store.open(self._settings.zone, holder("threadline run"))
+        self._store.open(self.settings.zone, holder("threadline run"))
         self._opened = True
 
 

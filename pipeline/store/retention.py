@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.files import is_there
-from pipeline.pictures import FOLDER, is_snapshot
+from pipeline.pictures import FOLDER, is_snapshot, lessons, look_file, looks_of
 from pipeline.store.events_file import drop_lines, first_line
 from pipeline.store.protocol import Store
 from pipeline.store.query import Query
@@ -107,6 +107,7 @@ class Retention:
         if gone:
             self._store.tidy()
             yield
+        delete_lessons(self._folder, lambda path: _written(path) * 1000 < before)
         oldest = first_line(self._folder)
         late = 0 if self._first else 24 * _HOUR_MS
         if oldest is not None and _seen(oldest) < before - late:
@@ -127,7 +128,18 @@ def delete_pictures(folder: Path, names: Iterable[str]) -> None:
             path = (folder / name).resolve()
         except ValueError:  # no path at all
             continue
-        if inside in path.parents and is_there(path) and path.is_file():
+        if inside not in path.parents:
+            continue
+        if is_there(path) and path.is_file():
+            path.unlink(missing_ok=True)
+        for number in looks_of(folder, name):
+            (folder / look_file(name, number)).unlink(missing_ok=True)
+
+
+def delete_lessons(folder: Path, gone: Callable[[Path], bool]) -> None:
+    """Delete pictures that were kept to teach with."""
+    for path in lessons(folder):
+        if gone(path):
             path.unlink(missing_ok=True)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from pipeline.finest import called
 from pipeline.store.calendar import MINUTE, Buckets
 from pipeline.store.counts import ALL, DAY, HOUR
 from pipeline.store.dictionary import Dictionary
@@ -73,7 +74,9 @@ def presence_of(
 def _shown(names: Dictionary, value: int) -> str:
     if not value:
         return "people"
-    first, _, colour = names.name(value).partition("\t")
+    kind, name = names.term(value)
+    first, _, colour = name.partition("\t")
+    first = called(first) if kind.startswith("category") else first
     return f"{colour} {first}" if colour else first
 
 

@@ -9,6 +9,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.finest import finest_names
+
 #: Milliseconds of the year 5138: what is later is no time.
 _LAST_MS = 10**14
 _MOST = 2**31 - 1
@@ -255,7 +257,7 @@ def summary(found: Iterable[Term]) -> tuple[str, ...]:
         elif kind in ("label,colour", "only"):
             label, *more = name.split("\t")
             colours.setdefault(label, []).extend(more)
-    return tuple(f"{'/'.join(of)} {name}".strip() for name, of in colours.items())
+    return tuple(f"{'/'.join(colours[name])} {name}".strip() for name in finest_names(colours))
 
 
 #: What is counted by hour and day -> number.

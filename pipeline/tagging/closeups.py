@@ -74,6 +74,8 @@ class Closeups:
         beside.note(tagged)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
+        if tagged.decision == "predict":
+            return []  # where people were found has not changed
         found = [
             wanted
             for at_hand in beside.pictures

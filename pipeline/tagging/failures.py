@@ -44,6 +44,11 @@ class Failures:
         self._in_a_row[tagger.name] = 0
         return found
 
+    def forgive(self, tagger: Tagger) -> None:
+        """Begin anew with a tagger, which may be another of the same name."""
+        self._in_a_row.pop(tagger.name, None)
+        self._told.discard(tagger.name)
+
     def broken(self, tagger: Tagger) -> bool:
         """Whether a tagger has failed too often."""
         return self._in_a_row[tagger.name] >= MOST_FAILURES

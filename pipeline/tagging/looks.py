@@ -8,7 +8,7 @@ each tagger says how much it needs that. One look serves all taggers that take p
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -32,6 +32,8 @@ from pipeline.types import Frame, TaggedFrame
 Look = tuple[Subject, tuple[Tagger, ...]]
 #: Who was seen better than ever before in a round, by camera and track, and where.
 Best = dict[tuple[str, int | None], Subject]
+#: Called when a tagger looks no more.
+Gone = Callable[[], None]
 
 
 class Looker(Protocol):
@@ -65,6 +67,8 @@ def show(
 class LookStage:
     """Shows subjects to taggers, and attaches the tags voted for.
 
+    Taggers may come and go while it works: ``add`` and ``remove`` are for any thread.
+
     ``mains`` are the main streams of cameras whose frames are a sub-stream's, ``None`` while one is
     down.
     """
@@ -80,6 +84,9 @@ class LookStage:
         mains: Callable[[str], Main | None] = lambda source: None,
     ) -> None:
         self._taggers = list(taggers)
+        self._coming: deque[Tagger] = deque()
+        self._going: deque[tuple[Tagger, Gone]] = deque()
+        self._leaving: list[tuple[Tagger, Gone]] = []
         self._budget = budget
         self._failures = Failures(timed)
         self._shares = Shares()
@@ -89,7 +96,8 @@ class LookStage:
         self._closeups = Closeups(mains, self._persons, self._surroundings, settings)
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
-        batch = [_rated(tagged) for tagged in batch]
+        self._change()
+        batch = [_rated(tagged) for tagged in batch] if self._taggers else batch
         began = time.perf_counter()
         self._shares.begin(self._taggers, self._budget.slowdown)
         self._take_in()
@@ -139,6 +147,32 @@ class LookStage:
                 if rooms.knows(subject, job.tagger):
                     self._record(origin, {job.tagger.name: evidence})
 
+    def add(self, tagger: Tagger) -> None:
+        """Have one more tagger look, behind the others, from the next round on."""
+        self._coming.append(tagger)
+
+    def remove(self, tagger: Tagger, gone: Gone) -> None:
+        """Ask a tagger no more from the next round on; what it found on people stays. ``gone`` is
+        called once it does not look any more."""
+        self._going.append((tagger, gone))
+
+    def _change(self) -> None:
+        """Take in who came, and let go of who is to go."""
+        while self._coming:
+            tagger = self._coming.popleft()
+            self._taggers.append(tagger)
+            self._failures.forgive(tagger)
+            self._persons.add(tagger)
+            self._surroundings.add(tagger)
+        while self._going:
+            tagger, gone = self._going.popleft()
+            self._drop(tagger)
+            self._leaving.append((tagger, gone))
+        for tagger, gone in list(self._leaving):
+            if tagger.name not in self._aside.busy:
+                self._leaving.remove((tagger, gone))
+                gone()
+
     def close(self) -> None:
         """Wait for looks that are under way: their engines are about to be closed."""
         self._aside.close()
@@ -154,9 +188,13 @@ class LookStage:
     def _switch_off(self) -> None:
         """Do without taggers that are broken."""
         for tagger in [one for one in self._taggers if self._failures.broken(one)]:
+            self._drop(tagger)
+
+    def _drop(self, tagger: Tagger) -> None:
+        if tagger in self._taggers:
             self._taggers.remove(tagger)
-            self._persons.drop(tagger)
-            self._surroundings.drop(tagger)
+        self._persons.drop(tagger)
+        self._surroundings.drop(tagger)
 
     def forget(self, source: str) -> None:
         self._persons.forget(source)

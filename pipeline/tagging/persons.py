@@ -72,8 +72,7 @@ class Persons:
         settings = self._settings.of(frame.source)
         if track.predicted or track.box[3] - track.box[1] < settings.min_height_px:
             return None
-        others = tuple(other.box for other in tagged.tracks if other.id != track.id)
-        subject = Subject("person", frame, track.box, track.id, track.quality, others)
+        subject = Subject("person", frame, track.box, track.id, track.quality)
         person = self._known.get((frame.source, track.id))
         needs: dict[Tagger, Priority] = {}
         for tagger in self._taggers:
@@ -86,7 +85,10 @@ class Persons:
             if need is not None:
                 needs[tagger] = need
         most = max(needs.values(), default=Priority(Urgency.ALONG))
-        return (most, subject, tuple(needs)) if most.urgency > Urgency.ALONG else None
+        if most.urgency is Urgency.ALONG:
+            return None
+        others = tuple(other.box for other in tagged.tracks if other.id != track.id)
+        return most, replace(subject, others=others), tuple(needs)
 
     def knows(self, subject: Subject, tagger: Tagger) -> bool:
         """Whether a person was looked at and is still there."""
@@ -131,6 +133,15 @@ class Persons:
     def ended(self, source: str, track_ids: Sequence[int]) -> None:
         for track_id in track_ids:
             self._known.pop((source, track_id), None)
+
+    def add(self, tagger: Tagger) -> None:
+        """Ask one more tagger. What another of its name knew, it does not."""
+        if "person" not in tagger.wants:
+            return
+        self._taggers.append(tagger)
+        self._names += [] if tagger.name in self._names else [tagger.name]
+        for person in self._known.values():
+            person.states.pop(tagger.name, None)
 
     def drop(self, tagger: Tagger) -> None:
         """Ask a tagger no more; what it has found stays."""

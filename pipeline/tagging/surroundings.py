@@ -88,6 +88,11 @@ class Surroundings:
             found += self._pictures[key].tags if key in self._pictures else ()
         return tuple(found)
 
+    def add(self, tagger: Tagger) -> None:
+        """Ask one more tagger."""
+        if tagger.wants & {"tile", "frame"}:
+            self._taggers.append(tagger)
+
     def drop(self, tagger: Tagger) -> None:
         """Ask a tagger no more, and let go of what it found: nobody would say when it is gone."""
         if tagger in self._taggers:

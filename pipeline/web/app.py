@@ -21,6 +21,7 @@ from pipeline.web.api import (
     brands,
     cameras,
     login,
+    packs,
     search,
     statistics,
     streams,
@@ -58,6 +59,7 @@ _ROUTERS = (
             visits,
             statistics,
             brands,
+            packs,
             users,
             system,
             streams,
@@ -146,8 +148,9 @@ def metrics(who: Reader, service: Serving) -> Response:
 
 def _pages(app: FastAPI, pages: Pages) -> None:
     @app.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
-    def page(path: str, request: Request) -> Response:
-        """A file, or the page itself: what it shows is in its address."""
+    async def page(path: str, request: Request) -> Response:
+        """A file, or the page itself: what it shows is in its address. From memory: a thread for
+        each of the first page's files would take longer than the answer."""
         found = pages.answer(path or INDEX, request)
         last = path.rpartition("/")[2]
         if found is None and not path.startswith("api/") and "." not in last:

@@ -9,9 +9,12 @@ from anyio import move_on_after
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Bytes of a request: of JSON, and of pictures.
+#: Bytes of a request: of JSON, of pictures, and of a pack.
 MOST_JSON = 256_000
 MOST_FILES = 40_000_000
+MOST_PACK = 500_000_000
+#: Beginning of a path -> bytes that a request to it may hold.
+_MOST = (("/api/v1/brands", MOST_FILES), ("/api/v1/packs", MOST_PACK))
 #: Bytes of what is too large that are read all the same, and seconds for that: who is cut off while
 #: sending often does not see the answer.
 DRAINED = 1_000_000
@@ -46,7 +49,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_FILES if scope["path"].startswith("/api/v1/brands") else MOST_JSON
+        sizes = (most for path, most in _MOST if scope["path"].startswith(path))
+        most = next(sizes, MOST_JSON)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > most:
             await _refuse(receive, send)

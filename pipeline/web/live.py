@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pipeline.finest import finest
 from pipeline.protocols import Source
 from pipeline.sinks.annotate import annotated, tag_text
 from pipeline.sinks.privacy import shown
@@ -180,7 +181,7 @@ def boxes_of(tagged: TaggedFrame, stream: int, at: str) -> dict[str, Any]:
                 "visit": track.visit or None,
                 "box": box_share(track.box, size),
                 "predicted": track.predicted,
-                "tags": [tag_text(tag) for tag in track.tags[:5]],
+                "tags": [tag_text(tag) for tag in finest(track.tags)[:5]],
             }
             for track in tagged.tracks
         ],

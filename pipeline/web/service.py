@@ -21,9 +21,13 @@ from pipeline.web.accounts import Accounts
 from pipeline.web.brands import Brands
 from pipeline.web.cameras import CameraBook
 from pipeline.web.kept import Kept
+from pipeline.web.lessons import Lessons
 from pipeline.web.limiter import Limiter
 from pipeline.web.live import Live
 from pipeline.web.logs import Recent
+from pipeline.web.outfits import Outfits
+from pipeline.web.packs import PackBook
+from pipeline.web.settings import SettingsBook, of_last_time
 from pipeline.web.watch import Watch
 from pipeline.web.who import Who
 
@@ -57,9 +61,9 @@ class Service:
         self.live = Live()
         self.logs = Recent()
         self.kept = Kept(asked.out)
-        self.runner = Runner(
-            asked.config, asked.out, [self.live], asked.packs, True, self.live.opened
-        )
+        with self.kept:
+            config = of_last_time(self.kept, asked.config, asked.packs)
+        self.runner = Runner(config, asked.out, [self.live], asked.packs, True, self.live.opened)
         self._store: Store | None = None
         self._lock = threading.Lock()
         self._stack = ExitStack()
@@ -70,10 +74,17 @@ class Service:
             stack.enter_context(self.kept)
             self.accounts = Accounts(self.kept)
             self.brands = stack.enter_context(Brands(self.asked.config, self.asked.packs))
+            self.outfits = stack.enter_context(Outfits(self.asked.config, self.asked.packs))
+            self.lessons = Lessons(self.kept, self.out)
+            self.lessons.tidy()
             self.cameras = CameraBook(self.kept, self.runner)
             self.live.masked = self.cameras.closed
             stack.enter_context(self.runner)
             stack.callback(self.close_store)
+            self.packs = PackBook(self.kept, self.runner, self.asked.packs, self.out)
+            self.settings = SettingsBook(
+                self.kept, self.runner, self.asked.config, self.asked.packs
+            )
             self.watch = Watch(self)
             self._stack = stack.pop_all()
         return self
@@ -91,6 +102,7 @@ class Service:
         self.runner.start()
         self.watch.start()
         self.cameras.restore()
+        self.runner.preparation.ask("packs", self.packs.restore)
 
     def stop(self) -> None:
         """Have everything end."""

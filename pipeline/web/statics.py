@@ -41,6 +41,8 @@ class Pages:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.is_symlink() and path.stat().st_size <= _MOST
         }
+        for name in self._paths:  # read before the first one asks
+            self.find(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._paths

@@ -25,8 +25,10 @@ FRAGMENT = 3
 MOST_TILES = 32
 #: Bytes of the longest message of a client.
 MOST_ASKED = 16_384
-#: Seconds after which it is looked again, whatever is told; and whether they may still look.
+#: Seconds after which it is looked again, whatever is told, also at what a tile may show; for which
+#: what comes is gathered, since every round costs; and after which whether they may still look.
 _LOOK_S = 0.5
+_GATHER_S = 0.02
 _CHECK_S = 15.0
 #: Close codes: they may not look (any more); what they sent is no question; the service ends.
 GONE = 4403
@@ -57,6 +59,8 @@ class _Showing:
     last: TaggedFrame | None = None
     drawn: TaggedFrame | None = None
     drawn_at: float = float("-inf")
+    looked_at: float = float("-inf")
+    there: bool = False
     remux: Remux | None = None
     refused: str = ""
     told: bool = False
@@ -150,10 +154,16 @@ class Viewer:
             await asyncio.wait_for(self._news.wait(), waiting)
         except asyncio.TimeoutError:
             return
+        await asyncio.sleep(_GATHER_S)
 
     async def _show(self, showing: _Showing) -> None:
-        camera, way = showing.tile.camera, showing.tile.way
-        if not self._who.sees(camera) or camera not in self._service.runner.stats.cameras:
+        camera, way, now = showing.tile.camera, showing.tile.way, self._loop.time()
+        late = now - showing.looked_at >= _LOOK_S
+        if late:
+            showing.looked_at = now
+            known = self._service.runner.stats.cameras
+            showing.there = self._who.sees(camera) and camera in known
+        if not showing.there:
             await self._refuse(showing, "missing")
             return
         newest = self._service.live.newest(camera)
@@ -163,7 +173,9 @@ class Viewer:
         if way == "jpeg":
             await self._jpeg(showing)
         elif way == "video":
-            await self._video(showing)
+            if late or showing.remux is None:
+                await self._follow(showing)
+            await self._pieces(showing)
 
     async def _refuse(self, showing: _Showing, why: str) -> None:
         if showing.refused != why:
@@ -187,7 +199,8 @@ class Viewer:
         stream = live.stream_of(newest)
         await self._packed(JPEG, showing.tile.camera, newest.frame.pts, stream, packed)
 
-    async def _video(self, showing: _Showing) -> None:
+    async def _follow(self, showing: _Showing) -> None:
+        """Follow a camera's own video, as long as it may be shown."""
         camera = showing.tile.camera
         if not self._who.may("operator", "live"):
             await self._refuse(showing, "role")
@@ -211,11 +224,13 @@ class Viewer:
             showing.remux.most = MOST_WAITING + len(group)
             for piece in group:
                 showing.remux.offer(piece)
+
+    async def _pieces(self, showing: _Showing) -> None:
         for _ in range(len(self._tiles) * 4 + 120):  # others have their turn as well
-            found = showing.remux.next()
+            found = showing.remux.next() if showing.remux is not None else None
             if found is None:
                 break
-            await self._piece(camera, *found)
+            await self._piece(showing.tile.camera, *found)
 
     def _taker(self, remux: Remux) -> Any:
         """What the capture thread calls: it only leaves the packet with the loop."""

@@ -89,7 +89,7 @@ class Watch:
 
     def next_deletion(self) -> tuple[int, str] | None:
         """When something is deleted next, in milliseconds, and what: ``pictures`` or ``rows``."""
-        keep = self._service.asked.config.store.keep
+        keep = self._service.runner.config.store.keep
         found: list[tuple[int, str]] = []
         try:
             store = self._service.store

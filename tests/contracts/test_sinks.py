@@ -9,6 +9,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -20,7 +21,7 @@ from support import make_frame
 from pipeline.errors import SinkError
 from pipeline.ids import Ids, new_id
 from pipeline.picture.yuv import Planes
-from pipeline.pictures import snapshot_file
+from pipeline.pictures import look_file, snapshot_file
 from pipeline.settings.section import Fixed
 from pipeline.sinks import (
     SINKS,
@@ -295,6 +296,18 @@ def test_a_forgotten_source_is_finished_and_the_others_go_on(make, tmp_path):
         before = len(written(tmp_path))
         give(sink, tagged(0.1, source="b"))
         assert len(written(tmp_path)) >= before
+
+
+def test_more_pictures_are_kept_of_who_stays_ever_more_rarely(tmp_path):
+    with opened("snapshots", tmp_path) as sink:
+        first = tagged(0.0)
+        for pts in np.arange(0.0, 60.0, 0.5):
+            seen = tagged(float(pts))
+            track = replace(first.tracks[0], best=pts == 0, quality=1.0 if pts != 3 else 0.1)
+            give(sink, replace(seen, tracks=(track,)))
+    names = sorted(path.name for path in written(tmp_path) if path.suffix == ".jpg")
+    best = Path(snapshot_file("cam", 1, VISIT)).name
+    assert names == sorted([best, *(look_file(best, n) for n in (2, 3, 4))])
 
 
 def test_snapshots_of_a_forgotten_source_are_not_continued(tmp_path):

@@ -147,7 +147,7 @@ def test_two_hundred_changes_leave_nothing_and_stop_nobody(rtsp, tmp_path):
     ) as runner:
         counters = [runner.stats.camera(name) for name in names]
         wait_until(lambda: all(c.analysed > 20 for c in counters), 20, "the residents are analysed")
-        wait_until(lambda: runner._preparation.idle, 20, "everything is compiled")
+        wait_until(lambda: runner.preparation.idle, 20, "everything is compiled")
         threads, files = threading.active_count(), open_files()
         changes = Changes(runner, [server.url(2), server.url(3), dead, str(CLIP)], seed=17)
         with Gaps(counters) as gaps:

@@ -20,8 +20,10 @@ from pipeline.store.journal import Journal
 
 
 def config(*urls: str, **more: object) -> Config:
+    """On an engine that compiles nothing."""
     cameras = [{"url": url, "id": f"c{i}"} for i, url in enumerate(urls)]
-    return make_config(cameras=cameras, outputs={"video": False}, **more)
+    engine = {"backend": "onnxruntime", "threads": 1}
+    return make_config(cameras=cameras, outputs={"video": False}, engine=engine, **more)
 
 
 def finish(runner: Runner) -> float:
@@ -55,32 +57,32 @@ def broken_on(monkeypatch, *numbers: int) -> None:
 
 
 def test_a_stage_that_fails_loses_that_frame_and_no_other(
-    tmp_path, monkeypatch, caplog, short_clip
+    tmp_path, monkeypatch, caplog, few_frames
 ):
-    broken_on(monkeypatch, 5, 6, 20)
-    with Runner(config(str(short_clip), str(short_clip)), tmp_path) as runner:
+    broken_on(monkeypatch, 5, 6, 12)
+    with Runner(config(str(few_frames), str(few_frames)), tmp_path) as runner:
         runner.start()
         finish(runner)
         counted = [runner.stats.camera(name) for name in ("c0", "c1")]
     assert [camera.failed for camera in counted] == [3, 0]
-    assert [camera.analysed for camera in counted] == [27, 30]
+    assert [camera.analysed for camera in counted] == [12, 15]
     assert caplog.text.count("failed on a frame, which is lost") == 1
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert {event["camera"] for event in events if event["event"] == "entered"} == {"c0", "c1"}
 
 
 def test_a_stage_that_fails_on_every_frame_of_one_camera_costs_the_others_nothing(
-    tmp_path, monkeypatch, short_clip
+    tmp_path, monkeypatch, few_frames
 ):
-    broken_on(monkeypatch, *range(30))
-    with Runner(config(str(short_clip), str(short_clip)), tmp_path) as runner:
+    broken_on(monkeypatch, *range(15))
+    with Runner(config(str(few_frames), str(few_frames)), tmp_path) as runner:
         runner.start()
         finish(runner)
-        assert runner.stats.camera("c0").failed == 30
-        assert runner.stats.camera("c1").analysed == 30
+        assert runner.stats.camera("c0").failed == 15
+        assert runner.stats.camera("c1").analysed == 15
 
 
-def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkeypatch, short_clip):
+def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkeypatch, few_frames):
     from pipeline.sources.stream import StreamSource
 
     real = StreamSource._frame
@@ -91,12 +93,12 @@ def test_an_unexpected_error_in_a_source_fails_that_camera_only(tmp_path, monkey
         return real(self, *args)
 
     monkeypatch.setattr(StreamSource, "_frame", fragile)
-    with Runner(config(str(short_clip), str(short_clip)), tmp_path) as runner:
+    with Runner(config(str(few_frames), str(few_frames)), tmp_path) as runner:
         runner.start()
         finish(runner)
         states = [runner.stats.camera(name).state for name in ("c0", "c1")]
         assert states == ["failed", "done"]
-        assert runner.stats.camera("c1").analysed == 30
+        assert runner.stats.camera("c1").analysed == 15
 
 
 def test_a_damaged_model_is_reported_before_anything_starts(tmp_path):
@@ -110,8 +112,8 @@ def test_a_damaged_model_is_reported_before_anything_starts(tmp_path):
         pass
 
 
-def test_people_only_without_garments(tmp_path, short_clip):
-    settings = config(str(short_clip), garments={"enabled": False})
+def test_people_only_without_garments(tmp_path, few_frames):
+    settings = config(str(few_frames), garments={"enabled": False})
     with Runner(settings, tmp_path) as runner:
         runner.start()
         finish(runner)
@@ -119,8 +121,8 @@ def test_people_only_without_garments(tmp_path, short_clip):
         assert runner.stats.camera("c0").people > 0
 
 
-def test_everybody_has_left_when_a_recording_ends(tmp_path, short_clip):
-    with Runner(config(str(short_clip)), tmp_path) as runner:
+def test_everybody_has_left_when_a_recording_ends(tmp_path, few_frames):
+    with Runner(config(str(few_frames)), tmp_path) as runner:
         runner.start()
         finish(runner)
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
@@ -129,19 +131,19 @@ def test_everybody_has_left_when_a_recording_ends(tmp_path, short_clip):
     assert sorted(entered) == sorted(e["track_id"] for e in events if e["event"] == "left")
 
 
-def test_stopping_before_starting_is_fine(tmp_path, short_clip):
-    with Runner(config(str(short_clip)), tmp_path) as runner:
+def test_stopping_before_starting_is_fine(tmp_path, few_frames):
+    with Runner(config(str(few_frames)), tmp_path) as runner:
         runner.stop()
         runner.start()
         assert finish(runner) < 3
 
 
-def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, short_clip):
-    settings = config(*[str(short_clip)] * 6, engine={"threads": 1})
+def test_more_recordings_than_may_be_open_all_get_their_turn(tmp_path, few_frames):
+    settings = config(*[str(few_frames)] * 6)
     with Runner(settings, tmp_path) as runner:
         runner.start()
         finish(runner)
-        assert [c.analysed for c in runner.stats.cameras.values()] == [30] * 6
+        assert [c.analysed for c in runner.stats.cameras.values()] == [15] * 6
 
 
 def test_a_still_scene_is_gated_and_refreshed(tmp_path):

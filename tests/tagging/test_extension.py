@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from extension_support import EXTENSION, install, make_pack
-from support import CLIP, HERE, lines, threadline
+from support import CLIP, HERE, QUICK, lines, threadline
 
 from pipeline import plugins
 from pipeline.tagging.tagger import TaggerEntry
@@ -40,11 +40,11 @@ def patterns(tags):
     return [tag for tag in tags if tag["kind"] == "pattern"]
 
 
-def test_it_runs_on_recordings_beside_the_others(short_clip, packs, site, tmp_path):
+def test_it_runs_on_recordings_beside_the_others(few_frames, packs, site, tmp_path):
     stats = tmp_path / "s.json"
     done = threadline(
-        "run", short_clip, "--packs", packs, "--out", tmp_path, "--stats", stats, "--no-video",
-        "--quiet", PYTHONPATH=site,
+        "run", few_frames, "--packs", packs, "--out", tmp_path, "--stats", stats, "--no-video",
+        "--quiet", *QUICK, PYTHONPATH=site,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     counted = json.loads(stats.read_text())
@@ -63,20 +63,20 @@ def test_it_runs_on_recordings_beside_the_others(short_clip, packs, site, tmp_pa
     assert any(e["event"] == "appeared" and e["tag"]["kind"] == "garment" for e in events)
 
 
-def test_its_section_holds_for_all_cameras_and_under_one(short_clip, packs, site, tmp_path):
+def test_its_section_holds_for_all_cameras_and_under_one(few_frames, packs, site, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(
         "garments: {enabled: false}\n"
         "stripes: {least: 0.2, vote: {looks: 3}}\n"
         "cameras:\n"
-        f"  - {{url: {short_clip}, id: slow}}\n"
-        f"  - {{url: {short_clip}, id: fast, stripes: {{vote: {{looks: 1}}}}}}\n"
-        f"  - {{url: {short_clip}, id: none, stripes: {{enabled: false}}}}\n"
+        f"  - {{url: {few_frames}, id: slow}}\n"
+        f"  - {{url: {few_frames}, id: fast, stripes: {{vote: {{looks: 1}}}}}}\n"
+        f"  - {{url: {few_frames}, id: none, stripes: {{enabled: false}}}}\n"
     )
     stats = tmp_path / "s.json"
     done = threadline(
         "run", "--config", config, "--packs", packs, "--out", tmp_path, "--stats", stats,
-        "--no-video", "--quiet", PYTHONPATH=site,
+        "--no-video", "--quiet", *QUICK, PYTHONPATH=site,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     looks = {c["id"]: c["looks"] for c in json.loads(stats.read_text())["cameras"]}
@@ -119,7 +119,17 @@ def test_it_tags_photos_and_is_drawn(photo, packs, site, tmp_path):
     def tagged(name, **env):
         out = tmp_path / name
         done = threadline(
-            "tag", photo, "--config", config, "--packs", packs, "--out", out, "--draw", **env
+            "tag",
+            photo,
+            "--config",
+            config,
+            "--packs",
+            packs,
+            "--out",
+            out,
+            "--draw",
+            *QUICK,
+            **env,
         )
         assert done.returncode == 0, done.stderr
         [row] = lines(out / "tags.jsonl")
@@ -139,11 +149,11 @@ def test_it_tags_photos_and_is_drawn(photo, packs, site, tmp_path):
     assert any(x0 - 1 <= column <= x1 + 1 for x0, _, x1, _ in boxes for column in columns)
 
 
-def test_one_that_cannot_be_imported_is_one_warning_and_the_run_goes_on(short_clip, tmp_path):
+def test_one_that_cannot_be_imported_is_one_warning_and_the_run_goes_on(few_frames, tmp_path):
     broken = install(tmp_path / "site", "threadline_absent", absent="threadline_absent:ENTRY")
     out = tmp_path / "out"
     done = threadline(
-        "run", short_clip, "--out", out, "--no-video", "--quiet", PYTHONPATH=str(broken)
+        "run", few_frames, "--out", out, "--no-video", "--quiet", *QUICK, PYTHONPATH=str(broken)
     )
     assert done.returncode == 0, done.stderr
     [line] = done.stderr.splitlines()
@@ -152,8 +162,8 @@ def test_one_that_cannot_be_imported_is_one_warning_and_the_run_goes_on(short_cl
     assert lines(out / "events.jsonl")
 
 
-def test_without_its_model_the_run_says_which_is_missing(short_clip, site, tmp_path):
-    done = threadline("run", short_clip, "--out", tmp_path, PYTHONPATH=site)
+def test_without_its_model_the_run_says_which_is_missing(few_frames, site, tmp_path):
+    done = threadline("run", few_frames, "--out", tmp_path, PYTHONPATH=site)
     assert done.returncode == 2
     assert "stripes.model: model 'stripes-small' is unknown" in done.stderr
     assert "add it with --packs" in done.stderr

@@ -19,22 +19,26 @@ from pipeline.tagging.garments.tagger import GarmentSettings
 from pipeline.tagging.garments.types import REFINED, TypeRefiner
 
 
-def people_of_the_clip():
+@pytest.fixture(scope="module")
+def people():
+    """Those of a picture of the clip."""
     with open_source(CameraSettings(url=str(CLIP))) as source:
         frame = next(f for i, f in enumerate(source) if i == 60)
     settings = PersonSettings()
     pack = find(settings.model)
-    with open_engine(pack) as engine:
+    with open_engine(pack, "onnxruntime") as engine:
         stage = DetectStage((engine, pack), Fixed(settings), Pace().budget, Fixed(Zones()))
         found = stage.detect([frame])[0]
     return [(frame, person.box) for person in found]
 
 
 @pytest.mark.parametrize("background", ["keep", "remove"])
-def test_a_second_look_names_types_of_upper_garments_only(background):
-    people = people_of_the_clip()
+def test_a_second_look_names_types_of_upper_garments_only(background, people):
     pack, types = find(GarmentSettings().model), find("garment-types-lite0")
-    with open_engine(pack) as engine, open_engine(types) as classifier:
+    with (
+        open_engine(pack, "onnxruntime") as engine,
+        open_engine(types, "onnxruntime") as classifier,
+    ):
         refiner = TypeRefiner(classifier, types, background)
         plain = GarmentParser(engine, pack).parse(people)
         refined = GarmentParser(engine, pack, refiner).parse(people)

@@ -43,7 +43,7 @@ SQUARE = ((100.0, 100.0), (500.0, 100.0), (500.0, 400.0), (100.0, 400.0))
         (((1, 1), (200, 200), (200, 1), (1, 200)), "crosses itself"),
         (((1, 1), (400, 1), (100, 100), (1, 400)), "crosses itself"),
         (((-5, 1), (400, 1), (400, 400), (1, 400)), "outside"),
-        (((1, 1), (float("nan"), 1), (400, 400), (1, 400)), "four corners"),
+        (((1, 1), (float("nan"), 1), (400, 400), (1, 400)), "no number"),
     ],
 )
 def test_what_is_no_rectangle_is_refused_in_one_line(corners, said):

@@ -36,14 +36,28 @@ def labels(*evidence: Tag) -> list[str]:
         ([category("dress", 0.6), part(UPPER, 0.9), part(LOWER, 0.7)], ["dress"]),
         ([category("hat", 0.6), part(UPPER, 0.9)], [UPPER, "hat"]),
         ([category("coat", 0.35), part(UPPER, 0.3)], []),
-        ([category("dress", 0.35), category("pants", 0.31), part(UPPER, 0.9), part(LOWER, 0.9)],
-         ["dress"]),
-        ([category("shirt, blouse", 0.5), category("dress", 0.35), part(LOWER, 0.9)],
-         [LOWER, "shirt, blouse"]),
+        (
+            [category("dress", 0.35), category("pants", 0.31), part(UPPER, 0.9), part(LOWER, 0.9)],
+            ["dress"],
+        ),
+        (
+            [category("shirt, blouse", 0.5), category("dress", 0.35), part(LOWER, 0.9)],
+            [LOWER, "shirt, blouse"],
+        ),
         ([category("dress", 0.33), category("pants", 0.32), part(LOWER, 0.9)], ["pants"]),
     ],
-    ids=["unsure", "likeliest", "sure", "one part each", "one piece", "covers none",
-         "nothing there", "likeliest piece", "no two on one part", "part of a piece"],
+    ids=[
+        "unsure",
+        "likeliest",
+        "sure",
+        "one part each",
+        "one piece",
+        "covers none",
+        "nothing there",
+        "likeliest piece",
+        "no two on one part",
+        "part of a piece",
+    ],
 )
 def test_a_part_is_reported_where_no_garment_of_it_is(evidence, expected):
     assert labels(*evidence) == expected

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
-from evaluation.measures import folder_figures  # noqa: E402
+from evaluation.measures import folder_figures, regressed  # noqa: E402
 from measure_support import FISH_CM, autofish  # noqa: E402
 from support import command  # noqa: E402
 
 from engines import EngineError  # noqa: E402
+from engines.backends import open_engine  # noqa: E402
 from engines.nets.length import LengthNet  # noqa: E402
 from engines.nets.mobilenet_v2 import MobileNetV2, in_unit  # noqa: E402
 from engines.packs import PackError, find, read_pack  # noqa: E402
@@ -45,6 +46,7 @@ from engines.teach.views import hued  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
 from pipeline.models.length_lesson import read_lengths  # noqa: E402
 from pipeline.models.measured import crop_of, labelled  # noqa: E402
+from pipeline.tagging.packs.lengths import TaughtLengths  # noqa: E402
 
 pytestmark = [pytest.mark.train]
 
@@ -275,6 +277,17 @@ def test_the_crop_is_the_object_in_a_black_square(tmp_path):
     assert lying.box == (lying.at[0] / 640, lying.at[1] / 480, w / 640, h / 480)
 
 
+def as_a_camera_tells(folder, pack):
+    """Lengths of all objects by what measures them in a run."""
+    told = []
+    with open_engine(pack.path) as engine:
+        taught = TaughtLengths(engine, pack)
+        for one in labelled(folder):
+            picture = np.ascontiguousarray(cv2.imread(str(one.file))[..., ::-1])
+            told += taught.tell(picture, [(one.at, one.mask)])
+    return told
+
+
 def test_a_folder_is_taught_and_both_baselines_stand_side_by_side(tmp_path):
     folder = autofish(tmp_path / "fish", painted=True)
     done = command(
@@ -300,6 +313,8 @@ def test_a_folder_is_taught_and_both_baselines_stand_side_by_side(tmp_path):
         name = f"{kind}: mean absolute error, cm"
         assert both[f"regression, {name}"] == pytest.approx(pack.figures[name], abs=0.01)
     assert both["regression, all: objects"] == 6
+    by_camera = as_a_camera_tells(folder, pack)
+    assert by_camera == pytest.approx(regressed(list(labelled(folder)), pack), abs=0.01)
     with pytest.raises(PackError, match="tells no lengths"):
         folder_figures(folder, pack=find("garments-lite0"))
     (folder / "group_10" / "00001.png").unlink()

@@ -32,6 +32,7 @@ PAGES = ("wall", "search", "timeline", "statistics", "brands", "cameras", "syste
 STATES = (
     *("search?me=1", "search?q=hat", "cameras?add=1", "brands?test=1", "timeline?term=jeans"),
     *("system?tab=users", "system?tab=tokens", "system?tab=audit", "system?tab=settings"),
+    *("system?tab=packs", "system?tab=logs"),
     "statistics?compare=before",
 )
 SETTINGS = (
@@ -111,6 +112,8 @@ class Shop:
             run.visit(HAT, camera="street", at=at + 600),
             run.visit(BLUE_JEANS, camera=HOSTILE, at=at + 1200),
         ]
+        for record in (record for records in visits for record in records):
+            record["heads"] = "pixelate"
         self.out.mkdir(exist_ok=True)
         with writing(str(self.out / "threadline.db"), "a test", "Europe/Berlin") as store:
             for records in visits:
@@ -277,6 +280,37 @@ def test_a_viewer_sees_every_page_and_changes_nothing(page, shop):
     page.locator("a.person").first.click()
     page.get_by_role("heading", name="Wears").wait_for()
     assert not page.get_by_role("button", name="Forget").count()
+
+
+def test_settings_and_taggers_are_changed_and_a_tag_is_marked_wrong(page, shop):
+    enter(page, shop)
+    page.goto(f"{shop.url}#/system?tab=settings")
+    page.locator("summary", has_text="privacy").first.click()
+    page.get_by_label("privacy.teach").check()
+    page.get_by_role("button", name="Back to no").wait_for()
+    page.goto(f"{shop.url}#/system?tab=packs")
+    page.get_by_text("No packs yet").wait_for()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "x.zip", "mimeType": "application/zip", "buffer": b"nothing"}
+    )
+    page.get_by_role("alert").wait_for()
+
+    page.goto(f"{shop.url}#/search?q=red+jacket")
+    page.locator("a.person").first.click()
+    page.get_by_role("button", name="red jacket is wrong").click()
+    page.locator("[name=right]").fill("rain coat")
+    page.get_by_role("button", name="Keep the picture").click()
+    page.get_by_text("Not jacket, but rain coat").wait_for()
+    assert len(list(shop.out.glob("teach/rain coat/*.jpg"))) == 1
+    page.get_by_role("button", name="Take back").click()
+    page.get_by_role("heading", name="Marked wrong").wait_for(state="detached")
+    assert not list(shop.out.glob("teach/*/*.jpg"))
+    page.get_by_role("button", name="Show products").click()
+    page.get_by_text("no products are set").wait_for()
+    page.goto(f"{shop.url}#/system?tab=settings")
+    page.locator("summary", has_text="privacy").first.click()
+    page.get_by_role("button", name="Back to no").click()
+    page.get_by_role("button", name="Back to no").wait_for(state="detached")
 
 
 def test_the_address_holds_the_state(page, shop):

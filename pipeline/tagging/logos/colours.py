@@ -64,8 +64,9 @@ def _hues(rgb: Rgb, inside: npt.NDArray[np.bool_], saturated: int) -> F32:
 
 
 def agreement(own: F32, seen: F32) -> float:
-    """How much of a mark's own colours (``HUES``,) is seen (``HUES``,), 0 to 1, neighbouring hues
-    alike: in other light colours move a little."""
-    wanted, there = (hues + np.roll(hues, 1) + np.roll(hues, -1) for hues in (own, seen))
+    """How much of a mark's own colours (``HUES``,), per mille of it, is among those seen
+    (``HUES``,), shares of a box: 0 to 1. Neighbouring hues are alike: light moves them."""
+    shares = own / 1000
+    wanted, there = (hues + np.roll(hues, 1) + np.roll(hues, -1) for hues in (shares, seen))
     enough = np.minimum(there / np.maximum(ENOUGH * wanted, 1e-6), 1.0)
     return float((own * enough).sum() / max(float(own.sum()), 1e-6))

@@ -75,7 +75,7 @@ FEATURES = (
     "side",
     "score",
     "brands",
-    "colour",
+    "hues",
 )
 
 
@@ -92,7 +92,7 @@ def features(likeness: Likeness, view: View) -> dict[str, float]:
         "side": log2(side / 48.0),
         "score": view.score,
         "brands": log10(min(likeness.brands, MOST_BRANDS)),
-        "colour": likeness.colour,
+        "hues": likeness.colour,
     }
 
 

@@ -153,9 +153,7 @@ def _added(gallery: Gallery, pictures: Sequence[NewPicture]) -> tuple[Gallery, l
         if len(entries.get(picture.brand, ())) >= MOST_FILES:
             raise GalleryError(f"{picture.brand}: {MOST_FILES} pictures are enough; remove some")
         replace_file(gallery.folder / picture.file, picture.content)
-        entry = PictureEntry(
-            file=picture.file, source=picture.path.name, hues=list(picture.hues)
-        )
+        entry = PictureEntry(file=picture.file, source=picture.path.name, hues=list(picture.hues))
         entries.setdefault(picture.brand, []).append(entry)
         vectors.setdefault(picture.brand, []).append(picture.vectors)
         owners[picture.file] = picture.brand

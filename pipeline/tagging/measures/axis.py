@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
 #: Largest radius, in pixels, of what is thinned: the axis needs no finer pixels than that.
-_THIN = 7.0
+_THIN = 5.0
 #: A path's ends lead into corners, over this many radii.
 _FORKED = 1.5
 #: Degree of the polynomials that stand for an axis, and points it is given in.
@@ -24,6 +25,10 @@ _POINTS = 40
 _MARGINS = (1.2, 0.4)
 #: Places at most that are looked at on a way across.
 _RAYS = 36
+#: What stands for 1 where a mask is softened, and where the outline is then.
+_FULL = 250
+_EDGE = 125.0
+_HALF = 0.5
 #: Neighbours of a pixel, clockwise from the one above: (row, column).
 _AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
@@ -63,35 +68,45 @@ def thinned(mask: Mask) -> Mask:
     kernel = np.zeros((3, 3), np.float32)
     for bit, (row, column) in enumerate(_AROUND):
         kernel[1 + row, 1 + column] = 1 << bit
-    left: Mask = mask.copy()
+    left: Mask = mask
     while True:
-        before = int(left.sum())
+        before = cv2.countNonZero(left)
         for table in _removable():
             around = cv2.filter2D(left, cv2.CV_8U, kernel, borderType=cv2.BORDER_CONSTANT)
-            left[table[around] == 1] = 0
-        if int(left.sum()) == before:
+            left = np.asarray(cv2.subtract(left, cv2.LUT(around, table)), np.uint8)
+        if cv2.countNonZero(left) == before:
             return left
 
 
 def longest_path(skeleton: Mask) -> _Floats:
     """The longest of the shortest ways through a connected skeleton (H, W): (N, 2) as x, y."""
-    cells = {(int(y), int(x)) for y, x in np.argwhere(skeleton)}
+    # One number a cell; a rim keeps the neighbours of those at the edge apart.
+    width = skeleton.shape[1] + 2
+    row, column = np.nonzero(skeleton)
+    cells = ((row + 1) * width + column + 1).tolist()
     if not cells:
         return np.zeros((0, 2))
-    far, _ = _furthest(cells, next(iter(sorted(cells))))
-    end, back = _furthest(cells, far)
+    steps = [(y * width + x, float(np.hypot(y, x))) for y, x in _AROUND]
+    inside = set(cells)
+    near = {
+        cell: [(cell + step, far) for step, far in steps if cell + step in inside] for cell in cells
+    }
+    far, _ = _furthest(near, cells[0])
+    end, back = _furthest(near, far)
     path = [end]
     while path[-1] != far:
         path.append(back[path[-1]])
-    return np.array([(x, y) for y, x in path], float)
+    y, x = np.divmod(np.array(path), width)
+    return np.stack([x - 1, y - 1], 1).astype(float)
 
 
 def _furthest(
-    cells: set[tuple[int, int]], start: tuple[int, int]
-) -> tuple[tuple[int, int], dict[tuple[int, int], tuple[int, int]]]:
-    """The cell furthest from another, and every cell's neighbour on the way there."""
+    near: Mapping[int, Sequence[tuple[int, float]]], start: int
+) -> tuple[int, dict[int, int]]:
+    """The cell furthest from another, and every cell's neighbour on the way there; ``near``: the
+    neighbours of every cell and how far they are."""
     known = {start: 0.0}
-    back: dict[tuple[int, int], tuple[int, int]] = {}
+    back: dict[int, int] = {}
     waiting = [(0.0, start)]
     last = start
     while waiting:
@@ -99,10 +114,9 @@ def _furthest(
         if far > known[at]:
             continue
         last = at
-        for row, column in _AROUND:
-            other = (at[0] + row, at[1] + column)
-            cost = far + (1.4142135623730951 if row and column else 1.0)
-            if other in cells and cost < known.get(other, np.inf):
+        for other, step in near[at]:
+            cost = far + step
+            if other not in known or cost < known[other]:
                 known[other], back[other] = cost, at
                 heapq.heappush(waiting, (cost, other))
     return last, back
@@ -116,7 +130,7 @@ def axis_of(mask: Mask) -> Axis | None:
     between pixels, and smoothed by polynomials.
     """
     padded = cv2.copyMakeBorder(mask, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)  # about: 3 % at worst
     scale = min(1.0, _THIN / max(float(depth.max()), 1.0))
     small = padded
     if scale < 1:
@@ -128,88 +142,113 @@ def axis_of(mask: Mask) -> Axis | None:
     path = _without_forks(path, depth)
     if len(path) < _DEGREE + 3:
         return None
-    soft = cv2.GaussianBlur(padded.astype(np.float32), (3, 3), 0)
+    soft = cv2.GaussianBlur(padded * _FULL, (3, 3), 0)
     radius = float(depth.max())
     points = _to_tips(_smooth(path)[0], soft, radius)
     for margin in _MARGINS:
         inner = _centred(_inner(points, max(2.0, margin * radius)), soft, radius)
         points = _to_tips(_smooth(inner)[0], soft, radius / 2)
-    radii = np.maximum(_at(depth, points) - 0.5, 0)
-    radii[[0, -1]] = 0
+    radii = _radii(padded, points)
     return Axis(points - 2, radii, _explained(padded, points, radii))
+
+
+def _radii(mask: Mask, points: _Floats) -> _Floats:
+    """How far from points (N, 2) a mask's outline is; 0 outside of it, and at both tips."""
+    inner = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    edge = np.asarray(cv2.findNonZero(cv2.subtract(mask, inner)), np.float32).reshape(-1, 2)
+    x, y = (points[:, i, None].astype(np.float32) - edge[:, i] for i in range(2))
+    radii = np.sqrt((x * x + y * y).min(1)).astype(float) + 0.5
+    radii[_at(mask, points) < _HALF] = 0
+    radii[[0, -1]] = 0
+    return radii
 
 
 def _without_forks(path: _Floats, depth: npt.NDArray[np.float32]) -> _Floats:
     """A path without its ends, as far as they may lead into corners."""
     if len(path) < 3:
         return path
-    steps = np.sqrt((np.diff(path, axis=0) ** 2).sum(1))
-    gone = np.concatenate([[0.0], np.cumsum(steps)])
+    gone = _gone(path)
     reach = _FORKED * _at(depth, path)
     inside = np.flatnonzero((gone >= reach) & (gone[-1] - gone >= reach))
     return path[inside[0] : inside[-1] + 1] if len(inside) else path[:0]
 
 
-def _at(values: npt.NDArray[np.float32], points: _Floats) -> _Floats:
+def _at(values: npt.NDArray[np.uint8] | npt.NDArray[np.float32], points: _Floats) -> _Floats:
     """Values (H, W) between pixels at points (N, 2)."""
-    x, y = (points[:, i].astype(np.float32).reshape(1, -1) for i in range(2))
-    return np.asarray(cv2.remap(values, x, y, cv2.INTER_LINEAR), float).reshape(-1)
+    places = points.astype(np.float32)[None]
+    return np.asarray(cv2.remap(values, places, None, cv2.INTER_LINEAR), float).reshape(-1)
+
+
+@lru_cache(maxsize=8)
+def _even(degree: int) -> tuple[_Floats, _Floats]:
+    """Chebyshev polynomials, and their slopes, at even points: (_POINTS, degree + 1) each."""
+    even, every = np.linspace(-1, 1, _POINTS), np.eye(degree + 1)
+    values = np.polynomial.chebyshev.chebval(even, every)
+    slopes = np.polynomial.chebyshev.chebval(even, np.polynomial.chebyshev.chebder(every))
+    return np.asarray(values).T, np.asarray(slopes).T
 
 
 def _smooth(path: _Floats) -> tuple[_Floats, _Floats]:
     """A path (N, 2) as polynomials of its length: even points on them and unit normals there."""
-    steps = np.sqrt((np.diff(path, axis=0) ** 2).sum(1))
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    along = 2 * along / along[-1] - 1
-    even = np.linspace(-1, 1, _POINTS)
-    fits = np.polynomial.chebyshev.chebfit(along, path, min(_DEGREE, len(path) // 4))
-    points = np.asarray(np.polynomial.chebyshev.chebval(even, fits)).T
-    slope = np.asarray(
-        np.polynomial.chebyshev.chebval(even, np.polynomial.chebyshev.chebder(fits))
-    ).T
-    slope = slope / np.maximum(np.hypot(*slope.T), 1e-9)[:, None]
-    return points, np.stack([-slope[:, 1], slope[:, 0]], 1)
+    gone = _gone(path)
+    degree = min(_DEGREE, len(path) // 4)
+    # Chebyshev's polynomials are cosines; of few of them the normal equations are exact enough.
+    turned = np.arccos(np.clip(2 * gone / gone[-1] - 1, -1, 1))
+    basis = np.cos(turned[:, None] * np.arange(degree + 1))
+    fits = np.linalg.solve(basis.T @ basis, basis.T @ path)
+    values, slopes = _even(degree)
+    slope = slopes @ fits
+    slope /= np.maximum(np.hypot(slope[:, 0], slope[:, 1]), 1e-9)[:, None]
+    return values @ fits, np.stack([-slope[:, 1], slope[:, 0]], 1)
 
 
-def _centred(path: _Floats, soft: npt.NDArray[np.float32], radius: float) -> _Floats:
+def _gone(path: _Floats) -> _Floats:
+    """Length of a path (N, 2) up to each of its points."""
+    gone = np.zeros(len(path))
+    steps = path[1:] - path[:-1]
+    np.cumsum(np.hypot(steps[:, 0], steps[:, 1]), out=gone[1:])
+    return gone
+
+
+def _centred(path: _Floats, soft: Mask, radius: float) -> _Floats:
     """Points of a path, each moved to the middle between the outlines on either side of it."""
     points, normals = _smooth(path)
     reach = np.linspace(0, 2 * radius + 2, min(int(2 * radius) + 3, _RAYS))
-    edges = [_first_outside(points, side * normals, reach, soft) for side in (1, -1)]
-    shift = np.clip((edges[0] - edges[1]) / 2, -radius / 2, radius / 2)
+    both = np.concatenate([points, points]), np.concatenate([normals, -normals])
+    one, other = _first_outside(*both, reach, soft).reshape(2, -1)
+    shift = np.clip((one - other) / 2, -radius / 2, radius / 2)
     return points + shift[:, None] * normals
 
 
-def _first_outside(
-    points: _Floats, directions: _Floats, reach: _Floats, soft: npt.NDArray[np.float32]
-) -> _Floats:
+def _first_outside(points: _Floats, directions: _Floats, reach: _Floats, soft: Mask) -> _Floats:
     """How far (N,) from points (N, 2) in their directions the shape ends."""
     rays = points[:, None] + reach[:, None] * directions[:, None]
     values = _at(soft, rays.reshape(-1, 2)).reshape(len(points), len(reach))
     values[:, -1] = 0
-    end = np.maximum((values < 0.5).argmax(1), 1)
+    end = np.maximum((values < _EDGE).argmax(1), 1)
     rows = np.arange(len(points))
     inside, outside = values[rows, end - 1], values[rows, end]
-    share = np.clip((inside - 0.5) / np.maximum(inside - outside, 1e-6), 0, 1)
+    share = np.clip((inside - _EDGE) / np.maximum(inside - outside, 1e-6), 0, 1)
     return np.asarray(reach[end - 1] + share * (reach[1] - reach[0]))
 
 
-def _to_tips(points: _Floats, soft: npt.NDArray[np.float32], radius: float) -> _Floats:
+def _to_tips(points: _Floats, soft: Mask, radius: float) -> _Floats:
     """A path, gone on with straight to the outline at both ends."""
-    tips = []
+    ends, ahead = points[[0, -1]], []
     for path in (points, points[::-1]):
         inward = path - path[0]
-        back = min(int(np.searchsorted(np.hypot(*inward.T), radius)), len(path) - 1)
-        ahead = -inward[back : back + 1] / max(float(np.hypot(*inward[back])), 1e-9)
-        reach = np.linspace(0, 6 * radius + 4, min(int(6 * radius) + 5, 4 * _RAYS))
-        tips.append(path[:1] + _first_outside(path[:1], ahead, reach, soft)[:, None] * ahead)
-    return np.concatenate([tips[0], points, tips[1]])
+        far = np.hypot(inward[:, 0], inward[:, 1])
+        back = min(int(np.searchsorted(far, radius)), len(path) - 1)
+        ahead.append(-inward[back] / max(float(far[back]), 1e-9))
+    reach = np.linspace(0, 6 * radius + 4, min(int(6 * radius) + 5, 4 * _RAYS))
+    on = np.array(ahead)
+    tips = ends + _first_outside(ends, on, reach, soft)[:, None] * on
+    return np.concatenate([tips[:1], points, tips[1:]])
 
 
 def _inner(path: _Floats, margin: float) -> _Floats:
     """A path without its ends of this length."""
-    steps = np.sqrt((np.diff(path, axis=0) ** 2).sum(1))
-    gone = np.concatenate([[0.0], np.cumsum(steps)])
+    gone = _gone(path)
     margin = min(margin, gone[-1] / 4)
     even = np.linspace(margin, gone[-1] - margin, 2 * _POINTS)
     return np.stack([np.interp(even, gone, path[:, i]) for i in range(2)], 1)

@@ -34,6 +34,7 @@ class Followed:
         looks: the clear looks at all of it.
         seen: how many pictures showed it.
         names: what a pack said it is -> sum of the probabilities.
+        told: lengths in cm that a pack tells, of the first looks.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Followed:
     seen: int = 1
     velocity: _Floats | None = None
     names: dict[str, float] = field(default_factory=dict)
+    told: list[float] = field(default_factory=list)
 
     def call(self, name: str, score: float) -> None:
         """Take in what a pack says it is."""

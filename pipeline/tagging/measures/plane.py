@@ -66,8 +66,10 @@ def check_corners(
 ) -> None:
     """Raise ConfigError (a ValueError) unless points are the corners of a rectangle in view."""
     points = np.array(corners, float)
-    if len(points) != 4 or not np.isfinite(points).all():
+    if len(points) != 4:
         raise ConfigError(f"a rectangle has four corners x,y; {len(points)} are given")
+    if not np.isfinite(points).all():
+        raise ConfigError("a corner's x or y is no number")
     if min(size) <= 0 or not np.isfinite(size).all():
         raise ConfigError(f"size {size[0]:g}x{size[1]:g}: both sides must be longer than 0")
     if (points < 0).any() or (points > np.array(picture)).any():
@@ -186,9 +188,9 @@ class Plane:
 
     def scale(self, points: Points) -> npt.NDArray[np.float64]:
         """Square cm that one pixel at each of the points (N, 2) shows."""
-        across, along = np.array([0.5, 0]), np.array([0, 0.5])
-        right = self.to_ground(points + across) - self.to_ground(points - across)
-        down = self.to_ground(points + along) - self.to_ground(points - along)
+        steps = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
+        around = self.to_ground((points + steps[:, None]).reshape(-1, 2)).reshape(4, -1, 2)
+        right, down = around[0] - around[1], around[2] - around[3]
         return np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])
 
     def with_error(self, points: Points, measure: Callable[[Points], float]) -> tuple[float, float]:
@@ -210,8 +212,13 @@ def spread_of(values: npt.NDArray[np.float64]) -> float:
 
 def along(points: Points) -> float:
     """Length of a line through points (N, 2)."""
-    steps = np.diff(points, axis=0)
-    return float(np.sqrt((steps**2).sum(1)).sum())
+    return float(lengths_of(points))
+
+
+def lengths_of(lines: Points) -> npt.NDArray[np.float64]:
+    """Lengths (...) of lines through points (..., N, 2)."""
+    steps = lines[..., 1:, :] - lines[..., :-1, :]
+    return np.asarray(np.hypot(steps[..., 0], steps[..., 1]).sum(-1))
 
 
 def plane_of_rectangle(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from pipeline.tagging.measures.belt import EmptyPlane, Instance, instances, lit_alike, spread_mask
 from pipeline.tagging.measures.follow import Followed, Follower
@@ -12,6 +15,7 @@ from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.settings import MeasureSettings
 from pipeline.tagging.measures.shape import Measure, State, measure
 from pipeline.tagging.measures.steady import Steadiness
+from pipeline.tagging.packs.masks import Mask
 from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.types import Box, Frame, Rgb, Tag
 
@@ -20,8 +24,15 @@ _log = logging.getLogger("threadline.measures")
 _STEADY_S = 0.5
 #: Pictures that must show an object before it is reported.
 _SEEN = 2
+#: Looks at an object whose length a pack tells.
+_TOLD = 8
 #: States, what is worse behind.
 _WORSE: tuple[State, ...] = ("whole", "overlapping", "cut")
+#: Lengths in cm of objects in a picture, by where their masks begin and the masks; nothing where
+#: that cannot be told.
+Tell = Callable[[Rgb, Sequence[tuple[tuple[int, int], Mask]]], list[float]]
+#: An object, and what shows it in a picture.
+_Seen = tuple[Followed, Instance]
 #: Labels of what is said instead of sizes.
 MOVED = "camera moved"
 COVERED = "view covered"
@@ -55,11 +66,14 @@ class Scene:
         same = settings is self._settings or settings == self._settings
         return same and self._size == (frame.width, frame.height) and frame.pts >= self._at
 
-    def look(self, frame: Frame, masks: Segmenter | None = None) -> tuple[Tag, ...]:
+    def look(
+        self, frame: Frame, masks: Segmenter | None = None, tell: Tell | None = None
+    ) -> tuple[Tag, ...]:
         """What lies on the plane now.
 
         Args:
             masks: finds it, where that is set; ``None`` where it cannot run: nothing is found.
+            tell: tells lengths besides.
 
         Raises:
             EngineError: ``masks`` cannot run.
@@ -76,14 +90,19 @@ class Scene:
             if masks is None:
                 return ()
             shown = masked(masks.look(frame), self._size, self._least_px(self.plane))
-            return self._followed(shown, self.plane, frame.pts, masks.name)
+            found = self._followed(shown, self.plane, frame.pts)
+            self._ask(tell, picture, found, ("whole", "overlapping"))
+            return reported(found, masks.name)
         if not self._empty.learn(picture, frame.pts) or self._empty.picture is None:
             return ()
         differing = self._differing(picture, self._empty.picture, self._least_px(self.plane))
         if differing is None:
             return (Tag("measure", COVERED, None, 1.0, whole),)
         self._empty.follow(picture, spread_mask(differing, picture.shape[:2]), frame.pts)
-        return self._followed(differing, self.plane, frame.pts)
+        found = self._followed(differing, self.plane, frame.pts)
+        # What overlaps has one mask here, of which nothing was taught.
+        self._ask(tell, picture, found, ("whole",))
+        return reported(found)
 
     @property
     def _by_belt(self) -> bool:
@@ -95,17 +114,26 @@ class Scene:
         lit, settings = lit_alike(picture, empty), self._settings
         return instances(picture, lit, settings.contrast, settings.shadow, least_px)
 
-    def _followed(
-        self, found: list[Instance], plane: Plane, pts: float, model: str = ""
-    ) -> tuple[Tag, ...]:
-        """Tags of what is on the plane, long enough, and was seen before."""
+    def _followed(self, found: list[Instance], plane: Plane, pts: float) -> list[_Seen]:
+        """What is on the plane and long enough, and what shows it."""
         sizes = [(one, measured(one, plane)) for one in found]
         long = [(one, m) for one, m in sizes if m and m.length_cm >= self._settings.least_cm]
         shown = self._follower.update([(one.box, m) for one, m in long], pts)
         for known, (one, _) in zip(shown, long, strict=True):
             if one.label:
                 known.call(one.label, one.score)
-        return tuple(object_tag(one, model) for one in shown if one.seen >= _SEEN)
+        return [(known, one) for known, (one, _) in zip(shown, long, strict=True)]
+
+    def _ask(
+        self, tell: Tell | None, picture: Rgb, found: list[_Seen], states: Sequence[State]
+    ) -> None:
+        """Ask a pack how long objects in these states are, of each a few times."""
+        wanted = [(k, one) for k, one in found if k.state in states and len(k.told) < _TOLD]
+        if tell is None or not wanted:
+            return
+        told = tell(picture, [(one.at, one.mask) for _, one in wanted])
+        for (known, _), cm in zip(wanted, told, strict=False):
+            known.told.append(cm)
 
     def _least_px(self, plane: Plane) -> float:
         """Pixels of the smallest object, by their size where the plane was calibrated."""
@@ -147,6 +175,11 @@ def measured(one: Instance, plane: Plane) -> Measure | None:
     return replace(found, state=worst)
 
 
+def reported(found: Sequence[_Seen], model: str = "") -> tuple[Tag, ...]:
+    """Tags of what was seen before."""
+    return tuple(object_tag(one, model) for one, _ in found if one.seen >= _SEEN)
+
+
 def object_tag(one: Followed, model: str = "") -> Tag:
     """An object as a tag: its name, where a pack gave it one, and number, and in its attributes the
     means over all clear looks. ``model`` names the pack."""
@@ -159,6 +192,8 @@ def object_tag(one: Followed, model: str = "") -> Tag:
             ("width_cm", f"{one.mean('width_cm'):.1f}"),
             ("area_cm2", f"{one.mean('area_cm2'):.0f}"),
         ]
+    if one.told:
+        told.append(("taught_cm", f"{np.mean(one.told):.1f}"))
     score = one.names[one.name] / one.seen if one.names else 1.0
     label = f"{one.name or 'object'} {one.id}"
     attributes = tuple(sorted(told))

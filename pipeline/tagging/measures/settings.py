@@ -21,8 +21,13 @@ class MeasureSettings(TaggerSettings):
         description="a pack of kind segmenter that gives the masks of objects; empty: objects are "
         "what differs from the empty plane",
     )
+    taught: str = per_run(
+        "",
+        description="a pack of threadline teach --target length, which tells lengths, too; "
+        "empty: none",
+    )
     accept_licence: bool = per_run(
-        False, description="what the licence of that pack asks is accepted"
+        False, description="what the licences of these packs ask is accepted"
     )
     heights: bool = Field(False, description="measure people who stand on the plane")
     lengths: bool = Field(

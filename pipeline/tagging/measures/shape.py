@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pipeline.tagging.measures.axis import Axis, Mask, axis_of
-from pipeline.tagging.measures.plane import Plane, Points, along, spread_of
+from pipeline.tagging.measures.plane import Plane, Points, along, lengths_of, spread_of
 
 #: ``whole``: all of one object. ``cut``: the picture ends there. ``overlapping``: several objects
 #: touch or hide each other, or lie too close to tell.
@@ -72,7 +72,7 @@ def measure(mask: Mask, at: tuple[int, int], plane: Plane, holes: float = 0.0) -
         width = _width(axis, offset, plane)
     slender = axis is not None and _length(line, plane) > _SLENDER * width
     if slender and line is not None:
-        lengths = np.array([along(one) for one in plane.to_ground(line, every=True)])
+        lengths = lengths_of(plane.to_ground(line, every=True))
     else:
         every = plane.to_ground(outline + offset, every=True)
         lengths = np.array([rectangle_sides(one)[0] for one in every])
@@ -128,7 +128,8 @@ def _width(axis: Axis, offset: Points, plane: Plane) -> float:
     step = np.gradient(axis.points, axis=0)[1:-1]
     step /= np.maximum(np.hypot(*step.T), 1e-9)[:, None]
     across = np.stack([-step[:, 1], step[:, 0]], 1) * axis.radii[1:-1, None]
-    one, other = (plane.to_ground(points + offset + side * across) for side in (1, -1))
+    sides = np.concatenate([points + across, points - across])
+    one, other = plane.to_ground(sides + offset).reshape(2, -1, 2)
     return float(np.hypot(*(one - other).T).max())
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from pipeline.tagging.measures.people import People
 from pipeline.tagging.measures.plane import Plane
 from pipeline.tagging.measures.scene import Scene
 from pipeline.tagging.measures.settings import MeasureSettings
-from pipeline.tagging.packs.opening import open_segmenter
+from pipeline.tagging.packs.lengths import TaughtLengths
+from pipeline.tagging.packs.masks import Mask
+from pipeline.tagging.packs.opening import open_lengths, open_segmenter
 from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.tagger import (
     Evidence,
@@ -32,6 +34,10 @@ from pipeline.tagging.tagger import (
 from pipeline.types import Frame, Rgb, Tag
 
 _log = logging.getLogger("threadline.measures")
+T = TypeVar("T")
+#: What a run goes on without where a pack cannot be used.
+NO_OBJECTS = "no objects are measured"
+NO_LENGTHS = "lengths are told by masks alone"
 
 
 class MeasureTagger(Tagger):
@@ -42,10 +48,13 @@ class MeasureTagger(Tagger):
     settled = frozenset({"frame"})
 
     def __init__(
-        self, settings: PerSource[MeasureSettings], masks: Segmenter | None = None
+        self,
+        settings: PerSource[MeasureSettings],
+        masks: Segmenter | None = None,
+        taught: TaughtLengths | None = None,
     ) -> None:
         super().__init__(settings)
-        self._masks = masks
+        self._masks, self._taught = masks, taught
         self._scenes: dict[str, Scene] = {}
         self._people = People()
 
@@ -81,11 +90,22 @@ class MeasureTagger(Tagger):
     def _looked(self, scene: Scene, frame: Frame) -> tuple[Tag, ...]:
         """What lies on the plane. A pack that fails is one warning, and used no more."""
         try:
-            return scene.look(frame, self._masks)
+            return scene.look(frame, self._masks, self._tell)
         except EngineError as error:
-            _not_used(self.settings.of("").masks, error)
+            _not_used(self.settings.of("").masks, NO_OBJECTS, error)
             self._masks = None
             return ()
+
+    def _tell(self, picture: Rgb, found: Sequence[tuple[tuple[int, int], Mask]]) -> list[float]:
+        """Lengths by the pack that was taught them. One that fails is used no more."""
+        if self._taught is None:
+            return []
+        try:
+            return self._taught.tell(picture, found)
+        except EngineError as error:
+            _not_used(self._taught.name, NO_LENGTHS, error)
+            self._taught = None
+            return []
 
     def _scene(self, frame: Frame, settings: MeasureSettings) -> Scene:
         scene = self._scenes.get(frame.source)
@@ -121,17 +141,29 @@ def _picture(name: str, size: tuple[int, int]) -> Rgb | None:
 
 
 def open_tagger(settings: PerSource[Any], models: Opener) -> MeasureTagger:
-    """The pack that gives masks, if one is named; one that cannot run is one warning."""
+    """The packs that give masks and tell lengths, if they are named; one that cannot run is one
+    warning."""
     base = settings.of("")
-    if not base.masks:
-        return MeasureTagger(settings)
+    return MeasureTagger(
+        settings,
+        _opened(open_segmenter, base.masks, NO_OBJECTS, base.accept_licence, models),
+        _opened(open_lengths, base.taught, NO_LENGTHS, base.accept_licence, models),
+    )
+
+
+def _opened(
+    how: Callable[[str, bool, Opener], T], name: str, without: str, accepted: bool, models: Opener
+) -> T | None:
+    """A pack, if one is named and can run."""
+    if not name:
+        return None
     try:
-        return MeasureTagger(settings, open_segmenter(base.masks, base.accept_licence, models))
+        return how(name, accepted, models)
     except (EngineError, OSError, MemoryError) as error:
-        _not_used(base.masks, error)
-        return MeasureTagger(settings)
+        _not_used(name, without, error)
+        return None
 
 
-def _not_used(pack: str, error: BaseException) -> None:
+def _not_used(pack: str, without: str, error: BaseException) -> None:
     said = next(iter(str(error).splitlines()), type(error).__name__)  # engines say more
-    _log.warning("pack %s is not used, no objects are measured: %s", pack, said)
+    _log.warning("pack %s is not used, %s: %s", pack, without, said)

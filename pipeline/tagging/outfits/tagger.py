@@ -34,6 +34,7 @@ class OutfitSettings(TaggerSettings):
     enabled: bool = Field(False, description="whether outfits are judged")
     model: str = model_of("garment-parsing", "garments-lite0-int8")
     weights: str = per_run("", description="a scorer's file; empty: the one that comes along")
+    products: str = per_run("", description="a folder or CSV file of the store's products")
     looks: int = Field(4, ge=1, le=100, description="looks at somebody before they are judged")
 
 

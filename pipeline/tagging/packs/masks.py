@@ -56,8 +56,9 @@ class Masked:
         """One mask in pixels of the frame that ``window`` was cut from, as far as ``view``, a part
         of both, shows it: x, y of its first pixel, and (h, w) of 0 and 1.
 
-        Maps are coarser than frames: they are interpolated linearly, and their outline is where
-        that crosses the level.
+        Maps are coarser than frames: they are interpolated by cubics, and their outline is where
+        that crosses the level. Lines instead of cubics would round off more of what is narrower
+        than two of a map's pixels.
         """
         x0, y0, x1, y1 = window
         height, width = self.maps[i].shape
@@ -78,7 +79,7 @@ class Masked:
             part,
             np.array([[sx, 0, x - column], [0, sy, y - row]]),
             (right - left, bottom - top),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
         return (left, top), (there > self.level).astype(np.uint8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from engines.base import EngineError
 from engines.packs import Pack, PackError
 from pipeline.settings.section import PerSource
+from pipeline.tagging.packs.lengths import TaughtLengths
 from pipeline.tagging.packs.matting import Matting
 from pipeline.tagging.packs.segmenter import Segmenter
 from pipeline.tagging.packs.settings import PackSettings
@@ -37,6 +38,8 @@ def open_pack(
     """
     if pack.tagger is not None and pack.tagger.kind == "segmenter":
         raise PackError("it gives masks and no tags; name it in the settings as measures.masks")
+    if pack.tagger is not None and pack.tagger.kind == "length":
+        raise PackError("it tells lengths and no tags; name it in the settings as measures.taught")
     _check(pack, settings.of("").accept_licence, "--accept-licence")
     engine, opened = models.open(pack.name)
     return PackTagger(engine, opened, settings, parsed, matter)
@@ -60,6 +63,16 @@ def open_segmenter(name: str, accepted: bool, models: Opener) -> Segmenter:
     """
     _check(models.packs.find(name), accepted, "accept_licence: true")
     return Segmenter(*models.open(name))
+
+
+def open_lengths(name: str, accepted: bool, models: Opener) -> TaughtLengths:
+    """A pack, ready to tell how long objects are; ``accepted``: what its licence asks is.
+
+    Raises:
+        EngineError: as ``open_segmenter``.
+    """
+    _check(models.packs.find(name), accepted, "accept_licence: true")
+    return TaughtLengths(*models.open(name))
 
 
 def _check(pack: Pack, accepted: bool, how: str) -> None:

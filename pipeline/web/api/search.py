@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from pipeline.finest import uncovered
 from pipeline.store.asking import ALL_NAMES, Wish, names_within, query_of
 from pipeline.store.query import Query as StoreQuery
 from pipeline.store.told import COLUMNS, cells, row_of
@@ -130,6 +131,7 @@ def counts(who: Reader, service: Serving, query: Wanted) -> dict[str, Any]:
     """How many people, and what they wear."""
     tally, facets = service.store.count(query), service.store.facets_of(query, _FACETS_S)
     kinds = {kind: dict(facets.counts.get(kind, {})) for kind in ALL_NAMES}
+    kinds["category"] = uncovered(kinds["category"], kinds["label"])
     return {
         "n": tally.n,
         "exact": tally.exact,

@@ -7,10 +7,11 @@ import os
 import time
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import __version__
-from pipeline.web.access import Admin, Reader, Serving
+from pipeline.web.access import Admin, Reader, Serving, client_of
 from pipeline.web.api.cameras import state_of
 from pipeline.web.logs import MOST_LINES
 from pipeline.web.mistakes import missing
@@ -21,6 +22,17 @@ router = APIRouter(tags=["system"])
 _GB = 1e9
 #: What people may ask of whoever films them (GDPR, articles 15, 17, 21, 77).
 RIGHTS = ("access", "erasure", "objection", "complaint")
+
+
+class SettingsIn(BaseModel):
+    """Settings that change, by their keys, and those that are as in the file again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    changes: dict[str, bool | float | Annotated[str, Field(max_length=64)] | None] = Field(
+        default={}, max_length=200
+    )
+    undo: list[Annotated[str, Field(max_length=100)]] = Field(default=[], max_length=200)
 
 
 @router.get("/state")
@@ -58,13 +70,24 @@ def state(who: Reader, service: Serving) -> dict[str, Any]:
 
 @router.get("/settings")
 def settings(who: Admin, service: Serving) -> dict[str, Any]:
-    """All settings in force, without credentials."""
-    found = service.asked.config.model_dump(mode="json", exclude={"cameras"}, exclude_none=True)
+    """All settings in force, without credentials, and what can be changed of them."""
+    found = service.runner.config.model_dump(mode="json", exclude={"cameras"}, exclude_none=True)
     found["cameras"] = [
         camera.model_dump(mode="json", exclude_none=True, exclude_unset=True)
         for camera in service.cameras.all()
     ]
-    return {"settings": found}
+    return {"settings": found, "fields": service.settings.fields()}
+
+
+@router.patch("/settings")
+def change_settings(
+    wanted: SettingsIn, request: Request, who: Admin, service: Serving
+) -> dict[str, Any]:
+    """Change settings of all cameras; those that cannot follow at once hold from the next start."""
+    service.settings.change(wanted.changes, frozenset(wanted.undo))
+    what = ", ".join(sorted({*wanted.changes, *wanted.undo}))
+    service.kept.note(who.name, client_of(request), "settings.changed", what)
+    return {"fields": service.settings.fields()}
 
 
 @router.get("/logs")
@@ -96,7 +119,7 @@ def notice(camera: str, service: Serving) -> dict[str, Any]:
     purpose = service.cameras.purpose_of(camera)
     if not purpose or camera not in {one.name for one in service.cameras.all()}:
         raise missing("no notice")
-    keep = service.asked.config.store.keep
+    keep = service.runner.config.store.keep
     return {
         "camera": camera,
         "purpose": purpose,
@@ -110,7 +133,7 @@ def notice(camera: str, service: Serving) -> dict[str, Any]:
 
 
 def _retention(service: Service) -> dict[str, Any]:
-    keep, due = service.asked.config.store.keep, service.watch.next_deletion()
+    keep, due = service.runner.config.store.keep, service.watch.next_deletion()
     return {
         "pictures_h": keep.pictures_h,
         "rows_d": keep.rows_d,

@@ -53,7 +53,7 @@ export const picture = (path, values) => ROOT + path + query(values);
 export const own = (path) => (path ? path.replace(/^\/+/, "") : null);
 
 async function send(method, path, body) {
-  const form = body instanceof FormData;
+  const form = body instanceof FormData || body instanceof Blob; // the browser says of which kind
   const answer = await checked(await ask(ROOT + path, {
     method,
     headers: form || body === undefined ? {} : { "Content-Type": "application/json" },

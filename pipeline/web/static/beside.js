@@ -4,6 +4,7 @@ import { get, follow, own } from "./api.js";
 import { t } from "./i18n.js";
 import { address } from "./route.js";
 import { exact } from "./time.js";
+import { Shot } from "./parts.js";
 import { Wears } from "./wears.js";
 
 export function Beside({ camera }) {
@@ -21,7 +22,7 @@ export function Beside({ camera }) {
   }, [camera.id]);
   return html`<aside class="beside"><h3>${t("wall.last")}</h3>${visits.map((visit) => html`
     <a class="now" key=${visit.visit} href=${address(["person", visit.visit])}>
-      ${visit.picture ? html`<img src=${own(visit.picture)} alt="" loading="lazy" />` : html`<span></span>`}
+      <${Shot} path=${own(visit.picture)} />
       <span class="stack grow"><span class="small soft num">${exact(Date.parse(visit.began))}${visit.open && ` · ${t("visit.open")}`}</span><${Wears} wears=${visit.wears} most=${4} /></span></a>`)}
     ${!visits.length && html`<p class="soft">${t("wall.nobody")}</p>`}
     <a href=${address("search", { camera: camera.id })}>${t("wall.search")}</a></aside>`;

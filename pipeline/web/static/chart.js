@@ -45,7 +45,7 @@ export function Chart({ times, series, per, label }) {
     });
     return () => { ended = true; watcher.disconnect(); chart?.destroy(); };
   }, [times, series, per, language()]);
-  return html`<div class="chart" ref=${box}></div>`;
+  return html`<div class=${`chart ${series.length > 1 ? "several" : ""}`} ref=${box}></div>`;
 }
 
 /** Save a canvas in an element as a picture, on the page's ground. */

@@ -43,6 +43,14 @@ export function Tag({ tag, onClick }) {
     : html`<span class=${kind} title=${title}>${inner}</span>`;
 }
 
+/** Somebody's picture; a sign where there is none (any more). */
+export function Shot({ path }) {
+  const [gone, setGone] = useState(false);
+  useEffect(() => setGone(false), [path]);
+  if (!path || gone) return html`<span class="no-shot"><${Icon} name="user" /></span>`;
+  return html`<img src=${path} alt="" loading="lazy" decoding="async" onError=${() => setGone(true)} />`;
+}
+
 export function Empty({ icon = "search", title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2><p>${children}</p></div>`;
 }

@@ -1,7 +1,10 @@
-// A camera's own H.264 in a video element: fragments of one picture each, kept half a second behind live.
+// A camera's own H.264 in a video element: fragments of one picture each, kept as little behind live as
+// boxes allow.
 const Source = window.ManagedMediaSource || window.MediaSource;
 /** Seconds: kept behind what is shown; least and most behind live; beyond that, from which it jumps. */
-const KEPT_S = 4, LEAST_S = 0.6, MOST_S = 2.5, JUMP_S = 2.5;
+const KEPT_S = 4, LEAST_S = 0.3, MOST_S = 2.5, JUMP_S = 1.5;
+/** Seconds of difference from which it runs faster or slower. */
+const SLACK_S = 0.12;
 
 const canPlay = (codec) => Boolean(Source?.isTypeSupported(`video/mp4; codecs="${codec}"`));
 
@@ -23,7 +26,7 @@ export class Player {
 
   /** What is known of a picture comes so many seconds after it: stay as far behind, so that it is there in time. */
   wait(lag) {
-    this.#aim = Math.min(MOST_S, Math.max(LEAST_S, lag + 0.2, this.#aim - 0.02));
+    this.#aim = Math.min(MOST_S, Math.max(LEAST_S, lag + 0.1, this.#aim - 0.02));
   }
 
   /** A segment; an initial one begins a new time. */
@@ -79,7 +82,7 @@ export class Player {
     if (!buffered.length) { this.#feed(); return; }
     const end = buffered.end(buffered.length - 1), gap = end - video.currentTime;
     if (video.currentTime < buffered.start(0) || gap > this.#aim + JUMP_S) video.currentTime = Math.max(buffered.start(0), end - this.#aim);
-    else video.playbackRate = gap > this.#aim + 0.5 ? 1.1 : gap < this.#aim - 0.25 ? 0.9 : 1;
+    else video.playbackRate = gap > this.#aim + SLACK_S ? 1.1 : gap < this.#aim - SLACK_S ? 0.9 : 1;
     if (video.paused && this.#live) video.play().catch(() => {});
     if (video.currentTime - buffered.start(0) > 2 * KEPT_S) this.#buffer.remove(buffered.start(0), video.currentTime - KEPT_S);
     else this.#feed();

@@ -70,6 +70,22 @@ function filled(values) {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
 }
 
+/** Cameras that answer on the network; one of them fills in the addresses. */
+function Find({ login, onChosen }) {
+  const [state, setState] = useState({});
+  const run = async (busy, work) => {
+    setState((old) => ({ ...old, busy, error: null }));
+    try { const more = await work(); setState((old) => ({ ...old, ...more, busy: "" })); } catch (error) { setState((old) => ({ ...old, error, busy: "" })); }
+  };
+  const find = () => run("find", async () => ({ found: (await post("cameras/find", { seconds: 3, host: "" })).found }));
+  const choose = (one) => run(one.address, async () => { onChosen(one, await post("cameras/onvif", { address: one.address, ...login })); return { chosen: one.address }; });
+  return html`<div class="stack tight"><div class="row"><${Button} icon="search" disabled=${Boolean(state.busy)} onClick=${find}>${t(state.busy === "find" ? "find.busy" : "find")}<//>
+      <span class="small soft">${t("find.why")}</span></div>
+    ${state.error && html`<${Failure} error=${state.error} />`}${state.found && !state.found.length && html`<p class="soft">${t("find.none")}</p>`}
+    ${state.found?.map((one) => html`<div class="device" key=${one.address}><span class="grow"><b>${one.name || one.host}</b> <span class="small soft">${one.host}${one.hardware ? ` · ${one.hardware}` : ""}${one.known ? ` · ${t("find.known", { id: one.known })}` : ""}</span></span>
+      <${Button} disabled=${Boolean(state.busy)} onClick=${() => choose(one)}>${t(state.busy === one.address ? "find.asking" : state.chosen === one.address ? "find.chosen" : "find.choose")}<//></div>`)}</div>`;
+}
+
 function Add({ onClose, onDone }) {
   const [camera, setCamera] = useState(EMPTY);
   const [error, setError] = useState(null);
@@ -82,6 +98,7 @@ function Add({ onClose, onDone }) {
   };
   const { url, sub, user, password } = camera;
   return html`<${Dialog} title=${t("cameras.add")} onClose=${onClose}><form class="form" onSubmit=${add}>
+    <${Find} login=${{ user, password }} onChosen=${(one, offer) => setCamera((old) => ({ ...old, url: offer.url, sub: offer.sub, id: old.id || (one.name || "").replace(/[^\w.-]+/g, "-") }))} />
     <${Field} label=${t("cameras.url")} hint=${t("cameras.url.hint")}>
       <input class="input" name="url" required ...${ADDRESS} value=${url} onInput=${typed("url")} /><//>
     <div class="pair"><${Field} label=${t("user")}>

@@ -7,7 +7,7 @@ import { clock, dateOf, longDay } from "../time.js";
 import { useMay } from "../me.js";
 import { typing } from "../keys.js";
 import { kept } from "../kept.js";
-import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad, useTyped } from "../parts.js";
+import { Page, Button, Empty, Failure, Dialog, Confirm, Field, useLoad, useTyped, Shot } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 import { Facets, Saved } from "../facets.js";
@@ -115,7 +115,7 @@ function grouped(visits) {
 function Person({ visit }) {
   const at = Date.parse(visit.began);
   return html`<a class="person" href=${address(["person", visit.visit])}><figure>
-    ${visit.picture ? html`<img src=${own(visit.picture)} loading="lazy" decoding="async" alt="" />` : html`<${Icon} name="user" />`}</figure>
+    <${Shot} path=${own(visit.picture)} /></figure>
     ${visit.open && html`<span class="badge still">${t("visit.open")}</span>`}
     <span class="about"><span class="where"><span class="cut">${visit.camera}</span>
       <time class="num" datetime=${visit.began}>${clock(at)}</time></span>

@@ -6,10 +6,14 @@ import { set, address } from "../route.js";
 import { useMay } from "../me.js";
 import { ago, full, span, HOUR, DAY, SECOND } from "../time.js";
 import { Page, Button, Choice, Dialog, Field, Failure, Confirm, Select, useLoad } from "../parts.js";
+import { Allowed, places } from "../allowed.js";
 import { dotOf } from "./cameras.js";
+import { Logs } from "./logs.js";
+import { Packs } from "./packs.js";
+import { Settings } from "./settings.js";
 
 const ROLES = ["viewer", "operator", "admin"], SCOPES = ["read", "pictures", "live", "write", "admin"];
-const TABS = { now: Now, users: Users, tokens: Tokens, audit: Audit, settings: Settings };
+const TABS = { now: Now, packs: Packs, settings: Settings, users: Users, tokens: Tokens, audit: Audit, logs: Logs };
 
 export default function System({ route }) {
   const admin = useMay("admin");
@@ -71,7 +75,6 @@ function Now() {
 }
 
 const when = (text) => (text ? html`<time datetime=${text} title=${full(Date.parse(text))}>${ago(Date.parse(text))}</time>` : "–");
-const places = (cameras) => (cameras === null || cameras === undefined ? t("wall.all") : cameras.join(", ") || "–");
 
 function Users() {
   const { value, error, again } = useLoad((signal) => get("users", {}, signal), []);
@@ -88,16 +91,6 @@ function Users() {
         </tr>`)}</tbody></table></div>
     ${edited && html`<${User} user=${edited} onClose=${() => { setEdited(null); again(); }} />`}
     ${gone && html`<${Confirm} title=${t("users.drop", { user: gone })} text=${t("users.drop.sure")} action=${t("delete")} onClose=${() => setGone(null)} onDone=${async () => { await remove(`users/${at(gone)}`); again(); }} />`}</section>`;
-}
-
-/** Which cameras somebody may see: all, or some of them. */
-function Allowed({ value, onChange }) {
-  const all = useLoad((signal) => get("cameras", {}, signal), []).value?.cameras.map(({ id }) => id) || [];
-  const turn = (id) => onChange(value.includes(id) ? value.filter((one) => one !== id) : [...value, id]);
-  return html`<div class="field"><span class="field-label">${t("page.cameras")}</span><label class="check">
-    <input type="checkbox" checked=${value === null} onChange=${() => onChange(value === null ? [] : null)} />${t("wall.all")}</label>
-    ${value !== null && all.map((id) => html`<label class="check" key=${id}>
-      <input type="checkbox" checked=${value.includes(id)} onChange=${() => turn(id)} />${id}</label>`)}</div>`;
 }
 
 const Role = ({ value, onChange }) => html`<${Field} label=${t("users.role")} hint=${t(`role.${value}.why`)}>
@@ -174,12 +167,4 @@ function Audit({ query }) {
       <td class="mono">${one.from}</td><td>${one.action}</td><td class="cut">${one.object}</td></tr>`)}</tbody></table></div>
     <div class="row">${before && html`<${Button} onClick=${() => set({ before: null })}>${t("audit.newest")}<//>`}${value?.next && html`<${Button} onClick=${() => set({ before: value.next }, true)}>${t("audit.older")}<//>`}</div>
       </section>`;
-}
-
-function Settings() {
-  const { value, error, again } = useLoad((signal) => get("settings", {}, signal), []);
-  return html`<section class="panel"><header><h2>${t("system.settings")}</h2></header>
-    <p class="soft">${t("settings.why")}</p>${error && html`<${Failure} error=${error} again=${again} />`}
-    ${value && Object.entries(value.settings).map(([name, section]) => html`<details key=${name}><summary><b>${name}</b></summary>
-      <pre class="mono lines" tabindex="0">${JSON.stringify(section, null, 2)}</pre></details>`)}</section>`;
 }

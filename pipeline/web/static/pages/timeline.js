@@ -7,7 +7,7 @@ import { clock, exact, longDay, localOf, momentOf, midnight, daysLater, SECOND, 
 import { ink } from "../palette.js";
 import { cleared } from "../boxes.js";
 import { typing } from "../keys.js";
-import { Page, Button, Failure, Empty, useLoad, useTyped } from "../parts.js";
+import { Page, Button, Failure, Empty, useLoad, useTyped, Shot } from "../parts.js";
 import { Icon } from "../icons.js";
 import { Wears } from "../wears.js";
 
@@ -170,7 +170,7 @@ function At({ query, term }) {
       <${Icon} name="search" />${t("wall.search")}</a></header>
     ${error && html`<${Failure} error=${error} />`}${value && !value.visits.length && html`<p class="soft">${t("person.nobody")}</p>`}
     <div class="people">${value?.visits.map((visit) => html`<a class="person" key=${visit.visit} href=${address(["person", visit.visit])}>
-      <figure>${visit.picture ? html`<img src=${own(visit.picture)} alt="" loading="lazy" />` : html`<${Icon} name="user" />`}</figure>
+      <figure><${Shot} path=${own(visit.picture)} /></figure>
       <span class="about"><span class="where num">${exact(Date.parse(visit.began))}</span><${Wears} wears=${visit.wears} most=${4} />
         </span></a>`)}</div></section>`;
 }
