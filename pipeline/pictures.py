@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.files import is_there
 from pipeline.ids import began
 
 #: Their folder in that of the results.
@@ -35,7 +36,7 @@ def look_file(picture: str, number: int) -> str:
 def looks_of(folder: Path, picture: str) -> list[int]:
     """Numbers of the further pictures of a visit that are there, in the order of their time."""
     numbers = range(2, MOST_LOOKS + 1)
-    return [number for number in numbers if (folder / look_file(picture, number)).is_file()]
+    return [number for number in numbers if is_there(folder / look_file(picture, number))]
 
 
 def lessons(folder: Path) -> Iterator[Path]:

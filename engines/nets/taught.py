@@ -13,7 +13,19 @@ from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normali
 SPREAD = 0.01
 
 
-class Lite0Features(nn.Module):
+class StillFeatures(nn.Module):
+    """Pooled features of a backbone whose statistics stay as published."""
+
+    def train(self, mode: bool = True) -> StillFeatures:
+        """Statistics of batch normalisation stay: few pictures tell worse ones."""
+        super().train(mode)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
+        return self
+
+
+class Lite0Features(StillFeatures):
     """EfficientNet-Lite0 up to its pooled features: normalised RGB float32 (N, 3, H, W) in, (N,
     1280) out."""
 
@@ -25,14 +37,6 @@ class Lite0Features(nn.Module):
         if imagenet is not None:
             self.backbone.load_imagenet(imagenet)
         self.backbone.freeze(frozen_blocks)
-
-    def train(self, mode: bool = True) -> Lite0Features:
-        """Statistics of batch normalisation stay as published: few pictures tell worse ones."""
-        super().train(mode)
-        for part in self.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.eval()
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         return self.backbone.embed(self.backbone(x)[-1])

@@ -14,18 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engines.nets.taught import Lite0Features, Taught
+from engines.nets.taught import Taught
 from engines.teach import linear
 from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.trainer import Recipe, Trainer, look
 from engines.teach.transformers import TRANSFORMERS, transformer
 from engines.teach.watch import Watch
-from engines.teach.weights import imagenet_weights
+from engines.teach.weights import backbone
 
 F32 = npt.NDArray[np.float32]
-#: Blocks of the backbone that keep the published weights: they see the largest maps, and training
-#: without them takes half the time.
-FROZEN_BLOCKS = 5
 #: Steps made to find out how long one takes.
 _PROBE = 3
 #: Fewer steps than this teach nothing.
@@ -41,7 +38,7 @@ class Room:
     Attributes:
         work: folder for what an interrupted course goes on from.
         device: ``cpu`` or ``cuda``.
-        weights: of a transformer to start from.
+        weights: of a network to start from.
     """
 
     work: Path
@@ -108,7 +105,7 @@ class LinearCourse:
         return linear.Linear(weight, bias)(self._features[0, rows])
 
     def _fresh(self) -> Taught:
-        features = Lite0Features(imagenet_weights())
+        features = backbone(self._room.weights)
         return Taught(features, features.width, len(self._lesson.names)).eval()
 
     def _seen(self) -> F32:
@@ -196,7 +193,7 @@ class NetworkCourse:
         """What is trained on, up to its features, with a ``width``."""
         if self.name in TRANSFORMERS:
             return transformer(self.name, self._room.weights, self._room.side)
-        return Lite0Features(imagenet_weights(), FROZEN_BLOCKS)
+        return backbone(self._room.weights)
 
     def _trainer(self, rows: Indices, recipe: Recipe) -> Trainer:
         torch.manual_seed(recipe.seed)

@@ -40,7 +40,7 @@ _COMPARED = 8
 #: What a pack says of itself.
 TOML = """name = {name}
 task = "tags"
-licence = "backbone Apache-2.0; the pictures it learnt from are their owners'"
+licence = {licence}
 source = {source}
 size = [{side}, {side}]
 pre = "square"
@@ -83,6 +83,7 @@ class About:
 
     Attributes:
         source: how it was made, one line.
+        licence: of the network it was started from.
         figures: what -> value.
         pages: name -> content of further files: the card, the report.
         subject: what is shown to it: see ``engines.packs.tagger``.
@@ -90,6 +91,7 @@ class About:
 
     name: str
     source: str
+    licence: str
     figures: Mapping[str, float]
     pages: Mapping[str, str]
     subject: str = "person"
@@ -222,6 +224,7 @@ def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
     return TOML.format(
         name=json.dumps(about.name),
         source=json.dumps(about.source),
+        licence=json.dumps(f"{about.licence}; the pictures it learnt from are their owners'"),
         subject=json.dumps(about.subject),
         silent=json.dumps(silent(labels), ensure_ascii=False),
         least=LEAST,

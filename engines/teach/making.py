@@ -26,7 +26,7 @@ from engines.teach.export import (
     write_pages,
 )
 from engines.teach.lesson import Lesson, TeachError
-from engines.teach.report import Anatomy, card, own_network, page
+from engines.teach.report import Anatomy, backbone_licence, card, own_network, page
 from engines.teach.teaching import (
     HEAD,
     HeldOut,
@@ -73,10 +73,11 @@ def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Wa
     pictures = [one.rgb for one in lesson.pictures]
     parity(net, learnt.temperature, model, pictures, wish.side)
     found = learnt.figures
-    anatomy = own_network(wish.side, len(lesson.names))
+    anatomy = own_network(wish.side, len(lesson.names), wish.weights)
     about = About(
         name=folder.name,
         source=_source(lesson, learnt),
+        licence=backbone_licence(wish.weights),
         figures={
             "accuracy, held out": round(found.accuracy, 4),
             "accuracy, mean of classes": round(found.balanced, 4),

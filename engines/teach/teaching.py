@@ -39,7 +39,7 @@ class Wish:
         seconds: how long it may take.
         device: ``cpu`` or ``cuda``.
         side: of the square that the network sees, in pixels.
-        weights: of a transformer to start from.
+        weights: of a network to start from.
         subject: what the pipeline will show it: ``person``, ``upper``, ``frame``, ...
     """
 

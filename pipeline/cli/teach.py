@@ -71,7 +71,8 @@ def teach(
     weights: Annotated[
         Path | None,
         typer.Option(
-            "--weights", help="Of a transformer, for ila, glsim, ifa; of MobileNetV2, for lengths."
+            "--weights",
+            help="Of a transformer, for ila, glsim, ifa; of MobileNetV2 or ResNet-50, for others.",
         ),
     ] = None,
     out: Annotated[

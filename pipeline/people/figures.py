@@ -94,10 +94,10 @@ class Figures:
         return bool((np.abs(change) > _NOISE).mean() <= _SHARE)
 
 
-def _middle(values: Patch) -> np.float32:
+def _middle(values: Patch) -> float:
     """The median: ``np.median`` takes several times as long for so few values."""
     half = values.size // 2
-    return np.partition(values, (half - 1, half), axis=None)[half - 1 : half + 1].mean()
+    return float(np.partition(values, (half - 1, half), axis=None)[half - 1 : half + 1].mean())
 
 
 def _patch(frame: Frame, box: Box) -> Patch | None:

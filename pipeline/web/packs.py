@@ -30,6 +30,8 @@ log = logging.getLogger("threadline.web")
 
 #: In the folder of the results: packs that were sent.
 FOLDER = "packs"
+#: Kinds of packs that give tags.
+_KINDS = frozenset({"classifier", "tags", "detector", "embedder"})
 #: Labels of a pack that are told.
 _TOLD = 60
 #: What is kept of a pack; ``cameras``: ``None`` for all.
@@ -84,8 +86,7 @@ class PackBook:
         raise NoSuchError(f"no pack called '{name[:64]}' can be a tagger")
 
     def _taggers(self) -> list[Pack]:
-        every = self.registry()
-        return [one for one in every if one.tagger is not None and one.tagger.kind != "segmenter"]
+        return [one for one in self.registry() if one.tagger and one.tagger.kind in _KINDS]
 
     def _told(self, pack: Pack, kept: Mapping[str, Any]) -> dict[str, Any]:
         assert pack.tagger is not None
@@ -182,8 +183,8 @@ class PackBook:
             why = ""
             if pack.tagger is None:
                 why = f"'{pack.name}' has no [tagger] in its pack.toml: no tagger by itself"
-            elif pack.tagger.kind == "segmenter":
-                why = f"'{pack.name}' gives masks and no tags; it is set in the settings file"
+            elif pack.tagger.kind not in _KINDS:
+                why = f"'{pack.name}' gives no tags; it is named in the settings file"
             elif self.registry().find(pack.name).folder != pack.folder:
                 why = f"a pack called '{pack.name}' comes with Threadline, or is installed"
             if why:

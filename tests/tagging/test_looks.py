@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from look_support import (
     BOX,
@@ -231,3 +233,35 @@ def test_a_stream_that_begins_anew_has_its_whole_picture_looked_at():
     for pts in (0.0, 100.0, 100.5, 0.0, 0.5, 1.0):
         step(looks, pts)
     assert [subject.frame.pts for subject in tagger.shown] == [0.0, 100.0, 0.0, 1.0]
+
+
+def test_taggers_come_and_go_between_rounds():
+    first, gone = Scripted("first", tags=[sure("stripes")]), []
+    later = Scripted("later", tags=[replace(sure("vest"), kind="vest")])
+    looks = look_stage(first)
+    for i in range(4):
+        step(looks, i * 0.5, person(1))
+    looks.add(later)
+    assert not later.shown
+    for i in range(4, 12):
+        out = step(looks, i * 0.5, person(1))
+    assert later.shown
+    assert {tag.label for tag in out.tracks[0].tags} == {"stripes", "vest"}
+    looks.remove(later, lambda: gone.append(later))
+    assert not gone, "it may be looking"
+    later.shown.clear()
+    for i in range(12, 20):
+        out = step(looks, i * 0.5, person(1))
+    assert gone == [later]
+    assert not later.shown
+    assert {tag.label for tag in out.tracks[0].tags} == {"stripes", "vest"}, "what it found stays"
+    looks.add(Scripted("later"))
+    for i in range(22, 40):
+        out = step(looks, i * 0.5, person(1))
+    assert {tag.label for tag in out.tracks[0].tags} == {"stripes"}, "another knows nothing"
+
+
+def test_a_stage_without_taggers_lets_everything_pass():
+    tagged = seen(0.0, person(1))
+    [out] = look_stage()([tagged])
+    assert (out.tracks, out.tags) == (tagged.tracks, ())

@@ -294,7 +294,7 @@ def test_a_pack_that_could_not_be_finished_is_never_there(tmp_path, monkeypatch)
 
     def written(source, *labels):
         write_pack(
-            folder, lambda made: fill(made, About("mine", source, {}, {}), labels, 64, model)
+            folder, lambda made: fill(made, About("mine", source, "MIT", {}, {}), labels, 64, model)
         )
 
     written("first", "a", "b")

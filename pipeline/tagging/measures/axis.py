@@ -157,7 +157,7 @@ def _radii(mask: Mask, points: _Floats) -> _Floats:
     inner = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     edge = np.asarray(cv2.findNonZero(cv2.subtract(mask, inner)), np.float32).reshape(-1, 2)
     x, y = (points[:, i, None].astype(np.float32) - edge[:, i] for i in range(2))
-    radii = np.sqrt((x * x + y * y).min(1)).astype(float) + 0.5
+    radii = np.asarray(np.sqrt((x * x + y * y).min(1)), float) + 0.5
     radii[_at(mask, points) < _HALF] = 0
     radii[[0, -1]] = 0
     return radii

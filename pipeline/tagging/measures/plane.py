@@ -191,7 +191,7 @@ class Plane:
         steps = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
         around = self.to_ground((points + steps[:, None]).reshape(-1, 2)).reshape(4, -1, 2)
         right, down = around[0] - around[1], around[2] - around[3]
-        return np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0])
+        return np.asarray(np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]))
 
     def with_error(self, points: Points, measure: Callable[[Points], float]) -> tuple[float, float]:
         """What ``measure`` finds on points in cm, and its standard error by the corners'."""

@@ -91,6 +91,5 @@ def _note(service: Service, user: str, request: Request, action: str, what: str)
 
 def _said(changes: dict[str, Any]) -> str:
     """What changed, for the audit log."""
-    switched = {True: "on", False: "off"}.get(changes.get("on"), "")
-    others = sorted(key for key in changes if key != "on")
-    return ", ".join([switched] * bool(switched) + others)
+    switched = [] if "on" not in changes else ["on" if changes["on"] else "off"]
+    return ", ".join(switched + sorted(key for key in changes if key != "on"))
