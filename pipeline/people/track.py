@@ -83,8 +83,7 @@ class Target:
     def predict(self, pts: float) -> F64:
         """Box at ``pts``, moving on for at most ``FORESIGHT_S`` past the last detection."""
         moved = self.velocity * (min(max(pts - self.pts, 0.0), FORESIGHT_S) / 2)
-        there: F64 = (self.box.reshape(2, 2) + moved.reshape(2, 2).sum(axis=0)).ravel()
-        return there
+        return np.ravel(self.box.reshape(2, 2) + moved.reshape(2, 2).sum(axis=0))
 
     def correct(self, detection: Detection, pts: float, sure: bool) -> None:
         """Blend in a detection (alpha 0.7, beta 0.3; a fifth of its appearance)."""
