@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
@@ -14,6 +15,7 @@ from evaluation.fusion import Tally
 from evaluation.logo_photos import Shot, shots
 from evaluation.logo_photos import Tally as Tallied
 from evaluation.logo_tracks import Person, Watcher, judged
+from evaluation.published import average_precision, box_precision, chosen, tagged
 from evaluation.tracks import Identities
 from support import cut
 
@@ -122,3 +124,34 @@ def test_one_track_is_given_to_one_visit_only():
     seen.add({2: [0, 0, 10, 30]}, [], {1: [0, 0, 10, 30]})
     assert seen.right() == 1
     assert Identities().figures("none")["none: IDF1"] == 0
+
+
+def test_average_precision_by_hand():
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    assert average_precision(scores, np.array([True, False, True, False])) == pytest.approx(5 / 6)
+    assert average_precision(scores, np.array([True, True, False, False])) == 1.0
+    truth = np.array([[True, False], [False, False], [True, False], [False, False]])
+    figures = tagged(np.stack([scores, scores], axis=1), truth, ["coat", "hat"])
+    assert figures == {"pictures": 4, "labels": 1, "mAP": pytest.approx(5 / 6)}
+
+
+def test_choices_are_judged_by_label():
+    truth = np.array([[True, False], [True, False], [False, True], [False, False]])
+    figures = chosen(np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.5, 0.5]]), truth)
+    assert figures["pictures"] == 3, "one has no label of the pack"
+    assert figures["accuracy"] == pytest.approx(2 / 3)
+    assert figures["weighted F1"] == pytest.approx(2 / 3)
+
+
+def test_boxes_are_judged_as_coco_does():
+    box, other = np.array([0.0, 0, 10, 10]), np.array([20.0, 0, 30, 10])
+    truth = {(1, 0): [box, other], (2, 0): [box], (1, 5): [box]}
+    every = [(0.9, 1, box), (0.8, 1, other), (0.7, 2, box)]
+    assert box_precision(every, truth, 0) == pytest.approx(np.ones(10))
+    doubled = [(0.95, 1, box), *every]
+    assert box_precision(doubled, truth, 0)[0] < 1, "the second of two on one thing is wrong"
+    shifted = [(0.9, 1, box + np.array([0, 0, 0, 3]))]  # overlap 10 / 13
+    own = box_precision(shifted, truth, 0)
+    assert own[5] == pytest.approx(34 / 101), "a third is found: 0 to 0.33"
+    assert own[6:].max() == 0
+    assert box_precision([], truth, 0).max() == 0

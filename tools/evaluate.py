@@ -15,7 +15,11 @@
     python tools/evaluate.py measures --data autofish/ --plane belt.yaml --pack fish
     python tools/evaluate.py measures-made | measures-taught
     python tools/evaluate.py outfits
+    python tools/evaluate.py pack --pack ram --data openimages/
     python tools/evaluate.py clothing --weights garment-types-lite0=int8.onnx
+
+``pack`` measures any tagger pack by the figures that published models are compared by; the layout
+of its ``--data`` stands in ``tools/evaluation/published.py``.
 
 Prints a table; ``--json FILE`` writes the same figures. ``--data`` is any folder in the layout of
 the training data (docs/training.md). Only photos that a training with the same seed held back are
@@ -48,6 +52,7 @@ from evaluation import (
     measures_taught,
     outfits,
     people,
+    published,
     tracks,
 )
 from evaluation.weights import weights
@@ -73,6 +78,7 @@ KINDS: dict[str, Callable[[argparse.Namespace, Packs], Figures]] = {
     "measures-made": measures_made.evaluate,
     "measures-taught": measures_taught.evaluate,
     "outfits": outfits.measure,
+    "pack": published.measure,
 }
 
 
@@ -104,7 +110,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lettering", action="store_true", help="logo-tracks: read letters, too")
     parser.add_argument("--no-photos", action="store_true", help="logo-tracks: clips only")
     parser.add_argument("--plane", type=Path, help="measures: a calibration's settings file")
-    parser.add_argument("--pack", help="measures: a pack that was taught lengths, name or folder")
+    parser.add_argument(
+        "--pack", help="pack: which; measures: one that was taught lengths, name or folder"
+    )
+    parser.add_argument("--labels", help="pack: file of the labels instead of the pack's own")
+    parser.add_argument("--packs", type=Path, help="pack: folder of packs")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--pictures", type=Path, help="folder for confusion and label pictures")
     return parser.parse_args()

@@ -104,7 +104,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         three = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        return self.out_proj(attended(*(split(own, self.heads) for own in three), mask))
+        query, key, value = (split(own, self.heads) for own in three)
+        return self.out_proj(attended(query, key, value, mask))
 
 
 class _Block(nn.Module):

@@ -74,7 +74,7 @@ def build(folder: Path, options: Options) -> Built:
     net = read_fashionsap(checkpoint, folder / BERT_CONFIG)
     side = net.config.side
     options.fixed(side)
-    table = {
+    table: dict[str, Any] = {
         "kind": "embedder",
         "subject": "upper",
         "report": "fashion",

@@ -222,7 +222,7 @@ def _toml(folder: Path, built: Built, recipe: Recipe, source: str) -> str:
         "colour": "rgb",
     }
     if not built.bytes:
-        more = {} if built.scale == 255 else {"scale": built.scale}
+        more: dict[str, Any] = {} if built.scale == 255 else {"scale": built.scale}
         picture |= {**more, "mean": list(built.mean), "std": list(built.std)}
     outputs = outputs_of(built, probes(built.example)[0])
     parts = [_rows(head)]

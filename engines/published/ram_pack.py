@@ -20,7 +20,7 @@ NEVER = 1.0
 #: Seconds between two looks at a picture.
 EVERY_S = 1.0
 #: Side of pictures -> the encoder for them, the one that was published first. At 224 a picture
-#: takes a quarter of the operations; how accurate it is there nobody has published.
+#: takes a third of the encoder's operations; how accurate it is there nobody has published.
 SWINS: Mapping[int, SwinConfig] = MappingProxyType(
     {384: SwinConfig(), 224: SwinConfig(side=224, window=7)}
 )

@@ -9,6 +9,7 @@ import pytest
 from support import command, lines, make_frame
 
 torch = pytest.importorskip("torch", reason="needs the train or hub extra")
+from training.published_lessons import learn  # noqa: E402
 from yolos_support import randomised  # noqa: E402
 
 from engines import open_engine  # noqa: E402
@@ -183,3 +184,9 @@ def test_sizes_and_files_that_do_not_fit_are_refused(files, tmp_path):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(ModelFileError, match="no configuration of a SegFormer"):
             read_segformer(tmp_path)
+
+
+def test_a_small_one_learns_where_garments_are():
+    """More than what is the same for all pictures, and than weights at random."""
+    learned = learn("parsing", 0, 40)
+    assert learned["trained"] > 2 * max(learned["constant"], learned["untrained"])

@@ -406,7 +406,7 @@ def test_lists_that_do_not_fit_are_refused(plain, lists, tmp_path):
     wanted.write_text("tag 1\nno such thing\n", encoding="utf-8")
     with pytest.raises(ModelFileError, match="no such tags: no such thing"):
         ram_pack.built(plain, lists, Options(tags=wanted))
-    with pytest.raises(ModelFileError, match="leave --size out"):
+    with pytest.raises(ModelFileError, match="leave --size and --fit out"):
         ram_pack.built(plain, lists, Options(size=(224, 224)))
     (lists / RAM_THRESHOLDS).write_text("0.5\n", encoding="utf-8")
     with pytest.raises(ModelFileError, match="belong to different versions"):

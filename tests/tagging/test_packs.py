@@ -240,6 +240,38 @@ def test_a_detr_s_boxes_lie_where_it_says_and_nothing_is_no_label(opened, tmp_pa
     assert hat.score == pytest.approx(np.exp(5) / (np.exp(5) + 2), abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("logits", "found"),
+    [
+        ([[0.0, 0.0, 9.0]] * 3, []),  # nothing anywhere
+        ([[0.0, 0.0, 0.0]] * 3, []),  # a third each: too little
+        ([[2.0, 2.0, -9.0], [0.0, 0.0, 9.0], [0.0, 0.0, 9.0]], ["hat"]),  # the first of equals
+        ([[2.0, 0.0, -9.0], [2.0, 0.0, -9.0], [0.0, 2.0, -9.0]], ["hat", "bag"]),
+        ([[-9.0, -9.0, -99.0]] * 3, ["hat"]),
+    ],
+)
+def test_ties_and_nothing_at_all(opened, tmp_path, logits, found):
+    """Of one label the first of boxes that are as sure, and no label where nothing is surest."""
+    tagger = opened(detector(tmp_path, BOXES, logits, "least = 0.5\nmargin = 0.0"))
+    [evidence] = tagger.look([Subject("person", frame_of(9, 9, 9), BOX)])
+    sure = [tag for tag in evidence.tags if tag.score >= 0.49]
+    assert [tag.label for tag in sure] == found
+    if found == ["hat", "bag"]:
+        assert sure[0].box == pytest.approx((30.0, 20.0, 50.0, 40.0), abs=1)
+
+
+def test_what_is_exactly_the_threshold_counts(opened, tmp_path):
+    """Two labels share by halves: at 0.5 both are tags, above neither."""
+    for least, count in (("0.5", 1), ("0.500001", 0)):
+        folder = detector(tmp_path / least, BOXES, [[1, 1, -99.0]] * 3, f"least = {least}")
+        tagger = opened(folder)
+        [evidence] = tagger.look([Subject("person", frame_of(9, 9, 9), BOX)])
+        vote = tagger.vote("cam")
+        for _ in range(4):
+            vote.add(evidence.tags)
+        assert len(vote.result()) == count
+
+
 @pytest.mark.parametrize("form", ["xyxy", "yolo"])
 def test_other_forms_of_boxes_mean_the_same(opened, tmp_path, form):
     sides = np.array([32, 64, 32, 64])
@@ -500,7 +532,8 @@ def test_a_camera_names_the_packs_that_look_at_it(registry):
         ("packs: [thre]", "packs.0.pack: model 'thre' is unknown"),
         ("packs: [ram]", "threadline models pull ram"),
         ("packs: [one, one]", "stands twice"),
-        ("packs: [garments-lite0]", r"has no \[tagger\]"),
+        ("packs: [garments-lite0]", "set garments.model: garments-lite0 instead"),
+        ("packs: [person-store]", r"has no \[tagger\]"),
         ("packs: [{pack: one, lesst: 1}]", "unknown key; did you mean 'least'"),
         ("packs: [one]\ncameras: [{url: a.mp4, packs: [two]}]", "not among the packs"),
     ],

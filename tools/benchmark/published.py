@@ -10,18 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from evaluation.cost import yardstick
 from torch import Tensor, nn
 
-from engines import EngineOptions, open_engine
+from engines import Engine, EngineOptions, open_engine
 from engines.published.clip import Clip, ClipConfig, Tower
 from engines.published.export import export
+from engines.published.fashionsap import FashionSap, SapConfig
 from engines.published.making import gflop
+from engines.published.parsing_pack import CLOTHES, Parser, mapped
 from engines.published.ram import ChosenRam, Ram, RamConfig
+from engines.published.ram_pack import SWINS
+from engines.published.segformer import Segformer, SegformerConfig
+from engines.published.siglip import TOWERS, Siglip, SiglipConfig
 from engines.published.yolos import FixedYolos, Yolos, YolosConfig
 
-#: Runs of which the median is told.
-RUNS = 5
+#: Runs of which the median is told, and passes of the yardstick before each.
+RUNS = 3
+PASSES = 5
 #: Height and width of a YOLOS' pictures.
 SHAPES = ((512, 288), (512, 384), (512, 512), (512, 896))
 #: Tags that a deployment may want, of RAM's 4,585.
@@ -33,21 +41,67 @@ TEXT = Tower(512, 12, 8, 2048)
 def cases(name: str) -> Iterator[tuple[str, nn.Module, Tensor]]:
     """What is measured of a model, the network and one picture."""
     torch.manual_seed(0)
-    if name == "yolos-fashionpedia":
-        net = filled(Yolos(YolosConfig()))
-        for height, width in SHAPES:
-            yield f"{height} x {width}", FixedYolos(net, height, width), pictures(height, width)
-    elif name in ("ram", "ram-plus"):
-        each = 1 if name == "ram" else 51
+    if name not in CASES:
+        raise SystemExit(f"--pack {name}: none of {', '.join(CASES)}")
+    yield from CASES[name]()
+
+
+def yolos() -> Iterator[tuple[str, nn.Module, Tensor]]:
+    net = filled(Yolos(YolosConfig()))
+    for height, width in SHAPES:
+        yield f"{width} x {height}", FixedYolos(net, height, width), pictures(height, width)
+
+
+def rams(descriptions: int) -> Iterator[tuple[str, nn.Module, Tensor]]:
+    for side, swin in SWINS.items():
         for tags in (SOME, 4585):
-            ram = filled(Ram(RamConfig(tags=tags, descriptions=each)))
-            yield f"{tags} tags", ChosenRam(ram, range(tags)), pictures(384, 384)
-    elif name in ("openvocab", "fashionclip"):
-        patch = 16 if name == "openvocab" else 32
-        config = ClipConfig(Tower(768, 12, 12, 3072), TEXT, 224, patch, 512, 49408, 77, "exact")
-        yield f"patches of {patch}", filled(Clip(config)).visual, pictures(224, 224)
-    else:
-        raise SystemExit(f"--pack {name}: no published model; see: threadline models pull")
+            ram = filled(Ram(RamConfig(swin, tags=tags, descriptions=descriptions)))
+            chosen = ChosenRam(ram, range(tags))
+            yield f"{side} x {side}, {tags} tags", chosen, pictures(side, side)
+
+
+def clips(patch: int) -> Iterator[tuple[str, nn.Module, Tensor]]:
+    config = ClipConfig(Tower(768, 12, 12, 3072), TEXT, 224, patch, 512, 49408, 77, "exact")
+    yield f"patches of {patch}", filled(Clip(config)).visual, pictures(224, 224)
+
+
+def siglips() -> Iterator[tuple[str, nn.Module, Tensor]]:
+    base = TOWERS["base"]
+    net = filled(Siglip(SiglipConfig(base, base, 224, 16, 768, 32000, 64)))
+    yield "224 x 224", net.visual, pictures(224, 224)
+
+
+def saps() -> Iterator[tuple[str, nn.Module, Tensor]]:
+    tower = Tower(768, 12, 12, 3072)
+    net = filled(FashionSap(SapConfig(tower, Tower(768, 6, 12, 3072))))
+    yield "256 x 256", net.visual, pictures(256, 256)
+
+
+def parsers() -> Iterator[tuple[str, nn.Module, Tensor]]:
+    config = SegformerConfig(
+        depths=(3, 4, 6, 3), widths=(64, 128, 320, 512), heads=(1, 2, 5, 8),
+        reductions=(8, 4, 2, 1), patches=(7, 3, 3, 3), strides=(4, 2, 2, 2), ratios=(4, 4, 4, 4),
+        decoder=768, epsilon=1e-6, names=CLOTHES,
+    )  # fmt: skip
+    label_of, labels = mapped(CLOTHES)
+    groups = sorted({category for _, category in labels if category})
+    members = torch.tensor([[float(c == group) for _, c in labels] for group in groups])
+    net = Parser(filled(Segformer(config)), label_of, members)
+    for width, height in ((256, 512), (512, 512)):
+        shown = torch.randint(0, 256, (1, height, width, 3), dtype=torch.uint8)
+        yield f"{width} x {height}", net, shown
+
+
+CASES = {
+    "yolos-fashionpedia": yolos,
+    "ram": lambda: rams(1),
+    "ram-plus": lambda: rams(51),
+    "openvocab": lambda: clips(16),
+    "fashionclip": lambda: clips(32),
+    "fashionsiglip": siglips,
+    "fashionsap": saps,
+    "parsing": parsers,
+}
 
 
 def filled(net: Net) -> Net:
@@ -63,23 +117,37 @@ def pictures(height: int, width: int) -> Tensor:
     return torch.randn(1, 3, height, width)
 
 
-def milliseconds(path: Path, picture: Tensor, backend: str, threads: int) -> float:
-    """Of one picture, the median."""
-    took = []
-    given = {"pixel_values": picture.numpy()}
-    with open_engine(path, backend, EngineOptions(threads)) as engine:
+def seconds(engine: Engine, given: dict[str, Any]) -> float:
+    """Processor time of one picture, of all threads."""
+    began = time.process_time()
+    engine.infer(given)
+    return time.process_time() - began
+
+
+def lite0s(path: Path, picture: Tensor, folder: Path, backend: str) -> float:
+    """What a picture costs in passes of EfficientNet-Lite0 at 224, both by turns on one thread,
+    the median of the quotients: what else the machine does hardly matters."""
+    yardstick(folder / "lite0.onnx")
+    one = {"images": np.zeros((1, 224, 224, 3), np.uint8)}
+    options = EngineOptions(1)
+    with (
+        open_engine(path, backend, options) as engine,
+        open_engine(folder / "lite0.onnx", backend, options) as lite0,
+    ):
+        given = {engine.inputs[0].name: picture.numpy()}
         engine.infer(given)
+        lite0.infer(one)
+        found = []
         for _ in range(RUNS):
-            began = time.perf_counter()
-            engine.infer(given)
-            took.append(time.perf_counter() - began)
-    return 1000 * statistics.median(took)
+            unit = sum(seconds(lite0, one) for _ in range(PASSES)) / PASSES
+            found.append(seconds(engine, given) / unit)
+    return statistics.median(found)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every case of ``--pack``; all figures."""
     results = {}
-    print("| model | case | GFLOP | MB | one thread, ms | all threads, ms |", flush=True)
+    print("| model | case | parameters, M | GFLOP | MB | Lite0 passes |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     for name in args.pack:
         for case, net, picture in cases(name):
@@ -90,10 +158,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 with torch.no_grad():
                     outputs = net(picture)
                 count = len(outputs) if isinstance(outputs, tuple) else 1
-                export(net, picture, path, [f"output{i}" for i in range(count)])
+                given = "images" if picture.dtype == torch.uint8 else "pixel_values"
+                export(net, picture, path, [f"output{i}" for i in range(count)], given=given)
                 size = path.stat().st_size / 1e6
-                row = [milliseconds(path, picture, args.engine, n) for n in (1, 0)]
-            results[f"{name} {case}"] = [operations, size, *row]
-            figures = f"{operations:.1f} | {size:.0f} | {row[0]:.0f} | {row[1]:.0f}"
+                passes = lite0s(path, picture, Path(folder), args.engine)
+            parameters = sum(own.numel() for own in net.parameters()) / 1e6
+            results[f"{name} {case}"] = [parameters, operations, size, passes]
+            figures = f"{parameters:.1f} | {operations:.1f} | {size:.0f} | {passes:.0f}"
             print(f"| {name} | {case} | {figures} |", flush=True)
     return results

@@ -100,9 +100,8 @@ def _treated(
 
 def _scale(found: Array, tensor: Tensor) -> Array:
     """By what the numbers of pictures (n, h, w, 3) are divided."""
-    if tensor.scale:
-        return np.float32(tensor.scale)
-    return np.maximum(found.max(axis=(1, 2, 3), keepdims=True), 1e-6).astype(np.float32)
+    largest = found.max(axis=(1, 2, 3), keepdims=True)
+    return np.asarray(np.maximum(tensor.scale or largest, 1e-6), np.float32)
 
 
 def as_input(shown: Sequence[Rgb], tensor: Tensor) -> Array:
