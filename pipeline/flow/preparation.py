@@ -12,6 +12,9 @@ from engines import EngineError
 
 log = logging.getLogger("threadline.preparation")
 
+#: Seconds from now, for what somebody waits for.
+FIRST = float("-inf")
+
 
 class Preparation:
     """Jobs to be done, each known by a key: asking again for one that waits only moves it."""
@@ -24,7 +27,7 @@ class Preparation:
 
     def ask(self, key: Hashable, job: Callable[[], None], in_s: float = 0.0) -> None:
         """Have something done, ``in_s`` seconds from now unless it is asked for again; any thread
-        may ask."""
+        may ask. What is asked for ``FIRST`` goes before all that waits."""
         with self._condition:
             if in_s or key not in self._waiting:
                 self._waiting[key] = (time.monotonic() + in_s, job)

@@ -22,7 +22,7 @@ from pipeline.flow.journaling import GIVE_UP_S
 from pipeline.flow.outlets import Outlets
 from pipeline.flow.pace import Pace
 from pipeline.flow.packs import Room, RunningPacks
-from pipeline.flow.preparation import Preparation
+from pipeline.flow.preparation import FIRST, Preparation
 from pipeline.flow.stages import open_stages, pictured
 from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
@@ -287,7 +287,8 @@ class Runner:
         if live:
             if not self._opened.is_set():
                 self._sizes.append(size)
-            self.preparation.ask(size, lambda: self.stages.detect.prepare(*size))
+            # Without it there is no result of the camera; canvases only make results cheaper.
+            self.preparation.ask(size, lambda: self.stages.detect.prepare(*size), FIRST)
             return
         while not self._opened.wait(0.1):
             if self._stop.is_set():
