@@ -120,7 +120,7 @@ def test_the_example_shown_is_the_one_that_is_tested():
 NOT_RUN = (
     *("models build", "models quantize", "gallery rebuild", "jetson-orin", "store-gpu", "OUT"),
     *("nike", "postgresql"),  # brands and servers of somebody else
-    *("yolos-fashionpedia", "pull ram"),  # the hub
+    *("yolos-fashionpedia", "pull ram", "pack parsing"),  # the hub
     "spring-range",  # taught from a shop's own pictures; needs the train extra, and minutes
     "--tls-cert",
 )
