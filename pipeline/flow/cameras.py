@@ -259,6 +259,7 @@ class Cameras:
 
         def offer(frame: Frame) -> None:
             outage.came(time.monotonic())
+            stats.stood_in_for()
             slot.put(frame)
 
         mask = self._shared.settings.section("privacy").of(camera.name).mask

@@ -154,8 +154,7 @@ class Capture:
     def _without(self) -> None:
         """No frames come: the main stream stands in for the sub-stream, if it is up."""
         if self.main is not None and self.main.lost():
-            self.stats.state = "up"
-            self.stats.note = f"{self.stats.note}; its main stream stands in"
+            self.stats.stood_in_for()
 
     def _read_once(self, source: Source) -> bool:
         """Read until it ends or fails; whether trying again makes sense."""

@@ -109,6 +109,12 @@ class CameraStats:
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     main: MainStats | None = None
 
+    def stood_in_for(self) -> None:
+        """Pictures of its main stream come instead of the sub-stream's."""
+        if self.state != "up":
+            self.state = "up"
+            self.note = "; ".join(filter(None, (self.note, "its main stream stands in")))
+
     def count(self, tagged: TaggedFrame, age_s: float) -> None:
         """Take in what became of a frame, and how old it was then."""
         self.analysed += 1

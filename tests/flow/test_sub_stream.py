@@ -288,7 +288,7 @@ def test_a_sub_stream_that_refuses_from_the_start_does_not_end_the_camera(
         two.sub.faults.refuse = 404
         with running(tmp_path, two.settings, looks) as stats:
             wait_until(lambda: looks.frames and looks.frames[-1].size == MAIN, 30, "frames")
-            assert stats.state == "up"
+            wait_until(lambda: stats.state == "up", 0.2, "the state, between two tries")
             assert "404" in stats.note
             two.sub.faults.refuse = 0
             wait_until(lambda: looks.frames[-1].size == SUB, 20, "frames of the sub-stream")
