@@ -113,6 +113,7 @@ class Serving:
             backlog=_BACKLOG,
             timeout_graceful_shutdown=GRACE_S,
             ws_max_size=65_536,
+            ws_per_message_deflate=False,  # video and JPEG are as small as they get
             ssl_certfile=address.cert,
             ssl_keyfile=address.key,
             proxy_headers=bool(address.proxies),

@@ -164,6 +164,8 @@ def _watched(window):
         refused = {one["camera"]: one["error"] for one in errors if "error" in one}
         assert refused == {"door": "role", "x": "missing"}
     with socket(window, window.token("operator", "live")) as live:
+        extensions = live.response.headers.get("Sec-WebSocket-Extensions", "")
+        assert not extensions, "packing video again costs, and gains nothing"
         live.send(json.dumps({"tiles": [{"camera": "door", "as": "video"}]}))
         found = received(live, lambda m: sum(isinstance(o, tuple) and o[0] == 3 for o in m) >= 25)
         _plays(found)
