@@ -7,13 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
+from math import inf
 
 from engines import EngineError
 
 log = logging.getLogger("threadline.preparation")
 
 #: Seconds from now, for what somebody waits for.
-FIRST = float("-inf")
+FIRST = -inf
 
 
 class Preparation:

@@ -28,7 +28,7 @@ MOST_ASKED = 16_384
 #: Seconds after which it is looked again, whatever is told, also at what a tile may show; for which
 #: what comes is gathered, since every round costs; and after which whether they may still look.
 _LOOK_S = 0.5
-_GATHER_S = 0.02
+_GATHER_S = 0.04
 _CHECK_S = 15.0
 #: Close codes: they may not look (any more); what they sent is no question; the service ends.
 GONE = 4403
