@@ -94,7 +94,10 @@ class Viewer:
                 self._let_go(showing)
 
     def _wake(self) -> None:
-        """Something is new; by any thread."""
+        """Something is new; by any thread. Before the next look that is told once: it is cleared
+        before tiles are looked at, so nothing is missed."""
+        if self._news.is_set():
+            return
         try:
             self._loop.call_soon_threadsafe(self._news.set)
         except RuntimeError:  # the loop has ended
