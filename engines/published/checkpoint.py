@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,8 +14,40 @@ from torch import Tensor, nn
 from engines.base import ModelFileError
 
 State = dict[str, Tensor]
+#: Files of the hub that hold a network's tensors, the first that is there.
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 #: Names told in an error.
 MOST_TOLD = 3
+
+
+def weights_in(folder: Path, names: Sequence[str] = WEIGHTS) -> Path:
+    """The first of these files that is in a folder.
+
+    Raises:
+        ModelFileError: none is.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelFileError(f"{folder} holds none of {', '.join(names)}")
+
+
+def checkpoint_in(folder: Path) -> Path:
+    """The first checkpoint of a training (.pth) in a folder.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    for path in sorted(folder.glob("*.pth")):
+        return path
+    raise ModelFileError(f"{folder} holds no checkpoint (.pth)")
+
+
+def renamed(name: str, rules: Sequence[tuple[str, str]]) -> str:
+    """A tensor's name after patterns were replaced in it, in turn."""
+    for pattern, to in rules:
+        name = re.sub(pattern, to, name)
+    return name
 
 
 def read_state(path: Path, *within: str) -> State:

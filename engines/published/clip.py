@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.published.checkpoint import State
+from engines.published.checkpoint import State, renamed
 from engines.published.vit import Gelu, attended, gelu, split
 
 
@@ -193,9 +193,7 @@ def as_open_clip(state: State) -> State:
     """A checkpoint of transformers with the names of open_clip."""
     found: State = {}
     for name, own in state.items():
-        new = name
-        for pattern, to in _RENAMED:
-            new = re.sub(pattern, to, new)
+        new = renamed(name, _RENAMED)
         if new in ("visual.proj", "text_projection"):
             own = own.T
         if match := re.fullmatch(r"(.*\.attn)\.q_proj\.(weight|bias)", new):

@@ -14,6 +14,7 @@ from engines.base import ModelFileError
 from engines.packs import Label
 from engines.packs.prompts import read_prompts
 from engines.packs.tagger import TaggerTable
+from engines.published.checkpoint import checkpoint_in
 from engines.published.fashionsap import BERT_CONFIG, SYMBOLS, read_fashionsap
 from engines.published.making import CLIP_MEAN, CLIP_STD, Built
 from engines.published.recipes import Options
@@ -68,9 +69,7 @@ def build(folder: Path, options: Options) -> Built:
     Raises:
         ModelFileError: a file is missing, unreadable, or does not fit the others.
     """
-    checkpoint = next(iter(sorted(folder.glob("*.pth"))), None)
-    if checkpoint is None:
-        raise ModelFileError(f"{folder} holds no checkpoint (.pth)")
+    checkpoint = checkpoint_in(folder)
     net = read_fashionsap(checkpoint, folder / BERT_CONFIG)
     side = net.config.side
     options.fixed(side)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import torch
 
 from engines.base import ModelFileError
+from engines.published.checkpoint import checkpoint_in
 from engines.published.making import IMAGENET_MEAN, IMAGENET_STD, Built
 from engines.published.ram import ChosenRam, Ram, read_ram
 from engines.published.recipes import RAM_TAGS, RAM_THRESHOLDS, Options
@@ -32,9 +33,7 @@ def build(folder: Path, options: Options) -> Built:
     Raises:
         ModelFileError: a file is missing, unreadable, or does not fit the others.
     """
-    checkpoint = next(iter(sorted(folder.glob("*.pth"))), None)
-    if checkpoint is None:
-        raise ModelFileError(f"{folder} holds no checkpoint (.pth)")
+    checkpoint = checkpoint_in(folder)
     side = options.fixed(*SWINS)
     return built(read_ram(checkpoint, SWINS[side]), folder, options)
 

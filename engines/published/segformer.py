@@ -16,11 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.base import ModelFileError
-from engines.published.checkpoint import load_state, read_state
+from engines.published.checkpoint import load_state, read_state, weights_in
 from engines.published.vit import attended, split
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 #: Batch normalisation counts its batches, which nobody needs.
 IGNORED = r".*num_batches_tracked"
 #: Of a LayerNorm within blocks and between stages: the network's own, not the configuration's.
@@ -222,10 +221,7 @@ def read_segformer(folder: Path) -> Segformer:
         ModelFileError: a file is missing, unreadable or of another network.
     """
     net = Segformer(SegformerConfig.read(folder / CONFIG))
-    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if path is None:
-        raise ModelFileError(f"{folder} holds none of {', '.join(WEIGHTS)}")
-    state = read_state(path)
+    state = read_state(weights_in(folder))
     own = net.state_dict()
     missing = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
     load_state(net, {**missing, **state}, IGNORED)

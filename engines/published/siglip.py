@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines.published.checkpoint import State
+from engines.published.checkpoint import State, renamed
 from engines.published.clip import Tower, Transformer
 from engines.published.vit import FusedBlock, Gelu, Perceptron, attended, split
 
@@ -204,9 +204,7 @@ def as_open_clip(state: State) -> State:
     """A checkpoint of transformers with the names of open_clip."""
     found: State = {}
     for name, own in state.items():
-        new = name
-        for pattern, to in _RENAMED:
-            new = re.sub(pattern, to, new)
+        new = renamed(name, _RENAMED)
         joined = "attn.qkv" if new.startswith("visual.") else "attn.in_proj"
         if match := re.fullmatch(r"(.*)\.self_attn\.q_proj\.(weight|bias)", new):
             parts = [state[name.replace("q_proj", f"{one}_proj")] for one in "qkv"]

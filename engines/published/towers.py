@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from engines.base import ModelFileError
 from engines.published import clip, siglip
-from engines.published.checkpoint import load_state, read_state
+from engines.published.checkpoint import WEIGHTS, load_state, read_state, weights_in
 from engines.published.clip import Clip, ClipConfig
 from engines.published.siglip import Siglip, SiglipConfig
 
 OPEN_CONFIG = "open_clip_config.json"
 OPEN_WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 #: What checkpoints hold besides: what is computed anew.
 IGNORED = r".*(position_ids|attn_mask)"
 
@@ -46,11 +45,7 @@ def read_towers(folder: Path) -> Towers:
         net = _described(json.loads(path.read_text(encoding="utf-8")), opened)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"{path} is no configuration of a CLIP or SigLIP: {error!r}") from None
-    names = (OPEN_WEIGHTS,) if opened else WEIGHTS
-    weights = next((folder / name for name in names if (folder / name).is_file()), None)
-    if weights is None:
-        raise ModelFileError(f"{folder} holds none of {', '.join(names)}")
-    state = read_state(weights)
+    state = read_state(weights_in(folder, (OPEN_WEIGHTS,) if opened else WEIGHTS))
     if not opened:
         state = (clip if isinstance(net, Clip) else siglip).as_open_clip(state)
     # A number may be kept as one, or as a row of one.

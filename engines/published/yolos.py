@@ -16,12 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.base import ModelFileError
-from engines.published.checkpoint import load_state, read_state
+from engines.published.checkpoint import load_state, read_state, weights_in
 from engines.published.vit import Block
 
 CONFIG = "config.json"
 #: Files that may hold the weights, the safest first.
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +197,5 @@ def read_yolos(folder: Path) -> Yolos:
         ModelFileError: a file is missing, unreadable or of another network.
     """
     net = Yolos(YolosConfig.read(folder / CONFIG))
-    path = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if path is None:
-        raise ModelFileError(f"{folder} holds none of {', '.join(WEIGHTS)}")
-    load_state(net, read_state(path))
+    load_state(net, read_state(weights_in(folder)))
     return net.eval()

@@ -41,6 +41,14 @@ _MOST_TOLD = 6
 Bgr = npt.NDArray[np.uint8]
 
 
+def jpeg(image: Bgr, quality: int) -> bytes:
+    """A picture, BGR uint8 (H, W, 3), as JPEG of a quality of 0 to 100."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    done, packed = cv2.imencode(".jpg", np.ascontiguousarray(image), options)
+    assert done
+    return packed.tobytes()
+
+
 def load_image(path: Path) -> Bgr:
     """BGR uint8 (H, W, 3), turned upright where EXIF says so, on white where it is transparent.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import cv2
 from pydantic import Field
 
 from pipeline.files import make_folder, make_pictures, replace_file
 from pipeline.picture.crop import clip_box, person_window
+from pipeline.picture.still import jpeg
 from pipeline.pictures import FOLDER, MOST_LOOKS, look_file, snapshot_file
 from pipeline.settings.section import PerSource
 from pipeline.sinks.annotate import snapshot, tag_text
@@ -103,8 +103,7 @@ class SnapshotSink:
         path = self._folder / name
         make_folder(path.parent, private=True)
         picture = snapshot(crop, title, track.tags)
-        _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        replace_file(path, packed.tobytes(), durable=False, private=True)
+        replace_file(path, jpeg(picture, 90), durable=False, private=True)
 
     def __enter__(self) -> SnapshotSink:
         make_pictures(self._folder / FOLDER)

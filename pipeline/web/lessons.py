@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from pipeline.errors import ConfigError
 from pipeline.files import make_folder, replace_file
-from pipeline.picture.still import load_image
+from pipeline.picture.still import jpeg, load_image
 from pipeline.pictures import LESSONS, lessons
 from pipeline.sinks.annotate import without_caption
 from pipeline.store.visits import Visit
@@ -104,10 +102,7 @@ def _shown(one: Visit, picture: Path) -> bytes:
     """A visit's picture without its caption."""
     if one.heads != "pixelate":
         raise ConfigError("heads are seen on this picture; it is not kept to teach with")
-    image = without_caption(load_image(picture))
-    done, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert done
-    return packed.tobytes()
+    return jpeg(without_caption(load_image(picture)), _QUALITY)
 
 
 def _safe(name: str) -> str:

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import cv2
-import numpy as np
 
 from pipeline.finest import finest
+from pipeline.picture.still import jpeg
 from pipeline.protocols import Source
 from pipeline.sinks.annotate import annotated, tag_text
 from pipeline.sinks.privacy import shown
@@ -161,11 +161,7 @@ def _drawn(tagged: TaggedFrame, width: int, boxes: bool) -> bytes:
         image = cv2.resize(annotated(tagged), size, interpolation=cv2.INTER_AREA)
     else:
         image = shown(tagged, size=size)
-    done, packed = cv2.imencode(
-        ".jpg", np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    )
-    assert done
-    return packed.tobytes()
+    return jpeg(image, _QUALITY)
 
 
 def boxes_of(tagged: TaggedFrame, stream: int, at: str) -> dict[str, Any]:

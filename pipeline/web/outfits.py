@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError
 from pipeline.models.opening import EngineSettings, Models, cache_folder
-from pipeline.picture.still import load_image
+from pipeline.picture.still import jpeg, load_image
 from pipeline.picture.yuv import from_bgr
 from pipeline.settings.schema import Config
 from pipeline.sinks.annotate import without_caption
@@ -110,9 +111,7 @@ class Outfits:
         scale = min(_SIDE / max(image.shape[:2]), 1.0)
         size = tuple(max(round(side * scale), 1) for side in image.shape[1::-1])
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        done, packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        assert done
-        return packed.tobytes()
+        return jpeg(np.asarray(small, np.uint8), _QUALITY)
 
     def _known(self, reader: Products) -> tuple[list[tuple[Listed, Item]], int]:
         """The products, and how many cannot be used."""
