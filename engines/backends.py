@@ -15,6 +15,7 @@ from engines.base import (
     EngineError,
     EngineOptions,
     EngineUnavailableError,
+    ModelFileError,
     Precision,
 )
 from engines.packs import Pack, verify
@@ -126,8 +127,23 @@ def open_engine(
 
     Raises:
         EngineUnavailableError: unknown or missing engine, or a precision it lacks.
-        ModelFileError: the file is missing, damaged or not the one the pack names.
+        ModelFileError: the file is missing, damaged or not the one the pack names, or takes or
+            gives something else than the pack says.
     """
     chosen = backend(choose(name))
     path = model if isinstance(model, Path) else verify(model)
-    return chosen.open(path, options or EngineOptions())
+    engine = chosen.open(path, options or EngineOptions())
+    if isinstance(model, Pack) and (reason := _other_names(engine, model)):
+        engine.__exit__()
+        raise ModelFileError(f"{path}: {reason}")
+    return engine
+
+
+def _other_names(engine: Engine, pack: Pack) -> str:
+    """Why a model is not what its pack says, in a line; empty if it is."""
+    takes, gives = ([spec.name for spec in own] for own in (engine.inputs, engine.outputs))
+    if sorted(takes) != sorted(tensor.name for tensor in pack.inputs):
+        return f"its inputs are {', '.join(takes)}, and pack.toml says other names"
+    if missing := [tensor.name for tensor in pack.outputs if tensor.name not in gives]:
+        return f"it has no output {', '.join(missing)} as pack.toml says, but {', '.join(gives)}"
+    return ""

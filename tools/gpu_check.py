@@ -1,5 +1,6 @@
 """Everything that needs an NVIDIA GPU, on the one that is here: kernels and NVDEC against the CPU's
-pictures, plans against ONNX Runtime, times of bare engines. What is refused is told.
+pictures, plans against ONNX Runtime, those of published models among them, times of bare engines.
+What is refused is told.
 
     python tools/gpu_check.py --json out/gpu.json
 """
@@ -9,8 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,11 @@ WINDOWS = ((0, 0, 768, 576), (100, 100, 260, 420), (300, 200, 340, 280), (-80, -
 SIZE = (160, 320)
 PRECISIONS = ("f32", "f16")
 BATCHES = (1, 8)
+#: Published models, built with weights at random; needs the extra ``hub``.
+PUBLISHED = (
+    *("yolos-fashionpedia", "ram", "ram-plus", "openvocab", "fashionclip", "fashionsiglip"),
+    *("fashionsap", "parsing"),
+)
 
 
 def timed(run: Callable[[], object], seconds: float = 1.0) -> float:
@@ -126,6 +134,30 @@ def model(pack: Pack, precision: Any, plans: Plans) -> dict[str, Any]:
     return figures
 
 
+def published(name: str, precision: Any) -> dict[str, Any]:
+    """A published model with weights at random: its plan built, compared with ONNX Runtime on the
+    GPU, and timed."""
+    from benchmark.published import cases, written
+
+    from engines.published.making import apart
+
+    case, net, picture = next(cases(name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        written(net.eval(), picture, path)
+        began = time.perf_counter()
+        with (
+            open_engine(path, "onnxruntime") as reference,
+            open_engine(path, "tensorrt", EngineOptions(precision=precision)) as engine,
+        ):
+            given = {engine.inputs[0].name: picture.numpy()}
+            engine.infer(given)
+            figures: dict[str, Any] = {"case": case, "ready in s": time.perf_counter() - began}
+            wanted, found = reference.infer(given), engine.infer(given)
+            figures["apart"] = max(apart(found[key], own) for key, own in wanted.items())
+            return figures | {"ms": timed(lambda: engine.infer(given))}
+
+
 def attempt(console: Console, what: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Figures, or the words with which it was refused."""
     try:
@@ -157,16 +189,19 @@ def main() -> int:
     figures["kernels"] = attempt(console, "kernels", kernels)
     figures["decoding"] = attempt(console, "decoding", decoding)
     plans = Plans(args.plans)
-    for pack in shipped():
-        if pack.twin_of:
-            continue
-        for precision in PRECISIONS:
-            name = f"{pack.name} {precision}"
-            figures[name] = attempt(
-                console,
-                name,
-                lambda s=pack, p=precision: model(s, p, plans),  # type: ignore[misc]
-            )
+    checks: list[tuple[str, Callable[[], dict[str, Any]]]] = [
+        (f"{pack.name} {precision}", partial(model, pack, precision, plans))
+        for pack in shipped()
+        if not pack.twin_of
+        for precision in PRECISIONS
+    ]
+    checks += [
+        (f"{name} {precision}", partial(published, name, precision))
+        for name in PUBLISHED
+        for precision in PRECISIONS
+    ]
+    for name, run in checks:
+        figures[name] = attempt(console, name, run)
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

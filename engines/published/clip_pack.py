@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,6 @@ def build(folder: Path, options: Options) -> Built:
         (folder / TOKENIZER).read_bytes() if isinstance(net, Clip) else cleaned_tokenizer(folder)
     )
     mean, std = _norm(folder, net)
-    usual = asdict(TaggerTable("embedder"))
     return Built(
         net=net.visual,
         example=torch.zeros(1, 3, side, side),
@@ -51,27 +49,25 @@ def build(folder: Path, options: Options) -> Built:
         mean=mean,
         std=std,
         labels=label_rows(labels),
-        tagger={
-            key: own for key, own in asdict(table).items() if key == "kind" or own != usual[key]
-        },
-        files=text_files(net, tokenizer, labels, table),
+        tagger=table,
+        files=text_files(net, tokenizer, labels, TaggerTable(**table)),
         free=True,
     )
 
 
-def _table(net: Towers) -> TaggerTable:
+def _table(net: Towers) -> dict[str, Any]:
     """How it is used: labels of a CLIP share the probability, SigLIP judges each by itself."""
-    scale = float(net.logit_scale.detach().exp())
-    usual: dict[str, Any] = {
+    table: dict[str, Any] = {
+        "kind": "embedder",
         "report": "look",
         "filter": "bicubic",
-        "scale": scale,
+        "scale": float(net.logit_scale.detach().exp()),
         "context": net.config.context,
     }
     if isinstance(net, Clip):
-        return TaggerTable("embedder", least=0.5, **usual)
+        return {**table, "least": 0.5}
     bias = float(net.logit_bias.detach())
-    return TaggerTable("embedder", activation="sigmoid", bias=bias, least=0.3, **usual)
+    return {**table, "least": 0.3, "activation": "sigmoid", "bias": bias}
 
 
 def _norm(folder: Path, net: Towers) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -149,7 +149,7 @@ def compared(built: Built, path: Path) -> tuple[float, float, str]:
             found = engine.infer({built.given: pictures})
             seconds = time.perf_counter() - began  # the second: the first compiles
             for name, wanted in zip(built.outputs, outputs_of(built, pictures), strict=True):
-                worst = max(worst, _apart(found[name], wanted))
+                worst = max(worst, apart(found[name], wanted))
         is_file = isinstance(built.net, Path)
         whose, most = ("ONNX Runtime", MOST_APART_FILE) if is_file else ("PyTorch", MOST_APART)
         if not worst <= most:
@@ -160,8 +160,9 @@ def compared(built: Built, path: Path) -> tuple[float, float, str]:
         return worst, seconds, engine.backend
 
 
-def _apart(found: Array, wanted: Array) -> float:
-    """Largest difference, as a share of what is allowed times ``MOST_APART``."""
+def apart(found: Array, wanted: Array) -> float:
+    """Largest difference of an output, as a share of its largest number, or of 1 if that is more;
+    of whole numbers, as many of which differ as are allowed count as ``MOST_APART``."""
     if wanted.dtype.kind in "iu":
         return float((found != wanted).mean()) * MOST_APART / MOST_OTHERS
     return float(np.abs(found - wanted).max()) / max(float(np.abs(wanted).max()), 1.0)

@@ -33,6 +33,7 @@ from engines.trt.library import flavour, library
 from pipeline.cli.errors import standard_output
 from pipeline.models.opening import cores
 from pipeline.sinks.video import ENCODERS
+from pipeline.tagging.packs.opening import try_out
 
 _CODECS = ("h264", "hevc", "av1", "vp9", "mjpeg")
 _LIBRARIES = ("av", "numpy", "opencv-python-headless", "pydantic", "lap")
@@ -167,10 +168,11 @@ def report(console: Console, packs: Packs | None = None) -> bool:
 
 
 def check_model(pack: Pack, console: Console) -> None:
-    """Verify the files, then time one run on every engine that can run here.
+    """Verify the files, then time one run on every engine that can run here; of a tagger, whether
+    what comes out fits its labels.
 
     Raises:
-        EngineError: a file is damaged or an engine cannot run it.
+        EngineError: a file is damaged, an engine cannot run it, or ``pack.toml`` does not fit.
     """
     path = verify(pack)
     line = f"{pack.name}: {path} matches its hash"
@@ -181,11 +183,13 @@ def check_model(pack: Pack, console: Console) -> None:
         if pack.twin_of and runs_plans(name):
             console.print(f"  {name} {version}: runs {pack.twin_of} instead", highlight=False)
             continue
-        with open_engine(path, name) as engine:
+        with open_engine(pack, name) as engine:
             size = pack.size if pack.size[0] else (1, 1)
             warm_up(engine, size)
             start = time.perf_counter()
             warm_up(engine, size)
             taken = 1000 * (time.perf_counter() - start)
+            if pack.tagger is not None:
+                try_out(engine, pack)
             line = f"  {name} {version}, {engine.precision}: {taken:.1f} ms a run"
             console.print(line, highlight=False)

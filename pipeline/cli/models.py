@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from engines import Packs, Precision, runs_plans
+from engines import Pack, Packs, Precision, runs_plans
 from engines.packs import open_packs, user_folder
 from engines.published.recipes import RECIPES, Options, find_recipe
 from engines.trt.build import Batch
@@ -23,6 +23,7 @@ from engines.trt.plans import Plans
 from pipeline.cli import doctor
 from pipeline.cli.errors import errors, explained, standard_output, warn
 from pipeline.cli.options import PacksOption
+from pipeline.cli.settings import packs as registry
 from pipeline.errors import ConfigError
 from pipeline.models.building import PRECISIONS, PlanRequest, build_plan, plan_engines
 from pipeline.models.opening import plans_folder
@@ -30,6 +31,7 @@ from pipeline.models.pulling import pull
 from pipeline.models.quantising import quantised
 
 app = typer.Typer(no_args_is_help=True, help="The models: list, check, build and quantise them.")
+NameArgument = Annotated[str, typer.Argument(help="A model's name, or the folder of a pack.")]
 ImagesOption = Annotated[
     Path | None, typer.Option("--images", help="Pictures to compare on and take INT8 ranges from.")
 ]
@@ -50,6 +52,16 @@ def _packs(extra: Path | None) -> Packs:
     return packs
 
 
+def _find(name: str, extra: Path | None) -> Pack:
+    """A model by its name, or by the folder of its pack.
+
+    Raises:
+        PackError: there is none, or it is broken.
+    """
+    found, [own] = registry(extra, [name])
+    return found.find(own)
+
+
 @app.command("list")
 def list_models(
     names: Annotated[bool, typer.Option("--names", help="Names only.")] = False,
@@ -64,10 +76,10 @@ def list_models(
 
 
 @app.command("show")
-def show_model(name: str, packs: PacksOption = None) -> None:
+def show_model(name: NameArgument, packs: PacksOption = None) -> None:
     """Show a model's contract, origin, figures and card."""
     with explained():
-        pack = open_packs(packs).find(name)
+        pack = _find(name, packs)
         for key in ("name", "task", "path", "sha256", "licence", "terms", "source"):
             if value := getattr(pack, key):
                 typer.echo(f"{key:<10} {value}")
@@ -85,10 +97,10 @@ def show_model(name: str, packs: PacksOption = None) -> None:
 
 
 @app.command("check")
-def check_model(name: str, packs: PacksOption = None) -> None:
+def check_model(name: NameArgument, packs: PacksOption = None) -> None:
     """Verify a model's files and run it once on every engine that can run here."""
     with explained():
-        doctor.check_model(open_packs(packs).find(name), standard_output())
+        doctor.check_model(_find(name, packs), standard_output())
 
 
 @app.command("build")

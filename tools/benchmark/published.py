@@ -117,6 +117,15 @@ def pictures(height: int, width: int) -> Tensor:
     return torch.randn(1, 3, height, width)
 
 
+def written(net: nn.Module, picture: Tensor, path: Path) -> None:
+    """Write a network's ONNX file."""
+    with torch.no_grad():
+        outputs = net(picture)
+    count = len(outputs) if isinstance(outputs, tuple) else 1
+    given = "images" if picture.dtype == torch.uint8 else "pixel_values"
+    export(net, picture, path, [f"output{i}" for i in range(count)], given=given)
+
+
 def seconds(engine: Engine, given: dict[str, Any]) -> float:
     """Processor time of one picture, of all threads."""
     began = time.process_time()
@@ -155,11 +164,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             operations = gflop(net, picture)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.onnx"
-                with torch.no_grad():
-                    outputs = net(picture)
-                count = len(outputs) if isinstance(outputs, tuple) else 1
-                given = "images" if picture.dtype == torch.uint8 else "pixel_values"
-                export(net, picture, path, [f"output{i}" for i in range(count)], given=given)
+                written(net, picture, path)
                 size = path.stat().st_size / 1e6
                 passes = lite0s(path, picture, Path(folder), args.engine)
             parameters = sum(own.numel() for own in net.parameters()) / 1e6

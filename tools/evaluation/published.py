@@ -3,6 +3,9 @@
 ``--data`` is a folder with pictures and one file: ``truth.jsonl``, a line a picture, ``{"file":
 "a.jpg", "labels": ["coat"]}`` (a picture of a classifier or embedder has one label); or, for a
 detector, ``instances.json`` as COCO has it, whose categories are called as the pack's labels are.
+For what parses garments or tells who is in front a line names a mask, ``{"file": "a.jpg", "mask":
+"a.png"}``: one channel, 0 the background, 255 unknown; what else the values mean is listed in
+``labels.json``, by the pack's labels.
 """
 
 from __future__ import annotations
@@ -11,9 +14,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,12 +22,14 @@ from engines import Engine, Pack, Packs, open_engine
 from engines.boxes import overlaps
 from engines.packs import open_packs
 from engines.published.recipes import RECIPES
-from pipeline.picture.resample import resample
-from pipeline.tagging.packs.cutting import as_input
+from evaluation.published_masks import in_front, parsed
+from evaluation.whole_pictures import shown
 from pipeline.tagging.packs.outputs import boxes_found, label_scores
 from pipeline.tagging.packs.vocabulary import Vocabulary
 
 Figures = dict[str, float]
+#: Task of the packs that parse garments.
+PARSING = "garment-parsing"
 F64 = npt.NDArray[np.float64]
 #: Overlaps at which COCO asks whether a box is right, and shares of what is there at which it reads
 #: how many boxes are.
@@ -39,12 +42,16 @@ def measure(args: argparse.Namespace, packs: Packs) -> Figures:
     if not args.pack:
         raise SystemExit("name the pack with --pack")
     pack = open_packs(args.packs).find(args.pack)
-    if pack.tagger is None:
+    if pack.tagger is None and pack.task != PARSING:
         raise SystemExit(f"{pack.name} is no tagger")
     if recipe := RECIPES.get(pack.name):
         print(f"published: {recipe.targets}")
-    words = Vocabulary(pack, Path(args.labels) if args.labels else None)
     with open_engine(pack, args.engine) as engine:
+        if pack.tagger is None:
+            return parsed(engine, pack, args.data)
+        if pack.tagger.kind == "matting":
+            return in_front(engine, pack, args.data)
+        words = Vocabulary(pack, Path(args.labels) if args.labels else None)
         if pack.tagger.kind == "detector":
             return detected(engine, pack, words, args.data)
         rows = [json.loads(line) for line in (args.data / "truth.jsonl").open(encoding="utf-8")]
@@ -55,22 +62,6 @@ def measure(args: argparse.Namespace, packs: Packs) -> Figures:
     if pack.tagger.kind == "tags":
         return tagged(scores.astype(np.float64), truth, names)
     return chosen(scores.astype(np.float64), truth)
-
-
-def shown(engine: Engine, pack: Pack, path: Path) -> dict[str, Any]:
-    """A model's outputs for a whole picture, out of proportion as its authors show it."""
-    bgr = cv2.imread(str(path))
-    if bgr is None:
-        raise SystemExit(f"{path} is no picture")
-    assert pack.tagger is not None
-    rgb = np.ascontiguousarray(bgr[..., ::-1])
-    if pack.tagger.filter == "area":
-        rgb = cv2.resize(rgb, pack.size, interpolation=cv2.INTER_AREA)
-    else:
-        rgb = resample(rgb, pack.size, pack.tagger.filter)
-    tensor = next(own for own in pack.inputs if own.layout)
-    answer = engine.infer({tensor.name: as_input([rgb], tensor)})
-    return {name: np.array(values) for name, values in answer.items()}
 
 
 def average_precision(scores: F64, truth: npt.NDArray[np.bool_]) -> float:

@@ -53,7 +53,10 @@ class Matting:
     def mask(self, rgb: Rgb) -> Mask | None:
         """Where a picture (h, w, 3) shows who is in front, of the model's size; ``None`` where it
         does not show that well enough."""
-        found = self.chances(rgb)
+        return self.outline(self.chances(rgb))
+
+    def outline(self, found: F32) -> Mask | None:
+        """Where it is likely enough that something is in front; ``None`` as of ``mask``."""
         mask: Mask = found >= self._table.least
         share = float(mask.mean())
         if not LEAST_SHARE <= share <= MOST_SHARE or float(found[mask].mean()) < SURE:

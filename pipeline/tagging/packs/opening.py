@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.base import EngineError
+from engines.base import Engine, EngineError
 from engines.packs import Pack, PackError
-from pipeline.settings.section import PerSource
+from pipeline.settings.section import Fixed, PerSource
 from pipeline.tagging.packs.lengths import TaughtLengths
 from pipeline.tagging.packs.matting import Matting
 from pipeline.tagging.packs.segmenter import Segmenter
@@ -73,6 +73,23 @@ def open_lengths(name: str, accepted: bool, models: Opener) -> TaughtLengths:
     """
     _check(models.packs.find(name), accepted, "accept_licence: true")
     return TaughtLengths(*models.open(name))
+
+
+def try_out(engine: Engine, pack: Pack) -> None:
+    """Run an opened tagger once as it will be run.
+
+    Raises:
+        EngineError: its files or outputs do not fit its labels.
+    """
+    assert pack.tagger is not None
+    if pack.tagger.kind == "segmenter":
+        Segmenter(engine, pack)
+    elif pack.tagger.kind == "length":
+        TaughtLengths(engine, pack)
+    elif pack.tagger.kind == "matting":
+        Matting(engine, pack)
+    else:
+        PackTagger(engine, pack, Fixed(PackSettings(pack=pack.name)))
 
 
 def _check(pack: Pack, accepted: bool, how: str) -> None:
