@@ -16,6 +16,7 @@ from evaluation.logo_photos import Shot, shots
 from evaluation.logo_photos import Tally as Tallied
 from evaluation.logo_tracks import Person, Watcher, judged
 from evaluation.published import average_precision, box_precision, chosen, tagged
+from evaluation.published_masks import iou_figures
 from evaluation.tracks import Identities
 from support import cut
 
@@ -155,3 +156,14 @@ def test_boxes_are_judged_as_coco_does():
     assert own[5] == pytest.approx(34 / 101), "a third is found: 0 to 0.33"
     assert own[6:].max() == 0
     assert box_precision([], truth, 0).max() == 0
+
+
+def test_overlap_is_counted_over_all_pictures():
+    """Pixels by true label and by what was said; the third label is nowhere."""
+    figures = iou_figures(np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]]))
+    assert figures["mean IoU"] == pytest.approx((6 / 9 + 3 / 6) / 2)
+    assert figures["pixel accuracy"] == 9 / 12
+    assert figures["labels"] == 2
+    assert iou_figures(np.array([[5, 1], [0, 0]]))["mean IoU"] == pytest.approx(5 / 6)
+    with pytest.raises(SystemExit, match="no picture"):
+        iou_figures(np.zeros((2, 2), np.int64))

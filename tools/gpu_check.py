@@ -144,7 +144,7 @@ def published(name: str, precision: Any) -> dict[str, Any]:
     case, net, picture = next(cases(name))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        written(net.eval(), picture, path)
+        written(net, picture, path)
         began = time.perf_counter()
         with (
             open_engine(path, "onnxruntime") as reference,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +17,8 @@ from support import command, make_frame
 torch = pytest.importorskip("torch", reason="needs the hub extra")
 Image = pytest.importorskip("PIL.Image", reason="needs Pillow")
 pytest.importorskip("huggingface_hub", reason="needs the hub extra")
+
+from evaluation import published  # noqa: E402
 
 from engines.packs import PackError, Packs, read_pack, shipped  # noqa: E402
 from engines.published import matting_pack  # noqa: E402
@@ -258,6 +262,31 @@ def test_what_is_no_matting_model_is_refused(tmp_path):
         pytest.raises(PackError, match=r"no output \(1, 1, h, w\)"),
     ):
         open_matting(own, Fixed(PackSettings(pack="flat")), models)
+
+
+def test_outlines_are_measured_against_true_ones(pack, tmp_path):
+    """Of one picture half is in front, of the other nothing; of a third all of it is believed."""
+    shown = {"half": person(), "empty": person(front=20), "wrong": person(share=0.3)}
+    shown["empty"][0, 0, 2] = 255  # the largest number does not depend on who is there
+    truths = {name: np.zeros((60, 50), np.uint8) for name in shown}
+    truths["half"][:, :25] = 3
+    truths["wrong"][:, :45] = 1
+    truths["wrong"][:, 15:30] = 255  # unknown
+    rows = []
+    for name, rgb in shown.items():
+        Image.fromarray(rgb).save(tmp_path / f"{name}.png")
+        Image.fromarray(truths[name]).save(tmp_path / f"{name}-mask.png")
+        rows.append(json.dumps({"file": f"{name}.png", "mask": f"{name}-mask.png"}))
+    (tmp_path / "truth.jsonl").write_text("\n".join(rows))
+    args = Namespace(
+        pack="matting", packs=pack.folder.parent, data=tmp_path, engine="onnxruntime", labels=None
+    )
+    figures = published.measure(args, shipped())
+    assert figures["pictures"] == 3
+    assert figures["outlines believed"] == pytest.approx(2 / 3)
+    # Half is right, nothing is nothing, and 15 of 30 known columns are.
+    assert figures["mean IoU"] == pytest.approx((1 + 1 + 0.5) / 3, abs=0.02)
+    assert figures["mean IoU of those"] == pytest.approx((1 + 0.5) / 2, abs=0.02)
 
 
 def test_operations_of_a_file_are_counted(tmp_path):

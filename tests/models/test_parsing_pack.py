@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 
+import cv2
 import numpy as np
 import pytest
 from support import command, lines, make_frame
 
 torch = pytest.importorskip("torch", reason="needs the train or hub extra")
+from evaluation import published  # noqa: E402
+from evaluation.whole_pictures import shown  # noqa: E402
 from training.published_lessons import learn  # noqa: E402
 from yolos_support import randomised  # noqa: E402
 
@@ -167,6 +171,34 @@ def test_a_run_uses_it_if_its_licence_is_accepted(pack, short_clip, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     told = {e["tag"]["model"] for e in lines(tmp_path / "events.jsonl") if "tag" in e}
     assert told <= {"parsing"}
+
+
+def test_it_is_measured_on_pictures_with_masks(pack, tmp_path):
+    """What it says itself is right; hair that is called a hat is not; others are left out."""
+    rgb = np.random.default_rng(0).integers(0, 256, (128, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), rgb[..., ::-1])
+    with open_engine(pack, "onnxruntime") as engine:
+        said = shown(engine, pack, tmp_path / "a.png")["labels"][0].astype(np.uint8)
+    truth = said.repeat(4, axis=0).repeat(4, axis=1)
+    names = [row["label"] for row in json.loads((pack.folder / "labels.json").read_text())]
+    (tmp_path / "labels.json").write_text(json.dumps([*names, "umbrella"]))
+    (tmp_path / "truth.jsonl").write_text('{"file": "a.png", "mask": "m.png"}')
+    args = Namespace(
+        pack="parsing", packs=pack.folder.parent, data=tmp_path, engine="onnxruntime", labels=None
+    )
+
+    def figures(mask):
+        cv2.imwrite(str(tmp_path / "m.png"), mask)
+        return published.measure(args, shipped())
+
+    there = len(np.unique(said))
+    assert figures(truth)["mean IoU"] == 1
+    assert figures(truth)["labels"] == there
+    worn = int(np.bincount(said.ravel()).argmax())
+    left_out = figures(np.where(truth == worn, len(names), truth).astype(np.uint8))
+    assert (left_out["labels"], left_out["pixel accuracy"]) == (there - 1, 1)
+    other = np.where(truth == worn, (worn + 1) % len(names), truth).astype(np.uint8)
+    assert figures(other)["pixel accuracy"] == pytest.approx((truth != worn).mean())
 
 
 def test_sizes_and_files_that_do_not_fit_are_refused(files, tmp_path):

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import make_frame
+from servers.hub import COMMIT, Hub
+from support import command, lines, make_frame
 
 torch = pytest.importorskip("torch", reason="needs the train or hub extra")
 from torch.nn import functional as F  # noqa: E402
 from yolos_support import randomised  # noqa: E402
 
+pytest.importorskip("huggingface_hub", reason="needs the hub extra")
 from engines import open_engine  # noqa: E402
 from engines.base import ModelFileError  # noqa: E402
 from engines.packs import read_pack, shipped  # noqa: E402
@@ -399,6 +401,37 @@ def test_a_pack_asks_what_a_deployment_wants(plain, lists, tmp_path):
     for tag in evidence.tags:
         assert tag.score == pytest.approx(float(chances[TAGS.index(tag.label)]), abs=2e-3)
     assert evidence.tags
+
+
+@pytest.mark.parametrize("name", ["ram", "ram-plus"])
+def test_it_is_pulled_and_tags_a_clip(plain, lists, tmp_path, short_clip, monkeypatch):
+    """From the hub's server to tags of whole pictures, which a threshold of one never passes."""
+    recipe, packs = find_recipe("ram"), tmp_path / "packs"
+    [[checkpoint]] = recipe.files
+    torch.save({"model": plain.state_dict()}, tmp_path / checkpoint)
+    (lists / RAM_THRESHOLDS).write_text("\n".join(["0.05"] * 8 + ["1.0"]), encoding="utf-8")
+    files = {f"{recipe.where}/{checkpoint}": (tmp_path / checkpoint).read_bytes()}
+    files |= {f"a/b/{path.name}": path.read_bytes() for path in lists.iterdir()}
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ram_pack, "SWINS", {TINY.side: TINY})
+    with Hub(files) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        own = {path.name: f"{hub.url}/elsewhere/a/b/{path.name}" for path in lists.iterdir()}
+        changed = replace(recipe, elsewhere=own)
+        monkeypatch.setattr("pipeline.cli.models.find_recipe", lambda name: changed)
+        done = command("models", "pull", "ram", "--packs", packs)
+    assert done.returncode == 0, done.stderr
+    assert COMMIT in read_pack(packs / "ram").source
+    (tmp_path / "s.yaml").write_text("garments: {enabled: false}\nlogos: {enabled: false}\n")
+    done = command(
+        "run", short_clip, "--pack", packs / "ram", "-c", tmp_path / "s.yaml",
+        "--out", tmp_path, "--no-video", "--quiet", "--engine", "onnxruntime",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [event["tag"] for event in lines(tmp_path / "events.jsonl") if "tag" in event]
+    assert {tag["model"] for tag in told} == {"ram"}
+    assert {tag["label"] for tag in told} <= set(TAGS[:8])
+    assert {tag["kind"] for tag in told} == {"tag"}
 
 
 def test_lists_that_do_not_fit_are_refused(plain, lists, tmp_path):

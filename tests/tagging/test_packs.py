@@ -114,6 +114,36 @@ def test_what_it_asks_and_how_it_tags_is_shown(tmp_path):
     assert "margin: 0.2" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('"pixel_values" ', '"images" ', "its inputs are pixel_values, and pack.toml says other"),
+        ('"logits"', '"scores"', "no output scores as pack.toml says, but logits"),
+        ('kind = "classifier"', 'kind = "detector"', "pack 'hi-vis'"),
+    ],
+    ids=["inputs", "outputs", "kind"],
+)
+def test_a_model_that_is_not_what_its_pack_says_is_one_line(
+    tmp_path, short_clip, before, after, reason
+):
+    folder = make_example(tmp_path / "packs")
+    assert command("models", "check", folder).returncode == 0
+    text = (folder / "pack.toml").read_text(encoding="utf-8")
+    assert before in text
+    (folder / "pack.toml").write_text(text.replace(before, after), encoding="utf-8")
+    done = command("models", "check", folder)
+    [line] = done.stderr.splitlines()
+    assert (done.returncode, reason in line) == (1, True)
+    config = without_garments(tmp_path)
+    done = command(
+        "run", short_clip, "--pack", folder, "-c", config, "--out", tmp_path, "--no-video", "-q"
+    )
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 0
+    assert "pack hi-vis is not used: " in line
+    assert reason in line
+
+
 def test_it_tags_photos(tmp_path):
     folder = make_example(tmp_path / "packs")
     photo = tmp_path / "vest.png"

@@ -1,8 +1,11 @@
-"""What published models cost, with weights at random: time depends on sizes, not on weights."""
+"""What published models cost, with weights at random: time depends on sizes, not on weights. Those
+that are ONNX files are measured as they were pulled.
+"""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import tempfile
 import time
@@ -16,6 +19,7 @@ from evaluation.cost import yardstick
 from torch import Tensor, nn
 
 from engines import Engine, EngineOptions, open_engine
+from engines.packs import open_packs
 from engines.published.clip import Clip, ClipConfig, Tower
 from engines.published.export import export
 from engines.published.fashionsap import FashionSap, SapConfig
@@ -38,12 +42,22 @@ Net = TypeVar("Net", bound=nn.Module)
 TEXT = Tower(512, 12, 8, 2048)
 
 
-def cases(name: str) -> Iterator[tuple[str, nn.Module, Tensor]]:
-    """What is measured of a model, the network and one picture."""
+def cases(name: str) -> Iterator[tuple[str, nn.Module | Path, Tensor]]:
+    """What is measured of a model, the network or its file, and one picture."""
     torch.manual_seed(0)
-    if name not in CASES:
-        raise SystemExit(f"--pack {name}: none of {', '.join(CASES)}")
-    yield from CASES[name]()
+    if name in CASES:
+        for case, net, picture in CASES[name]():
+            yield case, net.eval(), picture
+        return
+    packs = open_packs()
+    if name not in packs:
+        raise SystemExit(f"--pack {name}: none of {', '.join(CASES)}, and no pack is called so")
+    pack = packs.find(name)
+    [tensor] = pack.inputs
+    shape = [n if isinstance(n, int) else 1 for n in tensor.shape]
+    picture = torch.randint(0, 256, shape, dtype=torch.uint8)
+    shown = picture if tensor.dtype == "uint8" else torch.randn(shape)
+    yield f"{pack.size[0]} x {pack.size[1]}", pack.path, shown
 
 
 def yolos() -> Iterator[tuple[str, nn.Module, Tensor]]:
@@ -117,13 +131,26 @@ def pictures(height: int, width: int) -> Tensor:
     return torch.randn(1, 3, height, width)
 
 
-def written(net: nn.Module, picture: Tensor, path: Path) -> None:
+def written(net: nn.Module | Path, picture: Tensor, path: Path) -> None:
     """Write a network's ONNX file."""
+    if isinstance(net, Path):
+        shutil.copyfile(net, path)
+        return
     with torch.no_grad():
         outputs = net(picture)
     count = len(outputs) if isinstance(outputs, tuple) else 1
     given = "images" if picture.dtype == torch.uint8 else "pixel_values"
     export(net, picture, path, [f"output{i}" for i in range(count)], given=given)
+
+
+def parameters(net: nn.Module | Path) -> float:
+    """Millions of numbers that a network has learned."""
+    if isinstance(net, Path):
+        import onnx
+
+        known = (np.prod(own.dims) for own in onnx.load(str(net)).graph.initializer)
+        return float(sum(known)) / 1e6
+    return sum(own.numel() for own in net.parameters()) / 1e6
 
 
 def seconds(engine: Engine, given: dict[str, Any]) -> float:
@@ -160,15 +187,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     print("|---|---|---|---|---|---|", flush=True)
     for name in args.pack:
         for case, net, picture in cases(name):
-            net.eval()
             operations = gflop(net, picture)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.onnx"
                 written(net, picture, path)
                 size = path.stat().st_size / 1e6
                 passes = lite0s(path, picture, Path(folder), args.engine)
-            parameters = sum(own.numel() for own in net.parameters()) / 1e6
-            results[f"{name} {case}"] = [parameters, operations, size, passes]
-            figures = f"{parameters:.1f} | {operations:.1f} | {size:.0f} | {passes:.0f}"
+            learned = parameters(net)
+            results[f"{name} {case}"] = [learned, operations, size, passes]
+            figures = f"{learned:.1f} | {operations:.1f} | {size:.0f} | {passes:.0f}"
             print(f"| {name} | {case} | {figures} |", flush=True)
     return results
