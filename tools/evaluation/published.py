@@ -24,12 +24,11 @@ from engines.packs import open_packs
 from engines.published.recipes import RECIPES
 from evaluation.published_masks import in_front, parsed
 from evaluation.whole_pictures import shown
+from pipeline.cli.settings import PARSING
 from pipeline.tagging.packs.outputs import boxes_found, label_scores
 from pipeline.tagging.packs.vocabulary import Vocabulary
 
 Figures = dict[str, float]
-#: Task of the packs that parse garments.
-PARSING = "garment-parsing"
 F64 = npt.NDArray[np.float64]
 #: Overlaps at which COCO asks whether a box is right, and shares of what is there at which it reads
 #: how many boxes are.
