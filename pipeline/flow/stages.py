@@ -137,15 +137,16 @@ def open_stages(
             detector.prepare(*size)
         taggers = opening.result()
     trackers = Trackers(section("track"), section("person"))
+    looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
     schedule = ScheduleStage(
         section("person"),
         section("motion"),
         settings.zones,
         trackers,
         (pace.budget, pace.decoding),
-        parts=bool(detector.canvases),
+        bool(detector.canvases),
+        looks.pending,
     )
-    looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
     places = PlaceStage(settings.zones)
     stages: tuple[Stage, ...] = (schedule, detector, TrackStage(trackers), places, looks, events)
     return Stages(stages, detector, events, looks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -23,6 +24,8 @@ STILL_S = 5.0
 #: Seconds for which a stream that has begun is looked at as if something moved: whoever stands
 #: there from the first picture on gives no other cause to look.
 START_S = 2.0
+#: From how overdue a detection is on it looked at first that a picture of the main stream waits for.
+PENDING = 0.5
 #: How much longer a still camera may go on without a look at the whole picture.
 PATIENCE = 4.0
 
@@ -85,15 +88,18 @@ class ScheduleStage:
         trackers: Trackers | None,
         pace: tuple[Budget, Demand],
         parts: bool = True,
+        pending: Callable[[Frame], bool] = lambda frame: False,
     ) -> None:
         """Without ``parts``, or without ``trackers``, whole pictures are looked at always. Without
-        ``trackers``, nobody is known who could need a look where nothing moves."""
+        ``trackers``, nobody is known who could need a look where nothing moves. ``pending`` says of
+        a sub-stream's frame whether a picture of the main stream waits for a detection."""
         self._person = person
         self._motion = motion
         self._zones = zones
         self._trackers = trackers
         self._parts = parts
         self._budget, self._demand = pace
+        self._pending = pending
         self._watches: dict[str, _Watch] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
@@ -124,7 +130,8 @@ class ScheduleStage:
             watch.at, watch.whole_at = -inf, -inf
             watch.began_at = watch.moved_at = frame.pts
         interval_s = self._person.of(frame.source).interval_s * self._slowdown(frame)
-        return overdue(interval_s, frame.pts - watch.at)
+        late = overdue(interval_s, frame.pts - watch.at)
+        return inf if late >= PENDING and frame.live and self._pending(frame) else late
 
     def _decide(self, tagged: TaggedFrame, late: float) -> TaggedFrame:
         frame = tagged.frame
