@@ -25,13 +25,15 @@ from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.packets import Encoded, GroupDecoder, PacketStore
 from pipeline.sources.stream import StreamSource
-from pipeline.tagging.beside import ASKED_S, Closeup
+from pipeline.tagging.beside import Closeup
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.capture")
 
 #: Seconds of good packets after which earlier failures are forgotten.
 _FORGIVEN_S = 10.0
+#: Seconds after which nobody waits for a picture that was asked for.
+_ASKED_S = 1.5
 #: Pictures that are kept until they are taken.
 _MOST_READY = 2
 
@@ -210,7 +212,7 @@ class MainStream:
             return 0
         with self._lock:
             wish = self._wish
-            if wish is None or time.monotonic() - wish.at > ASKED_S:
+            if wish is None or time.monotonic() - wish.at > _ASKED_S:
                 return 0
             first, last = self._pairing.when(group[0]), self._pairing.when(group[-1])
             if first is None or last is None:

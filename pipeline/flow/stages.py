@@ -144,9 +144,9 @@ def open_stages(
         settings.zones,
         trackers,
         (pace.budget, pace.decoding),
-        bool(detector.canvases),
-        looks.pending,
+        parts=bool(detector.canvases),
     )
+    schedule.pending = looks.pending
     places = PlaceStage(settings.zones)
     stages: tuple[Stage, ...] = (schedule, detector, TrackStage(trackers), places, looks, events)
     return Stages(stages, detector, events, looks)

@@ -24,7 +24,7 @@ STILL_S = 5.0
 #: Seconds for which a stream that has begun is looked at as if something moved: whoever stands
 #: there from the first picture on gives no other cause to look.
 START_S = 2.0
-#: From how overdue a detection is on it looked at first that a picture of the main stream waits for.
+#: How overdue a detection is at least that comes first because a picture of the main stream waits.
 PENDING = 0.5
 #: How much longer a still camera may go on without a look at the whole picture.
 PATIENCE = 4.0
@@ -76,6 +76,10 @@ class ScheduleStage:
     and the people known from the last round are looked at. Where nothing moves, the whole picture
     is looked at while its stream has only begun, and while somebody in it is not settled (see
     ``Tracker.settled``).
+
+    Attributes:
+        pending: tells of a sub-stream's frame whether a picture of the main stream waits for a
+            detection: it comes before the others.
     """
 
     name = "schedule"
@@ -88,18 +92,16 @@ class ScheduleStage:
         trackers: Trackers | None,
         pace: tuple[Budget, Demand],
         parts: bool = True,
-        pending: Callable[[Frame], bool] = lambda frame: False,
     ) -> None:
         """Without ``parts``, or without ``trackers``, whole pictures are looked at always. Without
-        ``trackers``, nobody is known who could need a look where nothing moves. ``pending`` says of
-        a sub-stream's frame whether a picture of the main stream waits for a detection."""
+        ``trackers``, nobody is known who could need a look where nothing moves."""
+        self.pending: Callable[[Frame], bool] = lambda frame: False
         self._person = person
         self._motion = motion
         self._zones = zones
         self._trackers = trackers
         self._parts = parts
         self._budget, self._demand = pace
-        self._pending = pending
         self._watches: dict[str, _Watch] = {}
 
     def __call__(self, batch: list[TaggedFrame]) -> list[TaggedFrame]:
@@ -131,7 +133,7 @@ class ScheduleStage:
             watch.began_at = watch.moved_at = frame.pts
         interval_s = self._person.of(frame.source).interval_s * self._slowdown(frame)
         late = overdue(interval_s, frame.pts - watch.at)
-        return inf if late >= PENDING and frame.live and self._pending(frame) else late
+        return inf if late >= PENDING and frame.live and self.pending(frame) else late
 
     def _decide(self, tagged: TaggedFrame, late: float) -> TaggedFrame:
         frame = tagged.frame

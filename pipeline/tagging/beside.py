@@ -18,8 +18,8 @@ BETWEEN_S = 1.2
 #: Seconds from one of two such boxes within which it does not matter how far off the other is: of
 #: two detections 2 s apart the box 0.3 s from one is as right as the middle of two 1.2 s apart.
 NEAR_S = 0.3
-#: Seconds after which nobody waits for a picture that was asked for.
-ASKED_S = 1.5
+#: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
+PATIENCE_S = 3.0
 #: Seconds ahead, and the share of somebody still visible then below which they are about to leave.
 AHEAD_S = 0.6
 LEAVING = 0.7
@@ -76,7 +76,7 @@ class Beside:
         since: since when each waits for a look.
         last: the moment of the newest picture of the main stream.
         began: when its sub-stream began.
-        asked: when (stream seconds) a picture was last asked for, of how many people; 0 of them
+        asked: since when (stream seconds) a picture is asked for, of how many people; 0 of them
             once it came.
         now: its sub-stream's newest picture.
         hanging: looks that its pictures at hand were left for.
@@ -116,10 +116,10 @@ class Beside:
         was searched for: a detection soon tells where people were."""
         return any(self.latest < one.closeup.frame.pts <= now for one in self.pictures)
 
-    def outstanding(self, now: float) -> int:
-        """Looks that are yet to be taken at pictures at hand or asked for."""
+    def awaited(self, now: float) -> int:
+        """How many people a picture that is asked for is to show, if it may still come."""
         at, people = self.asked
-        return self.hanging + people * (now - at < ASKED_S)
+        return people * (now - at < PATIENCE_S)
 
     def box(self, track_id: int, at: float) -> Box | None:
         """Where somebody was: between where they were found before and after that moment."""

@@ -14,7 +14,7 @@ from math import inf
 from pipeline.picture.crop import quality, visible_share
 from pipeline.picture.registration import WHOLE, Registration
 from pipeline.settings.section import PerSource
-from pipeline.tagging.beside import AtHand, Beside, Closeup, Main
+from pipeline.tagging.beside import PATIENCE_S, AtHand, Beside, Closeup, Main
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
@@ -23,8 +23,6 @@ from pipeline.types import Frame, TaggedFrame, Track
 
 #: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
 AT_HAND_S = 2.0
-#: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
-PATIENCE_S = 3.0
 #: Pictures of the main stream kept for a camera.
 MOST_PICTURES = 2
 #: Seconds of looking for which pictures are asked for ahead: what is decoded takes a while to come,
@@ -93,14 +91,20 @@ class Closeups:
                 beside.hanging = max(beside.hanging - 1, 0)
         room = AHEAD_S * rate
         for beside in self._beside.values():
-            room -= beside.outstanding(beside.now)
-        for ask in sorted(self._asks, key=lambda one: one.most, reverse=True):
+            room -= beside.hanging + beside.awaited(beside.now)
+        # Of cameras whose people need it as much, those that were asked the longest time ago.
+        self._asks.sort(key=lambda ask: (ask.most, -ask.camera[0].asked[0]), reverse=True)
+        for ask in self._asks:
             beside, main = ask.camera
-            before = beside.outstanding(ask.now) - beside.hanging
-            if before or room > 0:
-                main.ask(ask.after, ask.urgent)
+            before = beside.awaited(ask.now)
+            if before:  # its place is kept: key frames are rare
+                beside.asked = beside.asked[0], ask.people
+            elif room > 0:
                 beside.asked = ask.now, ask.people
-                room -= ask.people - before
+            else:
+                continue
+            main.ask(ask.after, ask.urgent)
+            room -= ask.people - before
 
     def forget(self, source: str) -> None:
         self._beside.pop(source, None)
