@@ -403,7 +403,6 @@ def test_a_pack_asks_what_a_deployment_wants(plain, lists, tmp_path):
     assert evidence.tags
 
 
-@pytest.mark.parametrize("name", ["ram", "ram-plus"])
 def test_it_is_pulled_and_tags_a_clip(plain, lists, tmp_path, short_clip, monkeypatch):
     """From the hub's server to tags of whole pictures, which a threshold of one never passes."""
     recipe, packs = find_recipe("ram"), tmp_path / "packs"
