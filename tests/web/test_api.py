@@ -166,27 +166,107 @@ def test_saved_searches_are_ones_own(window, viewer):
 
 
 def test_the_state_is_told_and_no_secret_with_it(window, admin):
+    stats = window.service.runner.stats.camera("clip")
+    wait_until(lambda: stats.state in ("up", "done"), 20, "its pictures")
     told = admin.get("/state").json()
     [camera] = [one for one in told["cameras"] if one["id"] == "clip"]
     assert camera["state"] in ("up", "done")
     assert told["retention"]["next_what"] in ("pictures", "rows")
     assert {one["task"] for one in told["models"]} >= {"person-detection"}
     assert admin.get("/settings").json()["settings"]["store"]["zone"] == "Europe/Berlin"
-    metrics = admin.get(f"{window.url}/metrics").text
-    assert 'threadline_frames_decoded_total{camera="clip"}' in metrics
-    found = {one.name: one for one in text_string_to_metric_families(metrics)}
-    ages = {
-        one.labels["le"]: one.value
-        for one in found["threadline_latency_seconds"].samples
-        if one.name.endswith("_bucket") and one.labels["camera"] == "clip"
+
+
+#: Every name of the store's dashboard -> its labels.
+METRICS = {
+    "threadline_build_info": {"version", "backend", "precision"},
+    "threadline_camera_up": {"camera"},
+    "threadline_db_bytes": set(),
+    "threadline_db_commit_seconds": {"le"},
+    "threadline_detector_runs": {"camera", "kind"},
+    "threadline_disk_free_bytes": set(),
+    **dict.fromkeys(
+        (
+            *("threadline_frames_analysed", "threadline_frames_corrupt"),
+            *("threadline_frames_decoded", "threadline_frames_dropped"),
+            *("threadline_frames_failed", "threadline_frames_lost", "threadline_people"),
+            *("threadline_people_entered", "threadline_reconnects"),
+            "threadline_results_unwritten",
+        ),
+        {"camera"},
+    ),
+    "threadline_frames_skipped": {"camera", "policy"},
+    "threadline_latency_seconds": {"camera", "le"},
+    "threadline_looks": {"camera", "tagger"},
+    **dict.fromkeys(
+        (
+            *("threadline_outbox_waiting", "threadline_outlet_failures"),
+            *("threadline_outlet_missed", "threadline_outlet_up", "threadline_outlet_written"),
+        ),
+        {"outlet"},
+    ),
+    "threadline_stage_calls": {"stage"},
+    "threadline_stage_seconds": {"stage"},
+    "threadline_stretch_ratio": set(),
+    "threadline_tags": {"camera", "kind"},
+    "threadline_viewers": set(),
+}
+
+
+def families(text: str):
+    """Name -> what Prometheus reads of it."""
+    found = text_string_to_metric_families(text)
+    return {one.name: one for one in found if one.name.startswith("threadline_")}
+
+
+def counts(family) -> dict[float, float]:
+    """Upper bound -> how many, of a histogram."""
+    return {
+        float(one.labels["le"]): one.value
+        for one in family.samples
+        if one.name.endswith("_bucket") and one.labels.get("camera") in (None, "clip")
     }
-    analysed = found["threadline_frames_analysed"].samples[0].value
-    assert list(ages)[-1] == "+Inf"
-    assert sorted(ages.values()) == list(ages.values())
-    assert ages["+Inf"] == analysed > 0
-    assert {"threadline_people", "threadline_outlet_failures"} <= set(found)
-    names = {label for one in found.values() for sample in one.samples for label in sample.labels}
-    assert names <= {"camera", "policy", "stage", "outlet", "tagger", "version", "le"}
+
+
+def test_metrics_are_counters_and_states_without_a_person(window, admin, people):
+    def told():
+        return families(admin.get(f"{window.url}/metrics").text)
+
+    def value(name, **labels):
+        return {
+            tuple(one.labels.values()): one.value
+            for one in told()[name].samples
+            if labels.items() <= one.labels.items()
+        }
+
+    stats = window.service.runner.stats.cameras["clip"]
+    wait_until(lambda: stats.state == "done" and stats.analysed == stats.decoded, 60, "its end")
+    found = told()
+    assert set(found) == METRICS.keys()
+    for name, family in found.items():
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert labels == METRICS[name] or not family.samples, name
+        assert family.type in ("counter", "gauge", "histogram")
+    ages = counts(found["threadline_latency_seconds"])
+    commits = counts(found["threadline_db_commit_seconds"])
+    for one in (ages, commits):
+        assert list(one) == [0.05, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, float("inf")]
+        assert sorted(one.values()) == list(one.values())
+        assert one[float("inf")] > 0
+    [run] = found["threadline_build_info"].samples
+    assert ", ".join((run.labels["backend"], run.labels["precision"])) == (
+        window.service.runner.running_on
+    )
+    assert value("threadline_frames_analysed") == {("clip",): stats.analysed}
+    assert ages[float("inf")] == stats.analysed
+    runs = value("threadline_detector_runs")
+    assert runs == {
+        ("clip", "whole"): stats.detector_runs - stats.partial_runs,
+        ("clip", "parts"): stats.partial_runs,
+    }
+    assert sum(runs.values()) > 0
+    assert value("threadline_people_entered") == {("clip",): stats.people}
+    assert value("threadline_camera_up") == {("clip",): 0}
+    assert value("threadline_outlet_up", outlet="store") == {("store",): 1}
 
 
 def test_the_newest_lines_of_the_log_are_told_without_credentials(window, admin):
