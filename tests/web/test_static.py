@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.store.words import LABELS
+from pipeline.web import mistakes
+from pipeline.web.settings import leaves
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 STATIC = PIPELINE / "web" / "static"
@@ -83,6 +85,29 @@ def test_everything_that_is_reported_has_a_word():
         colours = {row["term"] for row in rows}
     known = words("de")
     assert {name for name in colours | LABELS if f"word.{name}" not in known} == set()
+
+
+def test_every_mistake_has_words_in_both_languages():
+    text = "".join(path.read_text(encoding="utf-8") for path in (PIPELINE / "web").rglob("*.py"))
+    codes = set(re.findall(r'(?:RefusedError|answer)\(\s*\d+,\s*"(\w+)"', text))
+    codes |= set(mistakes.CODES.values()) | {"conflict", "unreachable"}
+    assert len(codes) > 10
+    assert {f"error.{code}" for code in codes} == {
+        key for key in words("en") if key.startswith("error.")
+    }
+
+
+def test_every_setting_is_explained_in_both_languages():
+    """In English by the settings themselves."""
+    found = list(leaves())
+    assert all(leaf.why for leaf in found)
+    path = STATIC / "lang" / "settings.de.json"
+    german = json.loads(path.read_text(encoding="utf-8"))
+    assert {leaf.why for leaf in found} == set(german)
+    assert all(text.strip() and text != why for why, text in german.items())
+    named = {f"choice.{one}" for leaf in found for one in leaf.choices}
+    named |= {f"section.{leaf.key.partition('.')[0]}" for leaf in found}
+    assert named <= set(words("de"))
 
 
 def test_nothing_comes_from_elsewhere():

@@ -108,17 +108,21 @@ function App({ asked }) {
   return gate && html`<${Gate} first=${gate === "setup"} onEnter=${enter} />`;
 }
 
+/** Notices are for everybody: nobody has to be logged in. */
+function Root({ asked }) {
+  const { page, rest: [camera] } = useRoute();
+  const [Notice, setNotice] = useState(null);
+  const open = page === "notice" && camera;
+  useEffect(() => { if (open) import("./pages/notice.js").then((found) => setNotice(() => found.Notice)); }, [Boolean(open)]);
+  if (open) return Notice && html`<${Notice} key=${camera} camera=${camera} />`;
+  return html`<${App} asked=${asked} />`;
+}
+
 async function start() {
   theme();
   const asked = get("me").catch((error) => error); // while the words come
   await loadWords();
-  const open = location.hash.match(/^#\/notice\/([^?]+)/);
-  if (open) {
-    const { Notice } = await import("./pages/notice.js");
-    render(html`<${Notice} camera=${decodeURIComponent(open[1])} />`, document.getElementById("app"));
-  } else {
-    render(html`<${App} asked=${asked} />`, document.getElementById("app"));
-  }
+  render(html`<${Root} asked=${asked} />`, document.getElementById("app"));
 }
 
 start();

@@ -55,8 +55,11 @@ export function Empty({ icon = "search", title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2><p>${children}</p></div>`;
 }
 
+/** Why something failed: what the service said, or other words for it. */
+const reason = ({ code, message, more }) => (code ? t(`error.${code}`, { said: message, ...more }) : message);
+
 export function Failure({ error, again }) {
-  return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><span>${error.message}</span>
+  return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><span>${reason(error)}</span>
     ${again && html`<${Button} onClick=${again}>${t("again")}<//>`}</div>`;
 }
 
