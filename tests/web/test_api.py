@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers.onvif import OnvifCamera
 from support import wait_until
 
+from pipeline.flow.stats import CameraStats
 from pipeline.web.logs import MOST_LINES
 
 
@@ -174,6 +175,20 @@ def test_the_state_is_told_and_no_secret_with_it(window, admin):
     assert told["retention"]["next_what"] in ("pictures", "rows")
     assert {one["task"] for one in told["models"]} >= {"person-detection"}
     assert admin.get("/settings").json()["settings"]["store"]["zone"] == "Europe/Berlin"
+
+
+def test_a_camera_is_down_since_it_went(window):
+    watch, camera, told = window.service.watch, CameraStats("gone"), []
+    watch.listen(lambda name, what: told.append(what) if what.get("id") == "gone" else None)
+    for state, note in (
+        *(("up", ""), ("down", "it is silent"), ("connecting", "it is silent")),
+        *(("down", "it refuses"), ("connecting", "it refuses"), ("up", "")),
+    ):
+        camera.state, camera.note = state, note
+        watch._compare(camera)
+    began = [one["since"] for one in told]
+    assert [one["state"] for one in told] == ["up", *["down", "connecting"] * 2, "up"]
+    assert began[0] < began[1] == began[2] == began[3] == began[4] < began[5]
 
 
 #: Every name of the store's dashboard -> its labels.

@@ -20,3 +20,6 @@ export function said(summary) {
   const { colours, name } = taken(summary);
   return described(colours, name);
 }
+
+/** Why a camera is down, without its name or address: they stand beside it. */
+export const because = (note) => note.replace(/^(?:[a-z+]+:\/\/\S+|[\w.-]+): /i, "");

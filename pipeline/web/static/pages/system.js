@@ -6,6 +6,7 @@ import { set, address } from "../route.js";
 import { useMay } from "../me.js";
 import { ago, full, span, HOUR, DAY, SECOND } from "../time.js";
 import { Page, Button, Choice, Dialog, Field, Failure, Confirm, Select, useLoad } from "../parts.js";
+import { because } from "../words.js";
 import { Allowed, places } from "../allowed.js";
 import { dotOf } from "./cameras.js";
 import { Logs } from "./logs.js";
@@ -56,7 +57,7 @@ function Now() {
       <th class="right">${t("system.reconnects")}</th></tr></thead>
       <tbody>${now.cameras.map((one) => html`<tr key=${one.id}><td><a href=${address(["cameras", one.id])}>${one.id}</a></td><td>
         <span class="row tight"><i class=${`dot ${dotOf(one.state)}`}>
-        </i>${t(`state.${one.state}`)}${one.note && html`<span class="small bad-text">${one.note}</span>`}</span></td>
+        </i>${t(`state.${one.state}`)}${one.note && html`<span class="small bad-text">${because(one.note)}</span>`}</span></td>
         <td class="right num">${seconds(one.latency?.p50)} / ${seconds(one.latency?.p99)}</td>
           <td class="right num">${number(one.analysed)}</td><td class="right num">${number(one.dropped)}</td>
           <td class="right num">${number(one.lost)}</td><td class="right num">${number(one.reconnects)}</td></tr>`)}</tbody></table></div></section>
