@@ -119,7 +119,7 @@ class Arrays:
         every = select(func.unnest(visit.c.terms).label("term")).where(visit.c.id.in_(visits))
         inner = every.subquery()
         query = select(inner.c.term, func.count()).group_by(inner.c.term)
-        return {term: n for term, n in connection.execute(query)}
+        return {row.term: row[1] for row in connection.execute(query)}
 
 
 def _has(groups: Groups) -> ColumnElement[bool]:

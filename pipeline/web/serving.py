@@ -168,8 +168,8 @@ def _bound(address: Address) -> socket.socket:
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         made = socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
-        # Connections inherit it. asyncio sets it only on sockets that were made by naming TCP; without
-        # it, the second part of every answer waits 40 ms for the first to be acknowledged.
+        # Connections inherit it; asyncio sets it only on sockets that were made by naming TCP.
+        # Without it, the rest of an answer waits 40 ms for its beginning to be acknowledged.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
     except OSError as error:

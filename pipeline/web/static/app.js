@@ -1,7 +1,7 @@
 // Who is there, which page is shown, and what is around it.
 import { html, render, useState, useEffect, useContext } from "./dom.js";
 import { ApiError, get, post } from "./api.js";
-import { t, loadWords, read, keep, language, LANGUAGES } from "./i18n.js";
+import { t, loadWords, loadMore, read, keep, language, LANGUAGES } from "./i18n.js";
 import { useRoute, address, changed, set } from "./route.js";
 import { storeZone } from "./time.js";
 import { Icon } from "./icons.js";
@@ -121,7 +121,7 @@ function Root({ asked }) {
 async function start() {
   theme();
   const asked = get("me").catch((error) => error); // while the words come
-  await loadWords();
+  await Promise.all([loadWords(), loadMore("reasons")]);
   render(html`<${Root} asked=${asked} />`, document.getElementById("app"));
 }
 

@@ -7,7 +7,7 @@ import { useMay } from "../me.js";
 import { Page, Button, Dialog, Field, Failure, Empty, Confirm, Select, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
 import { moment } from "../time.js";
-import { because } from "../words.js";
+import { because, told } from "../words.js";
 import { Editor } from "../editor.js";
 
 export default function Cameras({ route }) {
@@ -64,7 +64,7 @@ function Probe({ question }) {
     ${found?.error && html`<${Failure} error=${found.error} />`}
     ${found?.main && html`<div class="pair"><${Offer} title=${t("offer.main")} offer=${found.main} />
       <${Offer} title=${t("offer.sub")} offer=${found.sub} /></div>`}
-    ${found?.warnings?.map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${text}</span></div>`)}</div>`;
+    ${found?.warnings?.map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${told(text)}</span></div>`)}</div>`;
 }
 
 function filled(values) {
