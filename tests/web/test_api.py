@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from servers.onvif import OnvifCamera
-from support import wait_until
+from support import HERE, wait_until
 
 from pipeline.flow.stats import CameraStats
 from pipeline.web.logs import MOST_LINES
@@ -240,6 +240,10 @@ def test_metrics_are_counters_and_states_without_a_person(window, admin, people)
         f"threadline_{name}": set(its) for its, all_ in METRICS.items() for name in all_.split()
     }
     assert set(found) == wanted.keys()
+    guide = (HERE.parent / "docs" / "window.md").read_text(encoding="utf-8")
+    for name, family in found.items():
+        ending = "_total" if family.type == "counter" else ""
+        assert f"`{name.removeprefix('threadline_')}{ending}`" in guide, name
     for name, family in found.items():
         labels = {label for sample in family.samples for label in sample.labels}
         assert labels == wanted[name] or not family.samples, name

@@ -107,7 +107,7 @@ export function Confirm({ title, text, action, onDone, onClose }) {
 export function Page({ title, tools, children, flush }) {
   useEffect(() => { document.title = `${title} · Threadline`; }, [title]);
   return html`<header class="page-head"><h1>${title}</h1><div class="tools">${tools}</div></header>
-    <div class=${`page-body ${flush ? "flush" : ""}`}>${children}</div>`;
+    <div class=${`page-body ${flush ? "flush" : ""}`} tabindex=${flush ? undefined : 0}>${children}</div>`; // scrolled by keys
 }
 
 /** What a page shows where its own code fails. */
