@@ -129,10 +129,9 @@ class Watch:
         if seen is not None and (seen.state, seen.note) == (camera.state, camera.note):
             return
         # Another reason for the same state began when the state did.
-        same = seen is not None and (
-            seen.state == camera.state or {seen.state, camera.state} <= _AWAY
-        )
-        fresh = _Seen(camera.state, camera.note, **({"since": seen.since} if same else {}))
+        fresh = _Seen(camera.state, camera.note)
+        if seen and (seen.state == camera.state or {seen.state, camera.state} <= _AWAY):
+            fresh.since = seen.since
         with self._lock:
             self._seen[camera.id] = fresh
         what = {"id": camera.id, "state": fresh.state, "note": fresh.note, "since": fresh.since}
