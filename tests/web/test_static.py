@@ -101,6 +101,15 @@ def test_every_mistake_has_words_in_both_languages():
     }
 
 
+def test_every_action_of_the_audit_log_has_words():
+    text = "".join(path.read_text(encoding="utf-8") for path in (PIPELINE / "web").rglob("*.py"))
+    actions = set(re.findall(r'client(?:_of\(\w+(?:\.\w+)?\))?, "([a-z.]+)"', text)) | {"forgotten"}
+    told = {key.removeprefix("action.") for key in words("de") if key.startswith("action.")}
+    packs = set(re.findall(r'"(pack\.[a-z]+ed)"', text))
+    assert len(actions) > 20
+    assert actions | packs == told
+
+
 def test_every_setting_is_explained_in_both_languages():
     """In English by the settings themselves."""
     found = list(leaves())

@@ -1,7 +1,7 @@
 // How the machine and the service are, who may do what, and what was done.
 import { html, useState } from "../dom.js";
 import { get, post, patch, remove, at } from "../api.js";
-import { t, number, percent } from "../i18n.js";
+import { t, named, number, percent } from "../i18n.js";
 import { set, address } from "../route.js";
 import { useMay } from "../me.js";
 import { ago, full, span, HOUR, DAY, SECOND } from "../time.js";
@@ -165,7 +165,7 @@ function Audit({ query }) {
     <div class="scroll"><table><thead><tr><th>${t("time")}</th><th>${t("user")}</th><th>${t("audit.from")}</th><th>${t("audit.what")}</th>
       <th>${t("audit.object")}</th></tr></thead><tbody>
     ${value?.audit.map((one) => html`<tr key=${one.id}><td class="num">${full(Date.parse(one.at))}</td><td>${one.user || "–"}</td>
-      <td class="mono">${one.from}</td><td>${one.action}</td><td class="cut">${one.object}</td></tr>`)}</tbody></table></div>
+      <td class="mono">${one.from}</td><td>${named("action", one.action)}</td><td class="cut">${one.object}</td></tr>`)}</tbody></table></div>
     <div class="row">${before && html`<${Button} onClick=${() => set({ before: null })}>${t("audit.newest")}<//>`}${value?.next && html`<${Button} onClick=${() => set({ before: value.next }, true)}>${t("audit.older")}<//>`}</div>
       </section>`;
 }
