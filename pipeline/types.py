@@ -1,8 +1,7 @@
 """The data that travels: frozen, slotted, compared by identity where arrays are inside.
 
-Boxes are xyxy in frame pixels. ``pts`` is in stream seconds, ``captured_at`` is monotonic seconds,
-``utc`` is seconds since the epoch by this machine, ``camera_utc`` by the camera's own clock where
-it tells (RTCP sender reports).
+Boxes are xyxy in frame pixels. ``pts`` is in stream seconds, ``captured_at`` monotonic, ``utc`` in
+seconds since the epoch by this machine, ``camera_utc`` by the camera's clock (RTCP), if it tells.
 """
 
 from __future__ import annotations
@@ -138,8 +137,7 @@ class Tag:
         covers: parts of the body it is worn on; a tag of one of them says no more than this one.
         layers: what nobody wears two of, one over the other.
         model: name of the model that reports it.
-        outlined: on a still picture it is drawn with an outline of its own, as a mark on something
-            is.
+        outlined: on still pictures it is drawn with its own outline, as a mark on something is.
     """
 
     kind: str
