@@ -28,13 +28,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from evaluation.cost import crop_and_run, frame_1080p
-from training import brand_study, fashion_mnist, transformer_study
+from training import brand_study, cost_packs, fashion_mnist, transformer_study
 from training.garment_data import Image
 from training.low_data import ARMS, Result, drawn, run, summary
 from training.probes import cameras, clothing, probe, products, shares
 from training.type_data import Garment, load_types
 
 from engines.packs import open_packs
+from engines.published.onnx_cost import operations
 from engines.teach.making import PARSER
 from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
@@ -49,7 +50,7 @@ WARM = 10
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show", "probe", "cost"))
+    parser.add_argument("what", choices=("run", "show", "probe", "packs", "cost"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
     parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
     parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
@@ -66,6 +67,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--packs", type=Path, help="folder of packs that were taught")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="in which packs are run by turns"
+    )
     return parser.parse_args()
 
 
@@ -227,12 +231,12 @@ def probes(args: argparse.Namespace) -> None:
             print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
-def turns(jobs: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+def turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Milliseconds of processor time of each job, one after the other in a new order each round:
     whatever else runs takes as much from all of them."""
     rng = np.random.default_rng(0)
     spent: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(WARM + ROUNDS):
+    for turn in range(WARM + rounds):
         for name in rng.permutation(list(jobs)).tolist():
             begin = time.process_time()
             jobs[name]()
@@ -241,7 +245,7 @@ def turns(jobs: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
     return spent
 
 
-def cost(folder: Path) -> None:
+def cost(folder: Path, rounds: int) -> None:
     """Print what a crop costs with each pack of a folder, against the shipped parser."""
     registry = open_packs(folder)
     own = [pack.name for pack in registry if pack.folder.parent == folder]
@@ -254,18 +258,25 @@ def cost(folder: Path) -> None:
                 jobs[name] = partial(GarmentParser(engine, pack).parse, [(frame, box)])
             else:
                 jobs[name] = partial(crop_and_run, frame, box, engine, pack)
-        for name, times in turns(jobs).items():
+        print("| pack | GMAC | ms of processor time |\n|---|---|---|")
+        for name, times in turns(jobs, rounds).items():
+            pack = registry.find(name)
+            size = (1, pack.size[1], pack.size[0], 3)
+            gmacs = operations(pack.path, size) / 2e9
             low, middle, high = np.percentile(times, [25, 50, 75])
-            print(f"{name}: {middle:.2f} ms of processor time ({low:.2f} to {high:.2f})")
+            print(f"| {name} | {gmacs:.2f} | {middle:.1f} ({low:.1f} to {high:.1f}) |")
 
 
 def main() -> int:
     args = arguments()
+    if args.what == "packs":
+        cost_packs.make(args.packs or Path("out/study/packs"), args.side)
+        return 0
     if args.what == "cost":
         if args.packs is None:
             print("cost: --packs names a folder of packs")
             return 2
-        cost(args.packs)
+        cost(args.packs, args.rounds)
         return 0
     if args.what == "probe":
         probes(args)

@@ -42,10 +42,7 @@ def transformer(name: str, weights: Path | None, side: int) -> Any:
     Raises:
         TeachError: there is no file, or it holds no such transformer.
     """
-    if weights is None:
-        raise TeachError(
-            f"recipe '{name}' starts from a published transformer: give --weights ViT-B_16.npz"
-        )
+    weights = given(name, weights)
     try:
         if weights.suffix == NUMPY:
             state = read_npz(weights)
@@ -74,6 +71,19 @@ def transformer(name: str, weights: Path | None, side: int) -> Any:
         raise TeachError(
             f"--weights {weights}: no transformer that '{name}' starts from: {reason}"
         ) from None
+
+
+def given(name: str, weights: Path | None) -> Path:
+    """What a recipe starts from.
+
+    Raises:
+        TeachError: nothing was given.
+    """
+    if weights is None:
+        raise TeachError(
+            f"recipe '{name}' starts from a published transformer: give --weights ViT-B_16.npz"
+        )
+    return weights
 
 
 def _started(name: str, shape: Shape, named: Callable[[Shape], State]) -> Any:

@@ -1,0 +1,58 @@
+"""A pack of every recipe on every network, with random weights: what they cost is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engines.nets.backbones import BACKBONES, PublishedFeatures
+from engines.nets.glsim import GlobalLocal
+from engines.nets.ifa import AggregatedTransformer
+from engines.nets.ila import KINDS, AdaptedTransformer
+from engines.nets.taught import Taught
+from engines.nets.vit import Shape
+from engines.packs.pack import MODEL
+from engines.teach.export import About, fill, write_model, write_pack
+
+LABELS = tuple(f"class {i}" for i in range(10))
+#: Transformers by name, at a side.
+TRANSFORMERS: tuple[tuple[str, Callable[[int], Shape]], ...] = (
+    ("vit-s16", lambda side: Shape(side, 16, 384, 12, 6)),
+    ("vit-b16", lambda side: Shape(side)),
+)
+
+
+def networks(side: int) -> Iterator[tuple[str, Any]]:
+    """Names of packs, and the features of what is in them. ``linear``, ``finetune`` and ``adnet``
+    leave the same network behind: those packs are named by it alone."""
+    for known in BACKBONES:
+        name = known.name.lower().replace("efficientnet-", "")
+        yield name, PublishedFeatures(known.make(), known.early, known.colours)
+    for name, shape in TRANSFORMERS:
+        for kind in KINDS:
+            yield f"{kind.replace('+', 'p')}-{name}", AdaptedTransformer(shape(side), kind)
+        yield f"glsim-{name}", GlobalLocal(shape(side))
+        yield f"ifa-{name}", AggregatedTransformer(shape(side))
+
+
+def make(folder: Path, side: int) -> None:
+    """Write those packs that a folder lacks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, features in networks(side):
+        if (folder / name).exists():
+            continue
+        torch.manual_seed(0)
+        model = folder / f".{MODEL}"
+        write_model(Taught(features, features.width, len(LABELS)), 1.0, side, model)
+        about = About(name, "random weights, to measure costs", "none", {}, {})
+        write_pack(folder / name, partial(_filled, about, side, model))
+        model.unlink()
+        print(f"{folder / name}", flush=True)
+
+
+def _filled(about: About, side: int, model: Path, made: Path) -> None:
+    fill(made, about, LABELS, side, model)
