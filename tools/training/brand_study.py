@@ -129,9 +129,8 @@ def seen(package: Path, weights: Path, side: int, cache: Path) -> Tokens:
             small = [cv2.resize(v, (side, side), interpolation=cv2.INTER_AREA) for v in views]
             found.append(_tokens(net, [np.asarray(v, np.uint8) for v in small]))
         parts.append(np.concatenate(found))
-    found = Tokens(parts[0], classes, parts[1])
-    np.savez(file, learnt=found.learnt, classes=classes, asked=found.asked)
-    return found
+    np.savez(file, learnt=parts[0], classes=classes, asked=parts[1])
+    return Tokens(parts[0], classes, parts[1])
 
 
 class Head(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,6 @@ from engines.packs.pack import MODEL
 from engines.teach.export import About, fill, write_model, write_pack
 
 LABELS = tuple(f"class {i}" for i in range(10))
-#: Transformers by name, at a side.
-TRANSFORMERS: tuple[tuple[str, Callable[[int], Shape]], ...] = (
-    ("vit-s16", lambda side: Shape(side, 16, 384, 12, 6)),
-    ("vit-b16", lambda side: Shape(side)),
-)
 
 
 def networks(side: int) -> Iterator[tuple[str, Any]]:
@@ -32,11 +27,11 @@ def networks(side: int) -> Iterator[tuple[str, Any]]:
     for known in BACKBONES:
         name = known.name.lower().replace("efficientnet-", "")
         yield name, PublishedFeatures(known.make(), known.early, known.colours)
-    for name, shape in TRANSFORMERS:
-        for kind in KINDS:
-            yield f"{kind.replace('+', 'p')}-{name}", AdaptedTransformer(shape(side), kind)
-        yield f"glsim-{name}", GlobalLocal(shape(side))
-        yield f"ifa-{name}", AggregatedTransformer(shape(side))
+    small = Shape(side, 16, 384, 12, 6)
+    for kind in KINDS:
+        yield f"{kind.replace('+', 'p')}-vit-s16", AdaptedTransformer(small, kind)
+    yield "glsim-vit-s16", GlobalLocal(small)
+    yield "ifa-vit-s16", AggregatedTransformer(small)
 
 
 def make(folder: Path, side: int) -> None:
