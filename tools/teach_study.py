@@ -3,13 +3,17 @@
     python tools/teach_study.py run --data ../shared/data/clothing
     python tools/teach_study.py show --plot docs/pictures/low-data.png
     python tools/teach_study.py probe --data ../shared/data --side 96 --seeds 10
-    python tools/teach_study.py cost --packs out/packs
+    python tools/teach_study.py packs --packs out/study/packs --side 224
+    python tools/teach_study.py cost --packs out/study/packs
 
 The largest classes of the photos of single garments; what is tested on is held back from every
-draw. Each result is written when it is there: a run that was interrupted goes on. ``probe`` gives a
-linear classifier on published features alone, of several collections, ``--data`` being their
-folder. ``cost`` runs the packs of a folder and the shipped parser in turn on a crop, through the
-pipeline's engine. Needs the ``train`` extra.
+draw. Each result is written when it is there: a run that was interrupted goes on. ``--task`` names
+other studies: ``fashion-mnist`` (``--data`` has the files of Debian's dataset-fashion-mnist),
+``transformers`` (``--weights`` of one) and ``brands`` (``--data`` is an unpacked npm package
+simple-icons). ``probe`` gives a linear classifier on published features alone, of several
+collections, ``--data`` being their folder. ``packs`` makes a pack of every recipe on every network,
+and ``cost`` runs those of a folder and the shipped parser in turn on a crop, through the pipeline's
+engine. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -35,7 +39,6 @@ from training.probes import cameras, clothing, probe, products, shares
 from training.type_data import Garment, load_types
 
 from engines.packs import open_packs
-from engines.published.onnx_cost import operations
 from engines.teach.making import PARSER
 from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
@@ -262,7 +265,7 @@ def cost(folder: Path, rounds: int) -> None:
         for name, times in turns(jobs, rounds).items():
             pack = registry.find(name)
             size = (1, pack.size[1], pack.size[0], 3)
-            gmacs = operations(pack.path, size) / 2e9
+            gmacs = cost_packs.gmacs(pack.path, size)
             low, middle, high = np.percentile(times, [25, 50, 75])
             print(f"| {name} | {gmacs:.2f} | {middle:.1f} ({low:.1f} to {high:.1f}) |")
 

@@ -9,9 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
-from training import brand_study, fashion_mnist, low_data  # noqa: E402
+from training import brand_study, cost_packs, fashion_mnist, low_data  # noqa: E402
 from training.focus_weights import named  # noqa: E402
 
+from engines.teach.export import write_onnx  # noqa: E402
 from engines.teach.losses import ALPHA, self_distillation  # noqa: E402
 from engines.teach.trainer import Recipe, Trainer, look  # noqa: E402
 
@@ -120,3 +121,22 @@ def test_a_head_hears_its_blocks_and_no_others(arm, heard):
 )
 def test_names_of_a_transformer_within_another_model(theirs, ours):
     assert named(theirs) == ours
+
+
+def test_multiplications_are_those_of_convolutions_and_products(tmp_path):
+    class Net(torch.nn.Module):
+        """3 -> 4 channels by 3 x 3 at 8 x 6 places, then 4 -> 5, then a product with itself."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+            self.fc = torch.nn.Linear(4, 5)
+
+        def forward(self, images):
+            x = self.fc(self.conv(images.permute(0, 3, 1, 2).float()).flatten(2).transpose(1, 2))
+            return x @ x.transpose(1, 2)
+
+    path = tmp_path / "net.onnx"
+    write_onnx(Net(), {"images": torch.zeros(1, 8, 6, 3, dtype=torch.uint8)}, "y", path)
+    wanted = 48 * 4 * 27 + 48 * 4 * 5 + 48 * 48 * 5
+    assert cost_packs.gmacs(path, (1, 8, 6, 3)) == pytest.approx(wanted / 1e9)

@@ -1,4 +1,5 @@
-"""A pack of every recipe on every network, with random weights: what they cost is the same."""
+"""A pack of every recipe on every network, with random weights: what they cost is the same; and
+what a file multiplies."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from engines.nets.backbones import BACKBONES, PublishedFeatures
@@ -51,3 +53,31 @@ def make(folder: Path, side: int) -> None:
 
 def _filled(about: About, side: int, model: Path, made: Path) -> None:
     fill(made, about, LABELS, side, model)
+
+
+def gmacs(path: Path, shape: tuple[int, ...]) -> float:
+    """Multiplications with their additions, in thousands of millions, of all convolutions and
+    products for pictures uint8 of ``shape``; sizes are those of a run."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(str(path))
+    counted = [n for n in model.graph.node if n.op_type in ("Conv", "MatMul", "Gemm")]
+    wanted = {name for node in counted for name in (*node.input[:2], node.output[0])}
+    sizes = {own.name: tuple(own.dims) for own in model.graph.initializer}
+    shown = sorted(wanted - set(sizes) - {own.name for own in model.graph.output})
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in shown)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    names = [own.name for own in session.get_outputs()]
+    images = np.zeros(shape, np.uint8)
+    for name, made in zip(names, session.run(names, {"images": images}), strict=True):
+        sizes[name] = made.shape
+    total = 0.0
+    for node in counted:
+        first, second = (sizes[name] for name in node.input[:2])
+        each = np.prod(second[1:]) if node.op_type == "Conv" else first[-1]
+        total += float(np.prod(sizes[node.output[0]])) * float(each)
+    return total / 1e9
