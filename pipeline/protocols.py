@@ -116,6 +116,10 @@ class Budget(Protocol):
         """How many detections or crops this round may do for live cameras."""
         ...
 
+    def rate(self, work: Work) -> float:
+        """How many of them a second there is time for, as far as their cost is known."""
+        ...
+
     def spent(self, work: Work, seconds: float, count: int) -> None:
         """Report what ``count`` detections or crops took together."""
         ...

@@ -84,6 +84,9 @@ class FixedBudget:
     def allowed(self, work: Work) -> int:
         return self.crops
 
+    def rate(self, work: Work) -> float:
+        return 10.0 * self.crops
+
     def spent(self, work: Work, seconds: float, count: int) -> None:
         self.counts.append(count)
 

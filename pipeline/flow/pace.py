@@ -135,6 +135,10 @@ class WorkBudget:
             self._costs[work] = 0.9 * self._costs.get(work, cost) + 0.1 * cost
             self._credits[work] = max(self._credits.get(work, 0.0) - seconds, -self._slice)
 
+    def rate(self, work: Work) -> float:
+        cost = self._costs.get(work)
+        return SHARES[work] / self.slowdown / cost if cost else inf
+
     def allowed(self, work: Work) -> int:
         """As many as fit a round's slice of the time, at least one; under pressure, as many as
         their share of the time has room for, maybe none."""

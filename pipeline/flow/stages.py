@@ -137,6 +137,7 @@ def open_stages(
             detector.prepare(*size)
         taggers = opening.result()
     trackers = Trackers(section("track"), section("person"))
+    looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
     schedule = ScheduleStage(
         section("person"),
         section("motion"),
@@ -145,7 +146,7 @@ def open_stages(
         (pace.budget, pace.decoding),
         parts=bool(detector.canvases),
     )
-    looks = LookStage(taggers, section("looks"), pace.budget, stats.timed, mains)
+    schedule.pending = looks.pending
     places = PlaceStage(settings.zones)
     stages: tuple[Stage, ...] = (schedule, detector, TrackStage(trackers), places, looks, events)
     return Stages(stages, detector, events, looks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -23,6 +24,8 @@ STILL_S = 5.0
 #: Seconds for which a stream that has begun is looked at as if something moved: whoever stands
 #: there from the first picture on gives no other cause to look.
 START_S = 2.0
+#: How overdue a detection is at least that comes first because a picture of the main stream waits.
+PENDING = 0.5
 #: How much longer a still camera may go on without a look at the whole picture.
 PATIENCE = 4.0
 
@@ -73,6 +76,10 @@ class ScheduleStage:
     and the people known from the last round are looked at. Where nothing moves, the whole picture
     is looked at while its stream has only begun, and while somebody in it is not settled (see
     ``Tracker.settled``).
+
+    Attributes:
+        pending: tells of a sub-stream's frame whether a picture of the main stream waits for a
+            detection: it comes before the others.
     """
 
     name = "schedule"
@@ -88,6 +95,7 @@ class ScheduleStage:
     ) -> None:
         """Without ``parts``, or without ``trackers``, whole pictures are looked at always. Without
         ``trackers``, nobody is known who could need a look where nothing moves."""
+        self.pending: Callable[[Frame], bool] = lambda frame: False
         self._person = person
         self._motion = motion
         self._zones = zones
@@ -124,7 +132,8 @@ class ScheduleStage:
             watch.at, watch.whole_at = -inf, -inf
             watch.began_at = watch.moved_at = frame.pts
         interval_s = self._person.of(frame.source).interval_s * self._slowdown(frame)
-        return overdue(interval_s, frame.pts - watch.at)
+        late = overdue(interval_s, frame.pts - watch.at)
+        return inf if late >= PENDING and frame.live and self.pending(frame) else late
 
     def _decide(self, tagged: TaggedFrame, late: float) -> TaggedFrame:
         frame = tagged.frame

@@ -289,6 +289,7 @@ class StreamSource(BaseSource):
 
 def _stamp(timed: Any) -> float | None:
     """Seconds that a packet or picture carries, if it does."""
-    if timed.pts is None or not timed.time_base:
+    pts, base = timed.pts, timed.time_base
+    if pts is None or not base:
         return None
-    return float(timed.pts * timed.time_base)
+    return float(pts * base.numerator / base.denominator)  # a product of fractions takes longer

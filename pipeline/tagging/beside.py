@@ -15,6 +15,11 @@ from pipeline.types import Box, Frame, TaggedFrame
 #: Seconds for which boxes are remembered, and that may lie between two of which one is made.
 KEPT_S = 8.0
 BETWEEN_S = 1.2
+#: Seconds from one of two such boxes within which it does not matter how far off the other is: of
+#: two detections 2 s apart the box 0.3 s from one is as right as the middle of two 1.2 s apart.
+NEAR_S = 0.3
+#: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
+PATIENCE_S = 3.0
 #: Seconds ahead, and the share of somebody still visible then below which they are about to leave.
 AHEAD_S = 0.6
 LEAVING = 0.7
@@ -71,6 +76,10 @@ class Beside:
         since: since when each waits for a look.
         last: the moment of the newest picture of the main stream.
         began: when its sub-stream began.
+        asked: since when (stream seconds) a picture is asked for, of how many people; 0 of them
+            once it came.
+        now: its sub-stream's newest picture.
+        hanging: looks that its pictures at hand were left for.
     """
 
     boxes: deque[tuple[float, dict[int, Box]]] = field(default_factory=deque)
@@ -79,6 +88,9 @@ class Beside:
     pictures: list[AtHand] = field(default_factory=list)
     last: float = -inf
     began: float = inf
+    asked: tuple[float, int] = (-inf, 0)
+    now: float = -inf
+    hanging: int = 0
     scale: tuple[Registration, tuple[int, int]] | None = None
 
     def note(self, tagged: TaggedFrame) -> None:
@@ -99,12 +111,25 @@ class Beside:
     def latest(self) -> float:
         return self.boxes[-1][0] if self.boxes else -inf
 
+    def pending(self, now: float) -> bool:
+        """Whether a picture is at hand of a moment that has come by ``now``, and after which nobody
+        was searched for: a detection soon tells where people were."""
+        return any(self.latest < one.closeup.frame.pts <= now for one in self.pictures)
+
+    def awaited(self, now: float) -> int:
+        """How many people a picture that is asked for is to show, if it may still come."""
+        at, people = self.asked
+        return people * (now - at < PATIENCE_S)
+
     def box(self, track_id: int, at: float) -> Box | None:
         """Where somebody was: between where they were found before and after that moment."""
         known = [(pts, boxes[track_id]) for pts, boxes in self.boxes if track_id in boxes]
         before = next(((pts, box) for pts, box in reversed(known) if pts <= at), None)
         after = next(((pts, box) for pts, box in known if pts >= at), None)
-        if before is None or after is None or after[0] - before[0] > BETWEEN_S:
+        if before is None or after is None:
+            return None
+        near = min(at - before[0], after[0] - at) <= NEAR_S
+        if after[0] - before[0] > BETWEEN_S and not near:
             return None
         span = after[0] - before[0]
         share = (at - before[0]) / span if span else 0.0

@@ -8,13 +8,13 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 
 from pipeline.picture.crop import quality, visible_share
 from pipeline.picture.registration import WHOLE, Registration
 from pipeline.settings.section import PerSource
-from pipeline.tagging.beside import AtHand, Beside, Closeup, Main
+from pipeline.tagging.beside import PATIENCE_S, AtHand, Beside, Closeup, Main
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
@@ -23,13 +23,27 @@ from pipeline.types import Frame, TaggedFrame, Track
 
 #: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
 AT_HAND_S = 2.0
-#: Seconds after which somebody is looked at on the sub-stream if the main stream gives nothing.
-PATIENCE_S = 3.0
 #: Pictures of the main stream kept for a camera.
 MOST_PICTURES = 2
+#: Seconds of looking for which pictures are asked for ahead: what is decoded takes a while to come,
+#: and what is decoded beyond that is not looked at before it is too old.
+AHEAD_S = 2.0
 
 #: How much a look is needed, at what, and by whom.
 Wanted = tuple[Priority, Subject, tuple[Tagger, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A picture that one camera needs: how much, of which moment, and for the looks of how many
+    people."""
+
+    most: Priority
+    camera: tuple[Beside, Main]
+    after: float
+    urgent: bool
+    people: int
+    now: float
 
 
 class Closeups:
@@ -50,11 +64,47 @@ class Closeups:
         #: Picture of the main stream -> frame it is looked at with, in this round.
         self._with: dict[int, int] = {}
         self._registrations: dict[int, Registration] = {}
+        self._asks: list[_Ask] = []
 
     def begin(self) -> None:
         """A round begins."""
         self._with.clear()
         self._registrations.clear()
+        self._asks.clear()
+
+    def pending(self, frame: Frame) -> bool:
+        """Whether a picture of the main stream waits for a detection on its camera's sub-stream."""
+        beside = self._beside.get(frame.source)
+        return beside is not None and beside.pending(frame.pts)
+
+    def ask(self, chosen: Sequence[Subject], rate: float) -> None:
+        """Ask for the pictures that those who need a look most are waiting for, of no more people
+        than there is time to look at.
+
+        Args:
+            chosen: who is looked at in this round.
+            rate: looks a second that there is time for.
+        """
+        for subject in chosen:
+            beside = self._beside.get(subject.frame.source)
+            if beside is not None and id(subject.frame) in self._with:
+                beside.hanging = max(beside.hanging - 1, 0)
+        room = AHEAD_S * rate
+        for beside in self._beside.values():
+            room -= beside.hanging + beside.awaited(beside.now)
+        # Of cameras whose people need it as much, those that were asked the longest time ago.
+        self._asks.sort(key=lambda ask: (ask.most, -ask.camera[0].asked[0]), reverse=True)
+        for ask in self._asks:
+            beside, main = ask.camera
+            before = beside.awaited(ask.now)
+            if before:  # its place is kept: key frames are rare
+                beside.asked = beside.asked[0], ask.people
+            elif room > 0:
+                beside.asked = ask.now, ask.people
+            else:
+                continue
+            main.ask(ask.after, ask.urgent)
+            room -= ask.people - before
 
     def forget(self, source: str) -> None:
         self._beside.pop(source, None)
@@ -74,6 +124,7 @@ class Closeups:
         beside.note(tagged)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
+        beside.now = frame.pts
         if tagged.decision == "predict":
             return []  # where people were found has not changed
         found = [
@@ -81,6 +132,7 @@ class Closeups:
             for at_hand in beside.pictures
             for wanted in self._at(at_hand, tagged, beside, slowdown)
         ]
+        beside.hanging = len(found)
         if tagged.decision != "detect":
             return found
         large = replace(tagged, tracks=tuple(self._large(t, beside, frame) for t in tagged.tracks))
@@ -103,11 +155,14 @@ class Closeups:
         for closeup in main.take():
             beside.pictures.append(AtHand(closeup, max(frame.pts, closeup.frame.pts)))
             beside.last = max(beside.last, closeup.frame.pts)
+            beside.asked = beside.asked[0], 0
         if main.size is not None:
             beside.scale = main.registration or WHOLE, main.size
         beside.pictures = [
             one for one in beside.pictures[-MOST_PICTURES:] if frame.pts <= one.since + AT_HAND_S
         ]
+        if not beside.pictures:
+            beside.hanging = 0
         for one in beside.pictures:
             self._with[id(one.closeup.frame)] = id(frame)
             self._registrations[id(one.closeup.frame)] = one.closeup.registration
@@ -159,10 +214,16 @@ class Closeups:
             again = beside.last + settings.settle_s * slowdown
             after = min(after, max(beside.first.get(track_id, frame.pts), again))
             urgency, waited = wanted[0].urgency, frame.pts - since
-            urgent |= urgency is Urgency.NEW and waited >= settings.wait_s * slowdown
+            if slowdown > 1:  # pictures after a key frame cost several times as much
+                urgent |= urgency is Urgency.NEW and beside.leaves(track_id, frame)
+                continue
+            urgent |= urgency is Urgency.NEW and waited >= settings.wait_s
             urgent |= urgency >= Urgency.SETTLING and beside.leaves(track_id, frame)
         if wanting:
-            main.ask(min(after, frame.pts), urgent)
+            most = max(priority for priority, _, _ in now)
+            first = min(after, frame.pts)
+            ask = _Ask(most, (beside, main), first, urgent, len(wanting), frame.pts)
+            self._asks.append(ask)
         return late
 
     def around(

@@ -196,6 +196,10 @@ class LookStage:
         self._persons.drop(tagger)
         self._surroundings.drop(tagger)
 
+    def pending(self, frame: Frame) -> bool:
+        """Whether a picture of a camera's main stream waits for a detection on its sub-stream."""
+        return self._closeups.pending(frame)
+
     def forget(self, source: str) -> None:
         self._persons.forget(source)
         self._surroundings.forget(source)
@@ -224,6 +228,7 @@ class LookStage:
         for _, subject, part in live[: self._budget.allowed("crop")]:
             affordable = tuple(tagger for tagger in part if self._shares.admit(tagger))
             out += [(subject, affordable)] if affordable else []
+        self._closeups.ask([subject for subject, _ in out], self._budget.rate("crop"))
         return out
 
     def _attached(self, tagged: TaggedFrame, best: Best, looks: Sequence[Look]) -> TaggedFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 import pytest
@@ -176,6 +177,37 @@ def test_a_few_detections_a_round_are_shared_evenly():
     counts = [len(times) for times in found.values()]
     assert sum(counts) == pytest.approx(150, abs=2), "one in every round"
     assert max(counts) - min(counts) <= 1
+
+
+def test_a_camera_whose_main_stream_gave_a_picture_comes_before_the_others():
+    pace = Pace(SETTINGS)
+    pace.budget.spent("detection", 0.04, 1)  # one in every round
+    stage, waiting = schedule(pace), {"cam5"}
+    stage.pending = lambda frame: frame.source in waiting
+    searched = []
+    for step in range(90):
+        batch = [
+            TaggedFrame(
+                replace(
+                    make_frame(step / 15, level=40 + 90 * (step % 2), source=f"cam{i}"), live=True
+                )
+            )
+            for i in range(12)
+        ]
+        searched += [one.frame.source for one in stage(batch) if one.decision == "detect"]
+    assert searched.count("cam5") >= 2 * searched.count("cam4")
+    assert set(searched) == {f"cam{i}" for i in range(12)}, "nobody starves"
+
+
+def test_the_rate_of_work_is_what_its_share_of_the_time_has_room_for():
+    pace = Pace(SETTINGS)
+    assert pace.budget.rate("crop") == inf, "nothing is known yet"
+    pace.budget.spent("crop", 0.1, 2)
+    assert pace.budget.rate("crop") == pytest.approx(SHARES["crop"] / 0.05)
+    for step in range(20):
+        pace.slowdown.finished(step / 2, 5.0)
+    assert pace.slowdown.factor > 1
+    assert pace.budget.rate("crop") == pytest.approx(SHARES["crop"] / 0.05 / pace.slowdown.factor)
 
 
 def test_a_still_camera_is_looked_at_now_and_then_and_a_moving_one_not_slowed():

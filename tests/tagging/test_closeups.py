@@ -12,8 +12,7 @@ from support import make_frame
 
 from pipeline.picture.registration import Registration
 from pipeline.settings.section import Fixed
-from pipeline.tagging.beside import BETWEEN_S, KEPT_S, Beside, Closeup
-from pipeline.tagging.closeups import PATIENCE_S
+from pipeline.tagging.beside import BETWEEN_S, KEPT_S, NEAR_S, PATIENCE_S, Beside, Closeup
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.looks import LookStage
 from pipeline.tagging.tagger import Evidence, Tagger, TaggerSettings
@@ -25,6 +24,10 @@ SUB, MAIN = (640, 360), (1920, 1080)
 class Budget:
     slowdown = 1.0
     crops = 100
+    crops_a_second = 1000.0
+
+    def rate(self, work):
+        return self.crops_a_second
 
     def allowed(self, work):
         return self.crops
@@ -139,6 +142,42 @@ def test_nobody_is_looked_at_where_it_is_not_known_where_they_were(scene):
     assert scene.sees.shown == []
 
 
+def test_a_picture_soon_before_somebody_was_found_again_is_looked_at_however_long_they_were_not(
+    scene,
+):
+    scene.at(0.0)
+    shown = scene.main.show(2 * BETWEEN_S)
+    tagged = scene.at(2 * BETWEEN_S + NEAR_S - 0.05)
+    [subject] = scene.sees.shown
+    assert subject.frame is shown
+    assert subject.box == pytest.approx(tuple(3 * v for v in scene.box(2 * BETWEEN_S)))
+    assert tagged.views == (1, 0)
+
+
+def test_a_picture_waits_for_a_detection_once_its_moment_has_come_and_until_it_is_there(scene):
+    def waits(pts):
+        return scene.stage.pending(replace(make_frame(pts, SUB), live=True, sub=True))
+
+    scene.at(0.0)
+    assert not waits(0.2)
+    scene.main.show(0.3)
+    scene.at(0.2, "predict")
+    assert not waits(0.2)
+    assert waits(0.4)
+    scene.at(0.4)
+    assert not waits(0.6)
+
+
+def test_under_pressure_nobody_new_has_pictures_after_a_key_frame_decoded_unless_they_leave(scene):
+    scene.budget.slowdown = 2.0
+    scene.at(0.0)
+    scene.at(2.4)
+    assert not scene.main.asked[-1][1], "longer than looks.wait_s, at this slowdown too"
+    scene.at(2.6, box=(500.0, 100.0, 560.0, 250.0))
+    scene.at(2.8, box=(540.0, 100.0, 600.0, 250.0))
+    assert scene.main.asked[-1][1]
+
+
 def test_who_is_new_waits_for_a_key_frame_and_then_not_any_longer(scene):
     scene.at(0.0)
     assert scene.main.asked == [(0.0, False)]
@@ -240,3 +279,64 @@ def test_no_more_is_asked_for_than_there_are_crops_for(scene):
     scene.budget.crops = 1
     scene.at(2.0)
     assert len(scene.sees.shown) == 1
+
+
+class Floor:
+    """Several cameras, somebody in view of each."""
+
+    def __init__(self, rate: float) -> None:
+        self.mains = {f"cam{i}": Recorded() for i in range(8)}
+        self.sees, self.budget = Sees(), Budget()
+        self.budget.crops_a_second = rate
+        self.stage = LookStage(
+            [self.sees], Fixed(LookSettings()), self.budget, mains=lambda source: self.mains[source]
+        )
+
+    def at(self, pts: float) -> None:
+        batch = []
+        for name in self.mains:
+            frame = replace(make_frame(pts, SUB, source=name), live=True, sub=True)
+            track = Track(1, (100.0, 100.0, 160.0, 250.0), 0.9)
+            batch.append(TaggedFrame(frame, "detect", tracks=(track,)))
+        self.stage(batch)
+
+    def asked(self) -> list[str]:
+        return [name for name, main in self.mains.items() if main.asked]
+
+
+def test_no_more_cameras_are_asked_than_there_will_be_time_to_look_at():
+    floor = Floor(rate=1.5)
+    for i in range(5):
+        floor.at(i / 5)
+    assert len(floor.asked()) == 3, "three looks in two seconds"
+
+
+def test_who_was_looked_at_makes_room_for_others():
+    floor = Floor(rate=1.5)
+    floor.at(0.0)
+    first = floor.asked()
+    for name in first:
+        floor.mains[name].show(0.1)
+        floor.mains[name].asked.clear()
+    floor.at(0.2)
+    assert len(floor.sees.shown) == 3
+    floor.at(0.3)
+    assert len(floor.asked()) == 3
+    assert not set(floor.asked()) & set(first), "who was looked at just now comes later"
+
+
+def test_with_time_enough_every_camera_is_asked():
+    floor = Floor(rate=100.0)
+    floor.at(0.0)
+    assert len(floor.asked()) == 8
+
+
+def test_a_picture_that_never_comes_gives_its_room_back():
+    floor = Floor(rate=0.5)
+    floor.at(0.0)
+    assert floor.asked() == ["cam0"]
+    for i in range(1, 14):
+        floor.at(i / 5)
+    assert floor.asked() == ["cam0"], "key frames may be seconds apart"
+    floor.at(PATIENCE_S)
+    assert floor.asked() == ["cam0", "cam1"]
