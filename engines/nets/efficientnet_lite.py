@@ -34,21 +34,22 @@ EMBEDDING = 1280
 BN_EPS = 1e-3
 
 
+def eighths(channels: float) -> int:
+    """The nearest multiple of eight, never less than nine tenths."""
+    near = max(8, int(channels + 4) // 8 * 8)
+    return near + 8 if near < 0.9 * channels else near
+
+
 def scaled(wider: float, deeper: float) -> tuple[Stage, ...]:
     """The stages of a larger network of the family (EfficientNet, section 3.3): Lite1 is 1.0 times
     as wide and 1.1 times as deep, Lite2 1.1 and 1.2 times. The first and the last stage are no
     deeper, stem and head no wider."""
-
-    def channels(count: int) -> int:
-        near = max(8, int(count * wider + 4) // 8 * 8)
-        return near + 8 if near < 0.9 * count * wider else near
-
     made: list[Stage] = []
     for place, (kernel, stride, expand, cin, cout, repeats) in enumerate(STAGES):
         end = place in (0, len(STAGES) - 1)
         cin = made[-1][4] if made else cin
         many = repeats if end else math.ceil(repeats * deeper)
-        made.append((kernel, stride, expand, cin, channels(cout), many))
+        made.append((kernel, stride, expand, cin, eighths(cout * wider), many))
     return tuple(made)
 
 

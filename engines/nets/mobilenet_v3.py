@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.nets.efficientnet_lite import eighths
+
 STEM = 16
 BN_EPS = 1e-3
 #: The last layer of the ImageNet classifier in checkpoints, which is left out; the one before it is
@@ -77,12 +79,6 @@ SMALL = Sizes(
     576,
     1024,
 )
-
-
-def eighths(channels: int) -> int:
-    """The nearest multiple of eight, never less than nine tenths."""
-    near = max(8, (channels + 4) // 8 * 8)
-    return near + 8 if near < 0.9 * channels else near
 
 
 def convolution(
