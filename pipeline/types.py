@@ -136,6 +136,7 @@ class Tag:
         attributes: name and value of what else is known: ``sleeve``, ``length``, ``type``.
         level: whether ``label`` is a label, only a category, or only the part of the body it is on.
         covers: parts of the body it is worn on; a tag of one of them says no more than this one.
+        layers: what nobody wears two of, one over the other.
         model: name of the model that reports it.
         outlined: on a still picture it is drawn with an outline of its own, as a mark on something
             is.
@@ -153,6 +154,7 @@ class Tag:
     model: str = ""
     outlined: bool = False
     covers: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
     @property
     def colour(self) -> str | None:

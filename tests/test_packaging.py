@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
+import re
 import subprocess
+from pathlib import Path
 
 import check_wheel
 import pytest
 import sbom
+import yaml
 from support import HERE
+from support import command as run
 
 SCRIPT = HERE.parent / "tools" / "install_test_system.sh"
 
@@ -60,6 +65,49 @@ def test_at_a_terminal_the_answer_counts(machine, answer, installed):
     os.close(terminal)
     assert b"install them now?" in told
     assert calls.exists() == installed
+
+
+# -- Containers --------------------------------------------------------------------------------
+
+DEPLOY = HERE.parent / "configs" / "deploy"
+
+
+@pytest.mark.parametrize("name", ["Dockerfile.serve", "Dockerfile.jetson"])
+def test_an_image_is_made_of_what_is_there_and_runs_what_there_is(name):
+    """No image is built here; but what is copied, installed and run has to exist."""
+    text = re.sub(r"\\\n\s*", " ", (DEPLOY / name).read_text(encoding="utf-8"))
+    steps = [line.split(maxsplit=1) for line in text.splitlines() if re.match(r"[A-Z]+ ", line)]
+    kept = (HERE.parent / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    sources = {part for step, rest in steps if step == "COPY" for part in rest.split()[:-1]}
+    assert sources >= {"pyproject.toml", "pipeline", "engines"}
+    for source in sources:
+        assert (HERE.parent / source).exists(), source
+        assert f"!{source}" in kept, "left out of what is sent to build it"
+    told = sbom.tomllib.loads(sbom.PROJECT.read_text())
+    project, packages = told["project"], told["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {project["readme"], *packages["packages"]} <= sources
+    extras = {one for group in re.findall(r"\.\[([\w,]+)\]", text) for one in group.split(",")}
+    assert extras <= set(project["optional-dependencies"])
+    last = dict(steps)
+    assert "USER" in last, "not as root"
+    [command, *arguments] = json.loads(last["CMD"])
+    assert Path(json.loads(last["ENTRYPOINT"])[0]).name in project["scripts"]
+    known = run(command, "--help").stdout
+    assert {one for one in arguments if one.startswith("--")} <= set(re.findall(r"--\w+", known))
+
+
+def test_the_compose_file_builds_that_image():
+    told = yaml.safe_load((DEPLOY / "compose.serve.yaml").read_text(encoding="utf-8"))
+    [service] = told["services"].values()
+    build = service["build"]
+    context = (DEPLOY / build["context"]).resolve()
+    assert context == HERE.parent
+    dockerfile = (context / build["dockerfile"]).read_text(encoding="utf-8")
+    volumes = dict(one.split(":") for one in service["volumes"])
+    assert set(volumes) <= set(told["volumes"])
+    assert all(f"VOLUME {place}" in dockerfile for place in volumes.values())
+    assert all(f"EXPOSE {one.rpartition(':')[2]}" in dockerfile for one in service["ports"])
+    assert all(one.startswith("127.0.0.1:") for one in service["ports"]), "this machine's alone"
 
 
 # -- The wheel ---------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
     python tools/bench.py cameras --count 16 --seconds 60
     python tools/bench.py cameras --sub --count 4 8 --seconds 30
     python tools/bench.py accuracy --count 16
+    python tools/bench.py accuracy --sub --count 16
     python tools/bench.py faults --count 8
     python tools/bench.py hls --seconds 60
     python tools/bench.py outlets --count 4
@@ -39,7 +40,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmark import accuracy, age, cameras, ends, engine, faults, file, hls, outlets, store
+from benchmark import (
+    accuracy,
+    accuracy_sub,
+    age,
+    cameras,
+    ends,
+    engine,
+    faults,
+    file,
+    hls,
+    outlets,
+    store,
+)
 
 from pipeline.models.opening import cores
 
@@ -47,7 +60,7 @@ CLIP = Path(__file__).parent.parent / "tests" / "data" / "street.mp4"
 KINDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "file": file.measure,
     "cameras": cameras.measure,
-    "accuracy": accuracy.measure,
+    "accuracy": lambda args: (accuracy_sub if args.sub else accuracy).measure(args),
     "faults": faults.measure,
     "hls": hls.measure,
     "age": age.measure,

@@ -231,11 +231,12 @@ class EventOutlet:
             return False
         finally:
             self._busy = False
+        took_s = time.monotonic() - self._took
         if rows:
             self.cursor = rows[-1][0]
+            self.counters.took.add(took_s)
         self._health.worked(len(rows))
-        brisk = time.monotonic() - self._took < _BRISK_S
-        batch = 2 * self._batch if brisk else self._batch // 4
+        batch = 2 * self._batch if took_s < _BRISK_S else self._batch // 4
         self._batch = min(max(batch, self._least), self._most)
         self.counters.waiting = self._journaling.last - self.cursor
         return True

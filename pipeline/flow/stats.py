@@ -19,10 +19,22 @@ from pipeline.flow.pace import Pace
 from pipeline.types import Heads, TaggedFrame
 
 State = Literal["waiting", "connecting", "up", "down", "done", "stopped", "failed"]
-#: Up to which ages (s) frames are counted apart.
+#: Up to which lengths of time (s) they are counted apart.
 AGES = (0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.0, 5.0)
 #: Latencies kept per camera; percentiles are over the newest this many frames.
 KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Spread:
+    """Lengths of time, counted by how long: up to each of ``AGES``, and longer; and their sum."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
+    sum_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(AGES, seconds)] += 1
+        self.sum_s += max(seconds, 0.0)
 
 
 @dataclass(slots=True)
@@ -75,8 +87,8 @@ class CameraStats:
         unwritten: results that a slow or failing sink missed.
         failed: frames lost because a stage raised on them.
         zones: how many people are in each zone now.
-        aged: frames by how old they were when done: up to each of ``AGES``, and older; ``aged_s``,
-            their ages summed.
+        tags: tags that were reported first, by kind.
+        ages: how old frames were when they were done.
         heads, masked: what is done to heads in its pictures, and how many areas are painted out.
         main: of the main stream, where the camera's frames are its sub-stream's.
     """
@@ -104,8 +116,8 @@ class CameraStats:
     pts: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
     looks: Counter[str] = field(default_factory=Counter)
-    aged: list[int] = field(default_factory=lambda: [0] * (len(AGES) + 1))
-    aged_s: float = 0.0
+    tags: Counter[str] = field(default_factory=Counter)
+    ages: Spread = field(default_factory=Spread)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     main: MainStats | None = None
 
@@ -120,9 +132,11 @@ class CameraStats:
         self.analysed += 1
         self.pts = tagged.frame.pts
         self.latencies.append(age_s)
-        self.aged[bisect_left(AGES, age_s)] += 1
-        self.aged_s += max(age_s, 0.0)
-        self.people += sum(event.name == "entered" for event in tagged.events)
+        self.ages.add(age_s)
+        for event in tagged.events:
+            self.people += event.name == "entered"
+            if event.name == "appeared" and event.tag is not None:
+                self.tags[event.tag.kind] += 1
         self.looks.update(dict(tagged.looks))
         self.zones = {place.name: place.count for place in tagged.places if place.is_zone}
         if self.main is not None:
@@ -176,6 +190,7 @@ class OutletStats:
         left_out: of those meant for it, what it never gets.
         failures: tries that failed.
         waiting: what it has not taken yet.
+        took: how long it was at each delivery of events.
         note: why it fails.
     """
 
@@ -185,6 +200,7 @@ class OutletStats:
     left_out: int = 0
     failures: int = 0
     waiting: int = 0
+    took: Spread = field(default_factory=Spread)
     note: str = ""
 
     @property

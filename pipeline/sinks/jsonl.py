@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic import Field
+
 from pipeline.files import appending, explained, make_folder, private
 from pipeline.settings.section import PerSource
 from pipeline.sinks.records import frame_record
@@ -20,13 +22,13 @@ _TAIL = 1 << 20
 class EventsSettings(SinkSettings):
     """events.jsonl: what changed."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="every change is written as a line: events.jsonl")
 
 
 class FramesSettings(SinkSettings):
     """frames.jsonl: one record per analysed frame."""
 
-    enabled: bool = False
+    enabled: bool = Field(False, description="every analysed frame is a line: frames.jsonl")
 
 
 class JsonLines:

@@ -28,7 +28,7 @@ _GOOD = 0.5
 class SnapshotsSettings(SinkSettings):
     """The best picture of every person."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="pictures of people are written, their best one")
     looks: int = Field(
         4, ge=1, le=MOST_LOOKS, description="most pictures of one visit: the best, and others later"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError, redact
@@ -72,7 +73,7 @@ def query_of(store: Store, wish: Wish, within: Collection[str] | None = None) ->
         ConfigError: a word or a time is not understood, or there is no such camera or zone.
     """
     names, moment = names_within(store, within), now(store)
-    vocabulary = Vocabulary(names)
+    vocabulary = _vocabulary(tuple(names))
     since, until = span(moment, wish.begin, wish.end, wish.last)
     brands = tuple(Garment((("brand", _exact(b, "brand", names)),)) for b in wish.brands)
     query = Query(either=(brands,) if brands else ())
@@ -90,6 +91,12 @@ def query_of(store: Store, wish: Wish, within: Collection[str] | None = None) ->
         return query
     mine = tuple(one for one in query.cameras or tuple(within) if one in within)
     return replace(query, cameras=mine or NOWHERE)
+
+
+@lru_cache(8)
+def _vocabulary(names: tuple[Term, ...]) -> Vocabulary:
+    """The words of names, which seldom change: made once for each who may know others."""
+    return Vocabulary(names)
 
 
 def names_within(store: Store, within: Collection[str] | None = None) -> list[Term]:

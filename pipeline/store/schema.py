@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -65,6 +66,23 @@ def unpacked(content: bytes) -> list[int]:
             found.append(before)
             number, shift = 0, 0
     return found
+
+
+def occurrences(packs: Sequence[bytes]) -> dict[int, int]:
+    """How often each number is in many ``packed`` sequences, all read at once."""
+    content = np.frombuffer(b"".join(packs), np.uint8)
+    if not len(content):
+        return {}
+    begins = np.flatnonzero(np.concatenate(([True], content[:-1] < 128)))
+    place = np.arange(len(content)) - np.repeat(begins, np.diff(begins, append=len(content)))
+    distances = np.add.reduceat((content & 127).astype(np.int64) << 7 * place, begins)
+    totals = np.cumsum(distances)  # over all sequences: less what was reached before each
+    offsets = np.cumsum([len(one) for one in packs if one])[:-1]
+    firsts = np.concatenate(([0], np.searchsorted(begins, offsets)))
+    before = totals[firsts] - distances[firsts]
+    numbers = totals - np.repeat(before, np.diff(firsts, append=len(totals)))
+    found, times = np.unique(numbers, return_counts=True)
+    return dict(zip(found.tolist(), times.tolist(), strict=True))
 
 
 metadata = MetaData()

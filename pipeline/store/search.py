@@ -74,9 +74,7 @@ class Search:
         ids = self._ids(connection, most + 1)
         counted: Counter[int] = Counter()
         for part in chunks(ids[:most], _READ):
-            query = select(visit.c.terms).where(visit.c.id.in_(part))
-            for terms in connection.execute(query).scalars():
-                counted.update(terms)
+            counted.update(self._facets.counts(connection, part))
             seen += len(part)
             if time.monotonic() > until:
                 break
@@ -104,7 +102,7 @@ class Search:
 
     def _ids(self, connection: Connection, limit: int, before: int | None = None) -> list[int]:
         query = self._select(before)
-        return [] if query is None else list(connection.execute(query.limit(limit)).scalars())
+        return [] if query is None else list(connection.execute(query.limit(limit)).scalars().all())
 
     def _select(self, before: int | None) -> Select[Any] | None:
         """Numbers of visits, newest first; ``None`` where something asked for was never seen."""

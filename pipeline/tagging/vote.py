@@ -5,7 +5,8 @@ reported while its mean, weighted by how well each crop showed the subject, stay
 (with hysteresis). Its likeliest label is reported only when that is likely enough itself; otherwise
 the category is: less exact, but right more often. Where no category of a part of the body is likely
 enough, the likeliest one is if it is no mere guess, else the part: that somebody wears something
-there is surer than what.
+there is surer than what. Of two garments that are hardly ever worn together, such as a coat and a
+jacket, the likelier one is reported.
 """
 
 from __future__ import annotations
@@ -87,6 +88,11 @@ class _Slot:
         return tag.label if tag and tag.level == "part" else ""
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """What it is hardly ever worn together with another one of."""
+        return next(iter(self.latest.values())).layers
+
+    @property
     def covers(self) -> tuple[str, ...]:
         """Parts of the body that it covers; none of a part itself."""
         return () if self.part else next(iter(self.latest.values())).covers
@@ -112,6 +118,17 @@ class _Slot:
             attributes=tuple(sorted(attributes.items())),
             score=round(min(score, 1.0), 4),
         )
+
+
+def _one_a_layer(slots: Sequence[_Slot]) -> list[_Slot]:
+    """Those that can be worn together: of two that take the same layer, the likelier one."""
+    worn: list[_Slot] = []
+    taken: set[str] = set()
+    for slot in sorted(slots, key=_Slot.rank, reverse=True):
+        if taken.isdisjoint(slot.layers):
+            worn.append(slot)
+            taken.update(slot.layers)
+    return worn
 
 
 class Past:
@@ -168,7 +185,7 @@ class Vote:
         self._reports |= self.looks >= (1 if hurry else self.settings.looks)
         if not self._reports:
             return ()
-        shown = [slot for slot in self._slots.values() if slot.appears(self.settings)]
+        shown = _one_a_layer([s for s in self._slots.values() if s.appears(self.settings)])
         named = {part for slot in shown for part in slot.covers}
         unnamed = {slot.part for slot in shown} - named - {""}
         told = [slot for slot in shown if slot.part not in named]

@@ -85,10 +85,9 @@ class Brands:
     def test(self, path: Path) -> dict[str, Any]:
         """Which marks are on a picture, as cameras would find them; SourceRefusedError if it is
         none."""
-        image = load_image(path)
-        frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(image))
         settings = self._settings
-        with self._lock:
+        with self._lock:  # also while it is unpacked: large ones need a gigabyte
+            frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(load_image(path)))
             embed = self._opened()
             assert self._models is not None
             detector, pack = self._models.open(settings.detector)

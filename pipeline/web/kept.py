@@ -16,6 +16,8 @@ from pipeline.files import make_folder, private_file
 
 #: Its name in the folder of the results.
 NAME = "window.db"
+#: Between two entries of what goes on (ms).
+_SELDOM_MS = 3_600_000
 #: Entries of the audit log that are kept.
 MOST_AUDIT = 100_000
 VERSION = 1
@@ -123,6 +125,12 @@ class Kept:
         )
         if row % 1000 == 0:
             self.change("DELETE FROM audit WHERE id <= ?", row - MOST_AUDIT)
+
+    def note_seldom(self, user: str, client: str, action: str, what: str) -> None:
+        """The same of what is done again and again: once an hour."""
+        query = "SELECT 1 FROM audit WHERE (user, client, action, object) = (?, ?, ?, ?) AND at > ?"
+        if self.one(query, user, client, action, what[:200], now_ms() - _SELDOM_MS) is None:
+            self.note(user, client, action, what)
 
     def audit(self, before: int | None, limit: int) -> Sequence[sqlite3.Row]:
         """What was done, newest first, before an entry."""

@@ -90,7 +90,8 @@ def explained(error: Exception) -> JSONResponse:
     return answer(422, "invalid", text)
 
 
-_CODES = {404: "missing", 405: "method", 413: "large"}.get
+#: Status of the server's own errors -> their code.
+CODES = MappingProxyType({404: "missing", 405: "method", 413: "large"})
 
 
 def install(app: FastAPI) -> None:
@@ -113,7 +114,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES(error.status_code, "bad")
+        code = CODES.get(error.status_code, "bad")
         return answer(error.status_code, code, str(error.detail))
 
     @app.exception_handler(Exception)

@@ -167,7 +167,11 @@ def _sockets() -> dict[str, Any]:
 def _bound(address: Address) -> socket.socket:
     try:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+        made = socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+        # Connections inherit it; asyncio sets it only on sockets that were made by naming TCP.
+        # Without it, the rest of an answer waits 40 ms for its beginning to be acknowledged.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
     except OSError as error:
         raise ConfigError(
             f"{address.host}:{address.port}: cannot be listened on: {error.strerror or error}; "

@@ -34,7 +34,11 @@ log = logging.getLogger("threadline.web")
 #: Sections, or parts of them, that are asked for while cameras run.
 _LIVE = ("motion.", "looks.", "privacy.", "store.keep.", "person.interval_s", "person.refresh_s")
 #: What is chosen elsewhere, and what could keep the service from starting or all from being found.
-_LEFT_OUT = ("cameras", "packs", "engine", "store.enabled", "store.mode", "measures.accept_licence")
+#: Last, what means nothing: brands have no categories.
+_LEFT_OUT = (
+    *("cameras", "packs", "engine", "store.enabled", "store.mode", "measures.accept_licence"),
+    *("logos.vote.fine", "logos.vote.likely"),
+)
 
 
 @dataclass(frozen=True, slots=True)

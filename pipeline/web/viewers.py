@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pipeline.types import TaggedFrame
+from pipeline.web.access import client_of
 from pipeline.web.live import WIDEST, boxes_of
 from pipeline.web.service import Service
 from pipeline.web.video import MOST_WAITING, Piece, Remux
@@ -221,6 +222,8 @@ class Viewer:
             return
         showing.refused = ""
         if showing.remux is None or showing.remux.video is not video:
+            asked = self._who.name, client_of(self._socket), "live.raw", camera
+            await asyncio.to_thread(self._service.kept.note_seldom, *asked)
             self._let_go(showing)
             showing.remux = Remux(video)
             group = video.watch(self._taker(showing.remux))

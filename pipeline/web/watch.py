@@ -27,6 +27,8 @@ EVERY_S = 0.5
 STATS_S = 5.0
 _PICTURES_S = 600.0
 _HOUR_MS = 3_600_000
+#: States of a camera that does not come: each try to reach it goes through both.
+_AWAY = frozenset({"connecting", "down"})
 #: Called with a name and what is told.
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -127,8 +129,9 @@ class Watch:
         if seen is not None and (seen.state, seen.note) == (camera.state, camera.note):
             return
         # Another reason for the same state began when the state did.
-        kept = {"since": seen.since} if seen is not None and seen.state == camera.state else {}
-        fresh = _Seen(camera.state, camera.note, **kept)
+        fresh = _Seen(camera.state, camera.note)
+        if seen and (seen.state == camera.state or {seen.state, camera.state} <= _AWAY):
+            fresh.since = seen.since
         with self._lock:
             self._seen[camera.id] = fresh
         what = {"id": camera.id, "state": fresh.state, "note": fresh.note, "since": fresh.since}

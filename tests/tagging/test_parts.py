@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.tagging.garments.parts import COVERS, LOWER, PARTS, UPPER, chances
+from pipeline.tagging.garments.parts import COVERS, LAYERS, LOWER, PARTS, UPPER, chances
 from pipeline.tagging.vote import Vote, VoteSettings
 from pipeline.types import Tag
 
@@ -16,8 +16,8 @@ def part(name: str, score: float, colour: str = "blue") -> Tag:
 
 
 def category(name: str, score: float) -> Tag:
-    covers = COVERS.get(name, ())
-    return Tag("garment", name, name, score, BOX, ("red",), level="category", covers=covers)
+    worn = {"covers": COVERS.get(name, ()), "layers": LAYERS.get(name, ())}
+    return Tag("garment", name, name, score, BOX, ("red",), level="category", **worn)
 
 
 def labels(*evidence: Tag) -> list[str]:
@@ -83,3 +83,30 @@ def test_something_is_surer_than_what():
     assert found[UPPER] == pytest.approx(1 - 0.5 * 0.8 * 0.5)
     assert found[LOWER] == pytest.approx(0.2)
     assert set(found) == set(PARTS)
+
+
+@pytest.mark.parametrize(
+    ("surer", "other", "both"),
+    [
+        ("shirt, blouse", "top, t-shirt, sweatshirt", False),
+        ("sweater", "top, t-shirt, sweatshirt", False),
+        ("coat", "jacket", False),
+        ("dress", "pants", False),
+        ("shirt, blouse", "sweater", True),
+        ("shirt, blouse", "jacket", True),
+        ("sweater", "coat", True),
+        ("dress", "coat", True),
+        ("pants", "hat", True),
+    ],
+)
+def test_of_two_that_nobody_wears_one_over_the_other_the_likelier_is_reported(surer, other, both):
+    assert labels(category(other, 0.45), category(surer, 0.6)) == [surer] + [other] * both
+
+
+def test_a_garment_that_is_left_out_comes_once_it_is_the_likelier():
+    vote = Vote(VoteSettings(looks=1, memory=0.5))
+    vote.add([category("coat", 0.6), category("jacket", 0.5)])
+    assert [tag.label for tag in vote.result()] == ["coat"]
+    for _ in range(4):
+        vote.add([category("coat", 0.4), category("jacket", 0.7)])
+    assert [tag.label for tag in vote.result()] == ["jacket"]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from servers.onvif import OnvifCamera
-from support import wait_until
+from support import HERE, wait_until
 
+from pipeline.flow.stats import CameraStats
 from pipeline.web.logs import MOST_LINES
 
 
@@ -166,27 +167,108 @@ def test_saved_searches_are_ones_own(window, viewer):
 
 
 def test_the_state_is_told_and_no_secret_with_it(window, admin):
+    stats = window.service.runner.stats.camera("clip")
+    wait_until(lambda: stats.state in ("up", "done"), 20, "its pictures")
     told = admin.get("/state").json()
     [camera] = [one for one in told["cameras"] if one["id"] == "clip"]
     assert camera["state"] in ("up", "done")
     assert told["retention"]["next_what"] in ("pictures", "rows")
     assert {one["task"] for one in told["models"]} >= {"person-detection"}
     assert admin.get("/settings").json()["settings"]["store"]["zone"] == "Europe/Berlin"
-    metrics = admin.get(f"{window.url}/metrics").text
-    assert 'threadline_frames_decoded_total{camera="clip"}' in metrics
-    found = {one.name: one for one in text_string_to_metric_families(metrics)}
-    ages = {
-        one.labels["le"]: one.value
-        for one in found["threadline_latency_seconds"].samples
-        if one.name.endswith("_bucket") and one.labels["camera"] == "clip"
+
+
+def test_a_camera_is_down_since_it_went(window):
+    watch, camera, told = window.service.watch, CameraStats("gone"), []
+    watch.listen(lambda name, what: told.append(what) if what.get("id") == "gone" else None)
+    for state, note in (
+        *(("up", ""), ("down", "it is silent"), ("connecting", "it is silent")),
+        *(("down", "it refuses"), ("connecting", "it refuses"), ("up", "")),
+    ):
+        camera.state, camera.note = state, note
+        watch._compare(camera)
+    began = [one["since"] for one in told]
+    assert [one["state"] for one in told] == ["up", *["down", "connecting"] * 2, "up"]
+    assert began[0] < began[1] == began[2] == began[3] == began[4] < began[5]
+
+
+#: Labels -> the names that have them: all there are.
+METRICS = {
+    (): "db_bytes disk_free_bytes stretch_ratio viewers",
+    ("camera",): "camera_up frames_analysed frames_corrupt frames_decoded frames_dropped "
+    "frames_failed frames_lost people people_entered reconnects results_unwritten",
+    ("camera", "kind"): "detector_runs tags",
+    ("camera", "le"): "latency_seconds",
+    ("camera", "policy"): "frames_skipped",
+    ("camera", "tagger"): "looks",
+    ("le",): "db_commit_seconds",
+    ("outlet",): "outbox_waiting outlet_failures outlet_missed outlet_up outlet_written",
+    ("stage",): "stage_calls stage_seconds",
+    ("version", "backend", "precision"): "build_info",
+}
+
+
+def families(text: str):
+    """Name -> what Prometheus reads of it."""
+    found = text_string_to_metric_families(text)
+    return {one.name: one for one in found if one.name.startswith("threadline_")}
+
+
+def counts(family) -> dict[float, float]:
+    """Upper bound -> how many, of a histogram."""
+    return {
+        float(one.labels["le"]): one.value
+        for one in family.samples
+        if one.name.endswith("_bucket") and one.labels.get("camera") in (None, "clip")
     }
-    analysed = found["threadline_frames_analysed"].samples[0].value
-    assert list(ages)[-1] == "+Inf"
-    assert sorted(ages.values()) == list(ages.values())
-    assert ages["+Inf"] == analysed > 0
-    assert {"threadline_people", "threadline_outlet_failures"} <= set(found)
-    names = {label for one in found.values() for sample in one.samples for label in sample.labels}
-    assert names <= {"camera", "policy", "stage", "outlet", "tagger", "version", "le"}
+
+
+def test_metrics_are_counters_and_states_without_a_person(window, admin, people):
+    def told():
+        return families(admin.get(f"{window.url}/metrics").text)
+
+    def value(name, **labels):
+        return {
+            tuple(one.labels.values()): one.value
+            for one in told()[name].samples
+            if labels.items() <= one.labels.items()
+        }
+
+    stats = window.service.runner.stats.cameras["clip"]
+    wait_until(lambda: stats.state == "done" and stats.analysed == stats.decoded, 60, "its end")
+    found = told()
+    wanted = {
+        f"threadline_{name}": set(its) for its, all_ in METRICS.items() for name in all_.split()
+    }
+    assert set(found) == wanted.keys()
+    guide = (HERE.parent / "docs" / "window.md").read_text(encoding="utf-8")
+    for name, family in found.items():
+        ending = "_total" if family.type == "counter" else ""
+        assert f"`{name.removeprefix('threadline_')}{ending}`" in guide, name
+    for name, family in found.items():
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert labels == wanted[name] or not family.samples, name
+        assert family.type in ("counter", "gauge", "histogram")
+    ages = counts(found["threadline_latency_seconds"])
+    commits = counts(found["threadline_db_commit_seconds"])
+    for one in (ages, commits):
+        assert list(one) == [0.05, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, float("inf")]
+        assert sorted(one.values()) == list(one.values())
+        assert one[float("inf")] > 0
+    [run] = found["threadline_build_info"].samples
+    assert ", ".join((run.labels["backend"], run.labels["precision"])) == (
+        window.service.runner.running_on
+    )
+    assert value("threadline_frames_analysed") == {("clip",): stats.analysed}
+    assert ages[float("inf")] == stats.analysed
+    runs = value("threadline_detector_runs")
+    assert runs == {
+        ("clip", "whole"): stats.detector_runs - stats.partial_runs,
+        ("clip", "parts"): stats.partial_runs,
+    }
+    assert sum(runs.values()) > 0
+    assert value("threadline_people_entered") == {("clip",): stats.people}
+    assert value("threadline_camera_up") == {("clip",): 0}
+    assert value("threadline_outlet_up", outlet="store") == {("store",): 1}
 
 
 def test_the_newest_lines_of_the_log_are_told_without_credentials(window, admin):

@@ -64,7 +64,7 @@ def test_a_camera_from_its_first_day_to_a_restart(rtsp, shop):
         with window.client("anna") as admin:
             _added(admin, server)
             _changed(admin, server)
-            wait_until(lambda: window.service.live.newest("door"), 20, "a result")
+            wait_until(lambda: window.service.live.newest("door"), 60, "a result")
             _watched(window)
             _told_by_events(window, admin)
         kept = window.service.kept.path
@@ -77,7 +77,7 @@ def test_a_camera_from_its_first_day_to_a_restart(rtsp, shop):
     with served(shop) as window, window.client("anna") as admin:
         camera = admin.get("/cameras/door").json()
         assert (camera["purpose"], camera["zones"].keys()) == ("Queues", {"queue"})
-        wait_until(lambda: window.service.live.newest("door"), 20, "a result")
+        wait_until(lambda: window.service.live.newest("door"), 60, "a result")
         notice = httpx.get(f"{window.url}/api/v1/notice/door").json()
         assert notice["controller"].startswith("The Shop")
         assert admin.delete("/cameras/door").status_code == 204
@@ -169,6 +169,9 @@ def _watched(window):
         live.send(json.dumps({"tiles": [{"camera": "door", "as": "video"}]}))
         found = received(live, lambda m: sum(isinstance(o, tuple) and o[0] == 3 for o in m) >= 25)
         _plays(found)
+    noted = "SELECT user, client, object FROM audit WHERE action = 'live.raw'"
+    rows = [tuple(row) for row in window.service.kept.all(noted)]
+    assert rows == [("token:test", "127.0.0.1", "door")], "who saw heads as they are"
 
 
 def _plays(found):

@@ -66,6 +66,8 @@ def test_a_pack_is_sent_measured_and_looks_at_the_cameras_named(window, example,
             reader = window.service.runner.outlets.journaling.reader()
             wait_for(lambda: any('"visibility"' in text for _, text in reader.after(0, 5000)))
             reader.close()
+            counted = 'threadline_tags_total{camera="late",kind="visibility"}'
+            wait_for(lambda: counted in client.get(f"{window.url}/metrics").text)
         finally:
             add.remove("late")
 

@@ -335,6 +335,28 @@ def test_the_address_holds_the_state(page, shop):
     expect(page, "document.querySelectorAll('.strip canvas').length >= 1", "the timeline")
 
 
+def test_notices_follow_the_address_and_need_no_login(page, shop):
+    enter(page, shop)
+    headers = {"Origin": shop.url[:-1]}
+    for name, purpose in (("hall", "Counting who comes"), ("yard", "Guarding bicycles")):
+        camera = {"id": name, "url": "rtsp://127.0.0.1:9/none", "purpose": purpose}
+        assert page.request.post(f"{shop.url}api/v1/cameras", data=camera, headers=headers).ok
+    page.context.clear_cookies()
+    page.goto(f"{shop.url}#/notice/hall")
+    page.get_by_text("Counting who comes").wait_for()
+    page.evaluate("location.hash = '#/notice/yard'")
+    page.get_by_text("Guarding bicycles").wait_for()
+    page.evaluate("location.hash = '#/notice/nowhere'")
+    page.get_by_role("alert").wait_for()
+    page.evaluate("location.hash = '#/wall'")
+    page.get_by_role("button", name="Log in").wait_for()
+    page.go_back()
+    page.get_by_role("alert").wait_for()
+    enter(page, shop)
+    for name in ("hall", "yard"):
+        assert page.request.delete(f"{shop.url}api/v1/cameras/{name}", headers=headers).ok
+
+
 def test_whoever_is_not_logged_in_sees_the_door(page, shop):
     enter(page, shop)
     page.goto(f"{shop.url}#/search?me=1")

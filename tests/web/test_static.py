@@ -7,11 +7,17 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.flow.troubles import _SLOWER, _TCP
+from pipeline.sources import reasons
+from pipeline.sources.probe import Offer, warnings
 from pipeline.store.words import LABELS
+from pipeline.web import mistakes
+from pipeline.web.settings import leaves
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 STATIC = PIPELINE / "web" / "static"
@@ -85,6 +91,61 @@ def test_everything_that_is_reported_has_a_word():
     assert {name for name in colours | LABELS if f"word.{name}" not in known} == set()
 
 
+def test_every_mistake_has_words_in_both_languages():
+    text = "".join(path.read_text(encoding="utf-8") for path in (PIPELINE / "web").rglob("*.py"))
+    codes = set(re.findall(r'(?:RefusedError|answer)\(\s*\d+,\s*"(\w+)"', text))
+    codes |= set(mistakes.CODES.values()) | {"conflict", "unreachable"}
+    assert len(codes) > 10
+    assert {f"error.{code}" for code in codes} == {
+        key for key in words("en") if key.startswith("error.")
+    }
+
+
+def test_every_action_of_the_audit_log_has_words():
+    text = "".join(path.read_text(encoding="utf-8") for path in (PIPELINE / "web").rglob("*.py"))
+    actions = set(re.findall(r'client(?:_of\(\w+(?:\.\w+)?\))?, "([a-z.]+)"', text)) | {"forgotten"}
+    told = {key.removeprefix("action.") for key in words("de") if key.startswith("action.")}
+    packs = set(re.findall(r'"(pack\.[a-z]+ed)"', text))
+    assert len(actions) > 20
+    assert actions | packs == told
+
+
+def test_every_setting_is_explained_in_both_languages():
+    """In English by the settings themselves."""
+    found = list(leaves())
+    assert all(leaf.why for leaf in found)
+    path = STATIC / "lang" / "settings.de.json"
+    german = json.loads(path.read_text(encoding="utf-8"))
+    assert {leaf.why for leaf in found} == set(german)
+    assert all(text.strip() and text != why for why, text in german.items())
+    named = {f"choice.{one}" for leaf in found for one in leaf.choices}
+    named |= {f"section.{leaf.key.partition('.')[0]}" for leaf in found}
+    assert named <= set(words("de"))
+
+
+def test_what_is_said_of_cameras_is_there_in_german():
+    """With # for every number, as the pages look for it."""
+    good = Offer("h264", (640, 360), 15.0, 2e6, 2.0, 5.0, b_frames=False, reports=True)
+    rare, late = replace(good, key_s=None, watched_s=9.0), replace(good, key_s=8.0, b_frames=True)
+    tall = replace(good, size=(720, 576))
+    said = {reason for _, reason, _ in reasons._REASONS}
+    for offers in (
+        (rare, rare),
+        (late, late),
+        (good, good),
+        (replace(good, size=(1920, 1080)), tall),
+    ):
+        said |= set(warnings(*offers))
+    said |= {f"3 of 40 pictures are lost on the way; {why}" for why in (_TCP, _SLOWER)}
+    path = STATIC / "lang" / "reasons.de.json"
+    german = json.loads(path.read_text(encoding="utf-8"))
+    keys = {f"reason.{re.sub(r'[0-9]+(?:[.][0-9]+)?', '#', one)}" for one in said}
+    assert len(keys) >= 25
+    assert keys <= set(german)
+    for key, text in german.items():
+        assert text.count("#") == key.count("#")
+
+
 def test_nothing_comes_from_elsewhere():
     for path in [*SCRIPTS, *SHEETS, STATIC / "index.html"]:
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
@@ -113,7 +174,8 @@ def test_no_script_or_style_stands_in_the_page():
 
 def test_the_first_page_is_small():
     first = imported(STATIC / "app.js") | imported(STATIC / "pages" / "wall.js")
-    first |= {STATIC / "index.html", STATIC / "icon.svg", *SHEETS, STATIC / "lang" / "de.json"}
+    texts = {STATIC / "lang" / name for name in ("de.json", "reasons.de.json")}
+    first |= {STATIC / "index.html", STATIC / "icon.svg", *SHEETS, *texts}
     assert len(first) > 20
     size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in first)
     assert size <= MOST_FIRST, size

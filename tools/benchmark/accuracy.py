@@ -19,7 +19,7 @@ from benchmark.streams import STRIP, Server, material
 from engines.boxes import iou_matrix
 from pipeline.flow.runner import Runner
 from pipeline.settings.schema import Config, make_config
-from pipeline.types import Box, Tag, TaggedFrame
+from pipeline.types import Box, Frame, Tag, TaggedFrame
 
 #: Every person on every frame: what all else is compared with.
 DENSE: dict[str, Any] = {
@@ -42,6 +42,8 @@ CASES: dict[str, dict[str, Any]] = {
     "16 first crops": {"looks": {"settle_looks": 16}},
     "crops again after 10 s": {"looks": {"refresh_s": 10.0}},
 }  # fmt: skip
+#: Numbers by which a frame's may be behind the one before, where they are told by a clock.
+JITTER = 5
 #: Overlap from which two boxes on one frame are the same person.
 SAME = 0.5
 #: Frames on which two tracks must be the same person.
@@ -60,8 +62,8 @@ WORDS: Mapping[str, Word] = {
 
 @dataclass(slots=True)
 class Person:
-    """One track: its boxes by frame number, on how many frames it had tags, and which words (by
-    kind of word) on how many."""
+    """One track: its boxes by frame number, in shares of the picture, on how many frames it had
+    tags, and which words (by kind of word) on how many."""
 
     boxes: dict[int, Box] = field(default_factory=dict)
     tagged: int = 0
@@ -88,17 +90,25 @@ class Recorder(Listener):
     passes: dict[str, list[dict[int, Person]]] = field(default_factory=lambda: defaultdict(list))
     spans: dict[str, list[list[int]]] = field(default_factory=lambda: defaultdict(list))
 
+    def number(self, frame: Frame) -> int | None:
+        """The number of a frame; ``None`` while that is not known."""
+        return painted(frame.planes.y)
+
     def write(self, tagged: TaggedFrame) -> None:
-        number = painted(tagged.frame.planes.y)
-        spans, passes = self.spans[tagged.frame.source], self.passes[tagged.frame.source]
-        if not spans or number < spans[-1][1]:
+        frame = tagged.frame
+        number, (width, height) = self.number(frame), (frame.width, frame.height)
+        if number is None:
+            return
+        spans, passes = self.spans[frame.source], self.passes[frame.source]
+        if not spans or number < spans[-1][1] - JITTER:
             spans.append([number, number])
             passes.append(defaultdict(Person))
-        spans[-1][1] = number
+        spans[-1][1] = max(number, spans[-1][1])
         for track in tagged.tracks:
             person = passes[-1][track.id]
             if not track.predicted:
-                person.boxes[number] = track.box
+                x0, y0, x1, y1 = track.box
+                person.boxes[number] = (x0 / width, y0 / height, x1 / width, y1 / height)
             person.note(track.tags)
 
 
@@ -158,10 +168,12 @@ def configured(settings: dict[str, Any], urls: list[str], engine: str) -> Config
     return make_config(**settings, cameras=cameras, engine=backend, outputs=outputs)
 
 
-def record(config: Config, seconds: float | None = None) -> tuple[Recorder, float, int, float]:
+def record(
+    config: Config, seconds: float | None = None, recorder: Recorder | None = None
+) -> tuple[Recorder, float, int, float]:
     """What one run says, to the end or for some time: its processor seconds, detector runs and
     the seconds it took."""
-    recorder = Recorder()
+    recorder = recorder or Recorder()
     with tempfile.TemporaryDirectory() as folder, Runner(config, Path(folder), (recorder,)) as run:
         began, spent = time.monotonic(), time.process_time()
         run.start()

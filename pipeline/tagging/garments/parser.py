@@ -14,7 +14,7 @@ from pipeline.picture.crop import crops, person_window
 from pipeline.tagging.garments.answers import Answers, Said
 from pipeline.tagging.garments.attributes import asked_of, attributes, body_of
 from pipeline.tagging.garments.palette import Palette
-from pipeline.tagging.garments.parts import COVERS, PARTS, chances
+from pipeline.tagging.garments.parts import COVERS, LAYERS, PARTS, chances
 from pipeline.tagging.garments.taught import evidence
 from pipeline.tagging.garments.types import TypeRefiner
 from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
@@ -170,6 +170,7 @@ class _Crop:
             level,
             model=self._model,
             covers=covers,
+            layers=LAYERS.get(category or "", ()),
         )
 
     def _look(self, members: tuple[int, ...], category: str | None) -> _Where:

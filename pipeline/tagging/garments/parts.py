@@ -24,6 +24,19 @@ COVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **{part: (part,) for part in PARTS},
     }
 )
+#: Layers that the garments of a category take: of those that share one, hardly anybody wears two.
+#: On 1,698 street photos such pairs are at most a quarter as frequent as chance would have them
+#: (shirt and top 0.14, top and sweater 0.17, jacket and coat 0.19, dress and trousers 0.22, shorts
+#: and skirt 0.08); all others 0.3 and more (shirt and sweater 0.53).
+LAYERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "shirt, blouse": ("inner",),
+        "top, t-shirt, sweatshirt": ("inner", "middle"),
+        **dict.fromkeys(("sweater", "cardigan"), ("middle",)),
+        **dict.fromkeys(("jacket", "coat"), ("outer",)),
+        **dict.fromkeys(("dress", "jumpsuit", "pants", "shorts", "skirt"), ("legs",)),
+    }
+)
 
 
 def chances(names: Sequence[str], probabilities: Sequence[float]) -> dict[str, float]:

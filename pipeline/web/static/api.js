@@ -12,7 +12,7 @@ async function checked(answer) {
   if (answer.ok) return answer;
   let said = {};
   try { said = await answer.json(); } catch { /* a proxy's own page */ }
-  const error = new ApiError(answer.status, said);
+  const error = new ApiError(answer.status, { ...said, wait: Number(answer.headers.get("Retry-After")) });
   if (answer.status === 401 && ["login", "setup"].includes(error.code)) dispatchEvent(new Event("logged-out"));
   throw error;
 }
@@ -22,7 +22,7 @@ async function ask(path, options = {}) {
     return await fetch(path, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, { error: "No answer from the service: is it running?", code: "away" });
+    throw new ApiError(0, { code: "unreachable" });
   }
 }
 

@@ -1,7 +1,7 @@
 // Who is there, which page is shown, and what is around it.
 import { html, render, useState, useEffect, useContext } from "./dom.js";
 import { ApiError, get, post } from "./api.js";
-import { t, loadWords, read, keep, language, LANGUAGES } from "./i18n.js";
+import { t, loadWords, loadMore, read, keep, language, LANGUAGES } from "./i18n.js";
 import { useRoute, address, changed, set } from "./route.js";
 import { storeZone } from "./time.js";
 import { Icon } from "./icons.js";
@@ -108,17 +108,21 @@ function App({ asked }) {
   return gate && html`<${Gate} first=${gate === "setup"} onEnter=${enter} />`;
 }
 
+/** Notices are for everybody: nobody has to be logged in. */
+function Root({ asked }) {
+  const { page, rest: [camera] } = useRoute();
+  const [Notice, setNotice] = useState(null);
+  const open = page === "notice" && camera;
+  useEffect(() => { if (open) import("./pages/notice.js").then((found) => setNotice(() => found.Notice)); }, [Boolean(open)]);
+  if (open) return Notice && html`<${Notice} key=${camera} camera=${camera} />`;
+  return html`<${App} asked=${asked} />`;
+}
+
 async function start() {
   theme();
   const asked = get("me").catch((error) => error); // while the words come
-  await loadWords();
-  const open = location.hash.match(/^#\/notice\/([^?]+)/);
-  if (open) {
-    const { Notice } = await import("./pages/notice.js");
-    render(html`<${Notice} camera=${decodeURIComponent(open[1])} />`, document.getElementById("app"));
-  } else {
-    render(html`<${App} asked=${asked} />`, document.getElementById("app"));
-  }
+  await Promise.all([loadWords(), loadMore("reasons")]);
+  render(html`<${Root} asked=${asked} />`, document.getElementById("app"));
 }
 
 start();

@@ -33,6 +33,16 @@ export async function loadWords() {
   document.documentElement.lang = language();
 }
 
+/** Texts of the service that some page shows: in English they are as it says them, and their own keys. */
+export async function loadMore(name) {
+  if (language() !== "en") Object.assign(words, await getJson(`lang/${name}.${language()}.json`));
+}
+
+/** A name the service gives, where there is another word for it. */
+export function named(kind, name) {
+  return words[`${kind}.${name}`] ?? name;
+}
+
 /** The text of a key, with {name} replaced; of ``n`` one and others, keys KEY.one and KEY.other. */
 export function t(key, values = {}) {
   const found = words[key] ?? words[`${key}.${values.n === 1 ? "one" : "other"}`] ?? key;
@@ -52,5 +62,5 @@ export function percent(share) {
 
 /** What a garment, colour or attribute is called; names that are not in the dictionary are shown as they are. */
 export function word(name) {
-  return words[`word.${name}`] ?? name;
+  return named("word", name);
 }

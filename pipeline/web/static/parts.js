@@ -3,7 +3,7 @@ import { html, useState, useEffect, useRef, useErrorBoundary } from "./dom.js";
 import { t, percent } from "./i18n.js";
 import { Icon } from "./icons.js";
 import { COLOURS } from "./palette.js";
-import { described } from "./words.js";
+import { described, told } from "./words.js";
 
 /** The text of a box, which follows what is asked in the address. Only what came since: the first
     effect may run when somebody has begun to type. */
@@ -36,7 +36,7 @@ export function tagText(tag) {
 export function Tag({ tag, onClick }) {
   const logo = tag.kind === "logo";
   const title = `${tagText(tag)}${tag.score === undefined ? "" : ` · ${percent(tag.score)}`}`;
-  const inner = html`<${Swatch} colours=${tag.colours} />${tagText(tag)}`;
+  const inner = html`<${Swatch} colours=${tag.colours} /><span class="cut">${tagText(tag)}</span>`;
   const kind = `tag ${logo ? "logo" : ""} ${tag.gone ? "gone" : ""}`;
   return onClick
     ? html`<button type="button" class=${kind} title=${title} onClick=${onClick}>${inner}</button>`
@@ -55,8 +55,11 @@ export function Empty({ icon = "search", title, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2><p>${children}</p></div>`;
 }
 
+/** Why something failed: what the service said, or other words for it. */
+const reason = ({ code, message, more }) => (code ? t(`error.${code}`, { said: told(message), ...more }) : message);
+
 export function Failure({ error, again }) {
-  return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><span>${error.message}</span>
+  return html`<div class="notice bad" role="alert"><${Icon} name="warn" /><span>${reason(error)}</span>
     ${again && html`<${Button} onClick=${again}>${t("again")}<//>`}</div>`;
 }
 
@@ -104,7 +107,7 @@ export function Confirm({ title, text, action, onDone, onClose }) {
 export function Page({ title, tools, children, flush }) {
   useEffect(() => { document.title = `${title} · Threadline`; }, [title]);
   return html`<header class="page-head"><h1>${title}</h1><div class="tools">${tools}</div></header>
-    <div class=${`page-body ${flush ? "flush" : ""}`}>${children}</div>`;
+    <div class=${`page-body ${flush ? "flush" : ""}`} tabindex=${flush ? undefined : 0}>${children}</div>`; // scrolled by keys
 }
 
 /** What a page shows where its own code fails. */

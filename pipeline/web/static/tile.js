@@ -2,12 +2,12 @@
 import { html, useState, useEffect, useRef } from "./dom.js";
 import { picture, at } from "./api.js";
 import { t } from "./i18n.js";
-import { full, ago } from "./time.js";
+import { full, moment } from "./time.js";
 import { Icon } from "./icons.js";
 import { live } from "./live.js";
 import { Player } from "./player.js";
 import { Boxes, cleared, drawBoxes, fitted } from "./boxes.js";
-import { said } from "./words.js";
+import { said, because } from "./words.js";
 
 /** How long a tile stays awake after the last person was seen, and how old a resting picture gets. */
 const AWAKE_MS = 8_000, RESTING_MS = 60_000;
@@ -62,14 +62,9 @@ export function Tile({ camera, filmed, rests, large, onOpen }) {
 function Down({ camera }) {
   if (camera.state === "done") return html`<div class="bottom"><span class="chip">${t("state.done")}</span></div>`;
   const since = Date.parse(camera.since);
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const clock = setInterval(() => tick((n) => n + 1), 10_000);
-    return () => clearInterval(clock);
-  }, []);
   return html`<div class="said"><${Icon} name=${["waiting", "connecting"].includes(camera.state) ? "clock" : "warn"} />
     <strong>${t(`state.${camera.state}`)}</strong>
-    ${camera.note && html`<span>${camera.note}</span>`}${since && html`<span title=${full(since)}>${t("since", { when: ago(since) })}</span>`}</div>`;
+    ${camera.note && html`<span>${because(camera.note)}</span>`}${since && html`<span title=${full(since)}>${t("since", { when: moment(since) })}</span>`}</div>`;
 }
 
 function Still({ camera }) {

@@ -25,6 +25,9 @@ export const longDay = (ms) =>
   format({ weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(ms);
 export const full = (ms) => format({ dateStyle: "medium", timeStyle: "medium" }).format(ms);
 
+/** ``14:05``, of another day ``Thu 26 Nov, 14:05``. */
+export const moment = (ms, now = Date.now()) => (dateOf(ms) === dateOf(now) ? clock(ms) : `${shortDay(ms)}, ${clock(ms)}`);
+
 function fields(ms) {
   const options = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
   const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone(), hourCycle: "h23", ...options }).formatToParts(ms);

@@ -1,5 +1,5 @@
 // Summaries of garments as the service says them ("blue/white jeans"), in the user's language.
-import { t, word } from "./i18n.js";
+import { t, word, named } from "./i18n.js";
 import { COLOURS } from "./palette.js";
 
 /** {colours, name} of ``blue/white jeans``. */
@@ -20,3 +20,17 @@ export function said(summary) {
   const { colours, name } = taken(summary);
   return described(colours, name);
 }
+
+const NUMBER = /\d+(?:\.\d+)?/g;
+
+/** A sentence of the service in the user's language, where it is known: its numbers stand for any.
+    What it begins with, an address or a name, stays. */
+export function told(sentence) {
+  const numbers = sentence.match(NUMBER) || [], key = sentence.replace(NUMBER, "#");
+  const known = named("reason", key), after = sentence.indexOf(": ") + 2;
+  if (known !== key) return known.replace(/#/g, () => numbers.shift());
+  return after > 1 ? sentence.slice(0, after) + told(sentence.slice(after)) : sentence;
+}
+
+/** Why a camera is down, without its name or address: they stand beside it. */
+export const because = (note) => told(note.replace(/^(?:[a-z+]+:\/\/\S+|[\w.-]+): /i, ""));

@@ -6,7 +6,8 @@ import { set, address, go } from "../route.js";
 import { useMay } from "../me.js";
 import { Page, Button, Dialog, Field, Failure, Empty, Confirm, Select, useLoad } from "../parts.js";
 import { Icon } from "../icons.js";
-import { ago } from "../time.js";
+import { moment } from "../time.js";
+import { because, told } from "../words.js";
 import { Editor } from "../editor.js";
 
 export default function Cameras({ route }) {
@@ -35,8 +36,8 @@ function Card({ camera }) {
     <span class="about"><span class="row tight"><i class=${`dot ${dotOf(state?.state)}`}></i>
       <b class="cut">${camera.id}</b>${camera.origin === "file" && html`<span class="badge">${t("cameras.file")}</span>`}</span>
     <span class="small soft cut">${camera.url}</span>
-      <span class="small">${state && t(`state.${state.state}`)}${state?.since && state.state !== "up" ? ` · ${ago(Date.parse(state.since))}` : ""}</span>
-    ${state?.note && html`<span class="small bad-text">${state.note}</span>`}<span class="small soft">${facts.filter(Boolean).join(" · ")}</span>${camera.purpose && html`<span class="small cut">${camera.purpose}</span>`}</span>
+      <span class="small">${state && t(`state.${state.state}`)}${state?.since && state.state !== "up" ? ` · ${t("since", { when: moment(Date.parse(state.since)) })}` : ""}</span>
+    ${state?.note && html`<span class="small bad-text">${because(state.note)}</span>`}<span class="small soft">${facts.filter(Boolean).join(" · ")}</span>${camera.purpose && html`<span class="small cut">${camera.purpose}</span>`}</span>
       </a>`;
 }
 
@@ -63,7 +64,7 @@ function Probe({ question }) {
     ${found?.error && html`<${Failure} error=${found.error} />`}
     ${found?.main && html`<div class="pair"><${Offer} title=${t("offer.main")} offer=${found.main} />
       <${Offer} title=${t("offer.sub")} offer=${found.sub} /></div>`}
-    ${found?.warnings?.map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${text}</span></div>`)}</div>`;
+    ${found?.warnings?.map((text) => html`<div class="notice warn" key=${text}><${Icon} name="warn" /><span>${told(text)}</span></div>`)}</div>`;
 }
 
 function filled(values) {
@@ -125,7 +126,7 @@ function One({ id }) {
     ${mine && html`<${Button} icon="trash" kind="danger" onClick=${() => setAsking(true)}>${t("delete")}<//>`}`;
   return html`<${Page} title=${id} tools=${tools}>${error && html`<${Failure} error=${error} again=${again} />`}
     ${camera && html`<div class="stack">${camera.origin === "file" && html`<div class="notice"><span>${t("cameras.file.why")}</span></div>`}
-      ${camera.state?.note && html`<div class="notice bad"><${Icon} name="warn" /><span>${camera.state.note}</span></div>`}
+      ${camera.state?.note && html`<div class="notice bad"><${Icon} name="warn" /><span>${because(camera.state.note)}</span></div>`}
       <${Editor} camera=${camera} may=${mine} onSaved=${again} />
       <div class="grid"><${Settings} camera=${camera} may=${mine} onSaved=${again} /><section class="panel"><header><h2>${t("offer")}</h2>
         </header>${may && html`<${Probe} question=${{ id }} />`}</section></div></div>`}

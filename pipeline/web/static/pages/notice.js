@@ -13,7 +13,7 @@ export function Notice({ camera }) {
     document.title = t("notice");
     get(`notice/${at(camera)}`).then(setFound, setError);
   }, [camera]);
-  if (error) return html`<main class="paper"><${Failure} error=${error} /></main>`;
+  if (error) return html`<main class="paper"><h1>${t("notice")}</h1><${Failure} error=${error} /></main>`;
   if (!found) return null;
   const kept = (n, size) => (n === null || n === undefined ? t("system.ever") : span(n * size, "long"));
   return html`<main class="paper"><div class="sign"><div class="head"><${Icon} name="cameras" /><h1>${t("notice.title")}</h1></div>

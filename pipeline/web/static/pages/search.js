@@ -97,7 +97,8 @@ function Found({ id, route, question, counts }) {
       <b class="num">${counts && t("search.people", { n: counts.n, exact: counts.exact })}${counts && !counts.exact ? "+" : ""}</b>
       <${Picked} query=${route.query} /></div>
     ${error && html`<${Unknown} error=${error} query=${route.query} />`}
-    ${!error && !busy && next === null && !visits.length && html`<${Empty} title=${t("search.none")}>${t("search.none.why")}<//>`}
+    ${!error && !busy && next === null && !visits.length && (id === "{}"
+      ? html`<${Empty} title=${t("search.empty")}>${t("search.empty.why")}<//>` : html`<${Empty} title=${t("search.none")}>${t("search.none.why")}<//>`)}
     <div class="people">${grouped(visits).map(({ day, of }) => [html`<h2 class="day" key=${day}>${longDay(Date.parse(of[0].began))}</h2>`,
       ...of.map((visit) => html`<${Person} key=${visit.visit} visit=${visit} />`)])}</div><div ref=${end}></div></div>`;
 }
@@ -119,7 +120,7 @@ function Person({ visit }) {
     ${visit.open && html`<span class="badge still">${t("visit.open")}</span>`}
     <span class="about"><span class="where"><span class="cut">${visit.camera}</span>
       <time class="num" datetime=${visit.began}>${clock(at)}</time></span>
-    <${Wears} wears=${visit.wears} most=${5} /></span></a>`;
+    ${visit.wears.length ? html`<${Wears} wears=${visit.wears} most=${5} />` : html`<span class="small soft">${t(visit.open ? "visit.new" : "visit.nothing")}</span>`}</span></a>`;
 }
 
 /** What is asked for besides the text, each of it to be taken away. */

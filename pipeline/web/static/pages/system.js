@@ -1,11 +1,12 @@
 // How the machine and the service are, who may do what, and what was done.
 import { html, useState } from "../dom.js";
 import { get, post, patch, remove, at } from "../api.js";
-import { t, number, percent } from "../i18n.js";
+import { t, named, number, percent } from "../i18n.js";
 import { set, address } from "../route.js";
 import { useMay } from "../me.js";
 import { ago, full, span, HOUR, DAY, SECOND } from "../time.js";
 import { Page, Button, Choice, Dialog, Field, Failure, Confirm, Select, useLoad } from "../parts.js";
+import { because } from "../words.js";
 import { Allowed, places } from "../allowed.js";
 import { dotOf } from "./cameras.js";
 import { Logs } from "./logs.js";
@@ -56,7 +57,7 @@ function Now() {
       <th class="right">${t("system.reconnects")}</th></tr></thead>
       <tbody>${now.cameras.map((one) => html`<tr key=${one.id}><td><a href=${address(["cameras", one.id])}>${one.id}</a></td><td>
         <span class="row tight"><i class=${`dot ${dotOf(one.state)}`}>
-        </i>${t(`state.${one.state}`)}${one.note && html`<span class="small bad-text">${one.note}</span>`}</span></td>
+        </i>${t(`state.${one.state}`)}${one.note && html`<span class="small bad-text">${because(one.note)}</span>`}</span></td>
         <td class="right num">${seconds(one.latency?.p50)} / ${seconds(one.latency?.p99)}</td>
           <td class="right num">${number(one.analysed)}</td><td class="right num">${number(one.dropped)}</td>
           <td class="right num">${number(one.lost)}</td><td class="right num">${number(one.reconnects)}</td></tr>`)}</tbody></table></div></section>
@@ -164,7 +165,7 @@ function Audit({ query }) {
     <div class="scroll"><table><thead><tr><th>${t("time")}</th><th>${t("user")}</th><th>${t("audit.from")}</th><th>${t("audit.what")}</th>
       <th>${t("audit.object")}</th></tr></thead><tbody>
     ${value?.audit.map((one) => html`<tr key=${one.id}><td class="num">${full(Date.parse(one.at))}</td><td>${one.user || "–"}</td>
-      <td class="mono">${one.from}</td><td>${one.action}</td><td class="cut">${one.object}</td></tr>`)}</tbody></table></div>
+      <td class="mono">${one.from}</td><td>${named("action", one.action)}</td><td class="cut">${one.object}</td></tr>`)}</tbody></table></div>
     <div class="row">${before && html`<${Button} onClick=${() => set({ before: null })}>${t("audit.newest")}<//>`}${value?.next && html`<${Button} onClick=${() => set({ before: value.next }, true)}>${t("audit.older")}<//>`}</div>
       </section>`;
 }

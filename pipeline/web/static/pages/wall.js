@@ -42,7 +42,7 @@ export default function Wall({ route }) {
   const tools = html`${cameras.some(({ raw }) => raw) && operator && html`<${Choice} label=${t("wall.heads")} value=${filmed ? "filmed" : ""}
       options=${[["", t("wall.hidden")], ["filmed", t("wall.filmed")]]} onChange=${(as) => set({ as })} />`}
     ${!chosen && html`<${Choice} label=${t("wall.rest")} value=${always ? "no" : ""} options=${[["", t("wall.smart")], ["no", t("wall.always")]]} onChange=${(rest) => set({ rest })} />
-      <${Choice} label=${t("wall.size")} value=${size} options=${[["s", "S"], ["m", "M"], ["l", "L"]]} onChange=${(value) => set({ size: value === "m" ? null : value })} />`}
+      <span class="no-phone"><${Choice} label=${t("wall.size")} value=${size} options=${[["s", "S"], ["m", "M"], ["l", "L"]]} onChange=${(value) => set({ size: value === "m" ? null : value })} /></span>`}
     ${chosen && html`<${Select} label=${t("camera")} value=${chosen} options=${cameras.map(({ id }) => [id, id])} onChange=${(camera) => set({ camera })} />
       <a class="button" href=${changed(route, { camera: null })}>${t("wall.all")}</a>`}`;
   const title = one ? one.id : t("page.wall");
