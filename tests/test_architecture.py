@@ -95,6 +95,7 @@ CONSTANT_MAKERS = {
     "Turn",
     "Registration",
     "Recipe",
+    "Sizes",
     "replace",  # of a frozen one
     "by_reader",  # makes a function
     # Tables are declared once; nobody changes them.

@@ -7,6 +7,8 @@ conversion, so its ImageNet weights load as they are.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,11 +26,31 @@ STAGES = (
     (5, 2, 6, 112, 192, 4),
     (3, 1, 6, 192, 320, 1),
 )
+Stage = tuple[int, int, int, int, int, int]
 #: Stages whose output leaves the backbone, with its channels; strides 4, 8, 16, 32.
 TAPS = MappingProxyType({1: 24, 2: 40, 4: 112, 6: 320})
 #: Channels of the pooled features.
 EMBEDDING = 1280
 BN_EPS = 1e-3
+
+
+def eighths(channels: float) -> int:
+    """The nearest multiple of eight, never less than nine tenths."""
+    near = max(8, int(channels + 4) // 8 * 8)
+    return near + 8 if near < 0.9 * channels else near
+
+
+def scaled(wider: float, deeper: float) -> tuple[Stage, ...]:
+    """The stages of a larger network of the family (EfficientNet, section 3.3): Lite1 is 1.0 times
+    as wide and 1.1 times as deep, Lite2 1.1 and 1.2 times. The first and the last stage are no
+    deeper, stem and head no wider."""
+    made: list[Stage] = []
+    for place, (kernel, stride, expand, cin, cout, repeats) in enumerate(STAGES):
+        end = place in (0, len(STAGES) - 1)
+        cin = made[-1][4] if made else cin
+        many = repeats if end else math.ceil(repeats * deeper)
+        made.append((kernel, stride, expand, cin, eighths(cout * wider), many))
+    return tuple(made)
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -83,15 +105,18 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Backbone; ``forward`` returns the maps at strides 4, 8, 16 and 32."""
+    """Backbone; ``forward`` returns the maps at strides 4, 8, 16 and 32.
 
-    def __init__(self) -> None:
+    With ``scaled`` stages it is Lite1 or Lite2.
+    """
+
+    def __init__(self, stages: Sequence[Stage] = STAGES) -> None:
         super().__init__()
         self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=BN_EPS)
         blocks: list[nn.Module] = []
         self.taps: list[int] = []
-        for index, (kernel, stride, expand, cin, cout, repeats) in enumerate(STAGES):
+        for index, (kernel, stride, expand, cin, cout, repeats) in enumerate(stages):
             for repeat in range(repeats):
                 first = repeat == 0
                 blocks.append(
@@ -100,7 +125,7 @@ class EfficientNetLite0(nn.Module):
             if index in TAPS:
                 self.taps.append(len(blocks) - 1)
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head = nn.Conv2d(STAGES[-1][4], EMBEDDING, 1, bias=False)
+        self._conv_head = nn.Conv2d(stages[-1][4], EMBEDDING, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(EMBEDDING, eps=BN_EPS)
         self._frozen: list[nn.Module] = []
 

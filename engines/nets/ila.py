@@ -120,14 +120,15 @@ class AdaptedBlock(nn.Module):
 
 class AdaptedTransformer(nn.Module):
     """ILA, ILA+ (adapters that keep the tokens after the other blocks) or ILA++ (bottlenecks inside
-    of the blocks): normalised RGB (N, 3, side, side) in, the class token (N, width) out."""
+    of the blocks): normalised RGB (N, 3, side, side) in, the class token (N, width) out.
+    ``weights`` are the transformer's, by our names."""
 
     def __init__(self, shape: Shape, kind: str = "ila", weights: State | None = None) -> None:
         super().__init__()
         self.width = shape.width
         self.vit = VisionTransformer(shape)
         if weights is not None:
-            self.vit.load(weights)
+            self.vit.load_state_dict(weights)
         self.vit.requires_grad_(False)
         self.vit.class_token.requires_grad_(True)
         keeps, self.inside = KINDS[kind]

@@ -112,7 +112,7 @@ class VisionTransformer(nn.Module):
             KeyError: a tensor is missing.
             RuntimeError: one has another size.
         """
-        self.load_state_dict(_from_google(state, self.shape))
+        self.load_state_dict(from_google(state, self.shape))
 
 
 def read_npz(path: Path) -> State:
@@ -140,8 +140,12 @@ def shape_of(state: State, side: int) -> Shape:
     return Shape(side, patch, width, len(own), query.shape[1], len(hidden) // width)
 
 
-def _from_google(state: State, shape: Shape) -> dict[str, Tensor]:
-    """Google's names and layouts as ours."""
+def from_google(state: State, shape: Shape) -> State:
+    """Google's names and layouts as ours.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
     width = shape.width
     found = {
         "class_token": state["cls"],

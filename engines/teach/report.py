@@ -8,14 +8,16 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from engines.teach.calibration import reliability, softmax
-from engines.teach.figures import by_frequency
-from engines.teach.lesson import Lesson
+from engines.teach.figures import HEAD, MIDDLE, by_frequency
+from engines.teach.lesson import Indices, Lesson
 from engines.teach.teaching import Outcome, Wish
 from engines.teach.twins import Image
 from engines.teach.views import square
@@ -26,6 +28,10 @@ _NAMED = 40
 _SHOWN = 12
 #: Side of an example, in pixels.
 _SMALL = 112
+#: Classes by how many pictures they have, in words.
+SIZES = MappingProxyType(
+    {"head": f"{HEAD} or more", "middle": f"{MIDDLE} to {HEAD - 1}", "tail": f"less than {MIDDLE}"}
+)
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -54,7 +60,7 @@ A picture in, the probability of each of {labels} labels out.
 
 ## Training
 
-`threadline teach --recipe {wish.recipe} --seed {wish.seed}`; {why}. Tried:
+`threadline teach {command}`; {why}. Tried:
 
 {tried}
 
@@ -86,11 +92,6 @@ def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
     pictures."""
     found = outcome.figures
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in lesson.notes)
-    parts = by_frequency(found.recalls, lesson.counts)
-    rows = "".join(
-        f"<tr><td>{part}</td><td class=n>{count}</td><td class=n>{recall:.3f}</td></tr>"
-        for part, (recall, count) in parts.items()
-    )
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><style>{STYLE}</style>
 <h1>{html.escape(name)}</h1>
@@ -106,8 +107,7 @@ def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
 {notes}
 <h2>What is taken for what</h2>{plot(_confusion(lesson, outcome))}
 <h2>Do scores mean what they say?</h2>{plot(_reliability(outcome, lesson))}
-<h2>Classes by pictures to learn from</h2>
-<table><tr><th></th><th>classes</th><th>right</th></tr>{rows}</table>
+{_by_size(found.recalls, lesson.counts)}
 <h2>Examples</h2>{"".join(_examples(lesson, outcome))}
 <h2>Classes</h2><table><tr><th>class</th><th>pictures</th><th>right</th></tr>
 {"".join(_classes(lesson, outcome))}</table></html>
@@ -158,10 +158,20 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anato
         "notes": "\n".join(f"- {_cell(note)}" for note in lesson.notes) or "- nothing odd",
         "tried": "\n".join(f"- {recipe}: {held.told}" for recipe, held in outcome.tried.items()),
         "why": _cell(outcome.why),
+        "command": _command(wish, name),
         "rows": rows,
         "licence": backbone_licence(wish.weights),
     }
     return CARD.format(**facts, found=found, outcome=outcome, wish=wish, anatomy=anatomy)
+
+
+def _command(wish: Wish, name: str) -> str:
+    """Options that say how the pictures were learnt from."""
+    weights = f" --weights {wish.weights.name}" if wish.weights is not None else ""
+    return (
+        f"PHOTOS --name {name} --recipe {wish.recipe} --side {wish.side} --seed {wish.seed} "
+        f"--subject {wish.subject}{weights}"
+    )
 
 
 def _cell(text: str) -> str:
@@ -250,6 +260,19 @@ def _examples(lesson: Lesson, outcome: Outcome) -> Iterator[str]:
 def _jpeg(rgb: Image) -> str:
     small = np.ascontiguousarray(square(rgb, _SMALL)[..., ::-1])
     return _coded(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+
+
+def _by_size(recalls: npt.NDArray[np.float64], counts: Indices) -> str:
+    """Shares that are right of classes with many, some and few pictures, where there are such."""
+    parts = by_frequency(recalls, counts)
+    if len(parts) < 2:
+        return ""
+    rows = "".join(
+        f"<tr><td>{SIZES[part]}</td><td class=n>{count}</td><td class=n>{recall:.3f}</td></tr>"
+        for part, (recall, count) in parts.items()
+    )
+    return f"""<h2>Classes by pictures to learn from</h2>
+<table><tr><th>pictures</th><th>classes</th><th>right, mean</th></tr>{rows}</table>"""
 
 
 def _classes(lesson: Lesson, outcome: Outcome) -> Iterator[str]:

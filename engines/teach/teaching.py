@@ -17,9 +17,13 @@ from engines.teach.courses import COURSES, TRIED, Course, Room
 from engines.teach.figures import Figures, figures, gain
 from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.splits import folds
+from engines.teach.transformers import TIMM, TRANSFORMERS, given
 from engines.teach.watch import Watch
+from engines.teach.weights import INSTALLED
 
 AUTO = "auto"
+#: File that tells which pictures and wishes a folder's state is of.
+MARK = "fingerprint"
 #: The recipe that adds to the garment parser; see ``making``.
 HEAD = "head"
 #: Parts the pictures are split into; each is held out once, as far as the time allows.
@@ -94,7 +98,7 @@ def fingerprint(lesson: Lesson, wish: Wish) -> str:
 def prepare(work: Path, own: str, watch: Watch) -> None:
     """Keep what an interrupted course left in ``work`` if its fingerprint was ``own``; else empty
     it."""
-    mark = work / "fingerprint"
+    mark = work / MARK
     if mark.exists() and mark.read_text(encoding="ascii") == own:
         watch.tell("going on where the last run was interrupted")
         return
@@ -117,7 +121,7 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught,
     Raises:
         TeachError: the recipe is unknown, or the budget too short for it.
     """
-    check(wish.recipe)
+    check(wish.recipe, wish.weights)
     begin = time.monotonic()
     prepare(work, fingerprint(lesson, wish), watch)
     room = Room(work, wish.device, wish.side, wish.seed, watch, wish.weights)
@@ -155,11 +159,16 @@ def outcome(
     return Outcome(recipe, temperature, found, held, why, tried, seconds)
 
 
-def check(recipe: str) -> None:
-    """Raise TeachError unless there is such a recipe."""
+def check(recipe: str, weights: Path | None) -> None:
+    """Raise TeachError unless there is such a recipe, and what it starts from."""
     known = [AUTO, *COURSES, HEAD]
     if recipe not in known:
         raise TeachError(f"--recipe {recipe}: unknown; choose one of {', '.join(known)}")
+    if recipe in TRANSFORMERS:
+        given(recipe, weights)
+    named = weights is None or str(weights) in INSTALLED or weights.name.startswith(TIMM)
+    if weights is not None and not named and not weights.is_file():
+        raise TeachError(f"--weights {weights}: no such file")
 
 
 def parts(lesson: Lesson, seed: int) -> Indices:

@@ -125,7 +125,7 @@ class Trainer:
         rest = [p for p in net.features.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": head, "lr": recipe.lr * recipe.head_rate}]
         groups += [{"params": rest}] if rest else []
-        self.optimizer = torch.optim.AdamW(groups, recipe.lr, weight_decay=DECAY)
+        self.optimizer = torch.optim.AdamW(groups, recipe.lr, weight_decay=DECAY, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
 
     def _rate(self, step: int) -> float:

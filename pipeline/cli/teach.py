@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from engines.base import EngineError
 from engines.packs import SHIPPED, categories, find, user_folder
 from engines.packs.table import SAFE_NAME
 from engines.packs.tagger import WHOLE
 from pipeline.cli.errors import errors, explained, plain, start_logging
 from pipeline.errors import ConfigError
-from pipeline.files import make_folder, reserved
+from pipeline.files import LOCK, make_folder, reserved
 from pipeline.models.examples import read_lesson
 from pipeline.tagging.packs.cutting import PARTS
 
@@ -72,7 +74,8 @@ def teach(
         Path | None,
         typer.Option(
             "--weights",
-            help="Of a transformer, for ila, glsim, ifa; of MobileNetV2 or ResNet-50, for others.",
+            help="A file of a transformer, for ila, glsim, ifa; of a MobileNet, EfficientNet-Lite "
+            "or ResNet-50, for others; or lite1, lite2, timm:NAME.",
         ),
     ] = None,
     out: Annotated[
@@ -106,7 +109,7 @@ def teach(
 
         if target not in TARGETS:
             raise ConfigError(f"--target {target}: choose one of {', '.join(TARGETS)}")
-        check(recipe)
+        check(recipe, weights)
         wish = Wish(recipe, seconds, _device(device), side, seed, subject, weights)
         told, following = TARGETS[target](photos, wish, place, folder)
         typer.echo(plain(told))
@@ -154,12 +157,19 @@ TARGETS = MappingProxyType({LABELS: _labels, "length": _lengths})
 @contextmanager
 def _work(place: Path, folder: Path, notes: tuple[str, ...]) -> Iterator[tuple[Path, _Bars]]:
     """A folder for what an interruption would lose, gone once all went well, and who is told."""
+    from engines.teach.teaching import MARK
+
     make_folder(place)
     work = place / f".{folder.name}.teaching"
-    with reserved(work), _watched() as watch:
-        for note in notes:
-            watch.tell(f"note: {note}")
-        yield work, watch
+    try:
+        with reserved(work), _watched() as watch:
+            for note in notes:
+                watch.tell(f"note: {note}")
+            yield work, watch
+    except EngineError:
+        if {path.name for path in work.iterdir()} <= {LOCK, MARK}:  # nothing was learnt yet
+            shutil.rmtree(work, ignore_errors=True)
+        raise
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -232,5 +242,6 @@ def _watched() -> Iterator[_Bars]:
         try:
             yield _Bars(bars)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next one ends it at once
             bars.console.print("interrupted; the same command goes on from here", markup=False)
             raise

@@ -92,6 +92,8 @@ def test_what_was_taught_is_tagged_on_a_clip(tmp_path):
         (["--name", "x", "--device", "tpu"], "choose auto, cpu or cuda"),
         (["--name", "x", "--subject", "sky"], "--subject sky: choose"),
         (["--name", "x", "--recipe", "magic"], "choose one of auto, linear"),
+        (["--name", "x", "--recipe", "glsim"], "give --weights ViT-B_16.npz"),
+        (["--name", "x", "--weights", "gone.pth"], "--weights gone.pth: no such file"),
         (["--name", "x"], "no folders in it"),
     ],
 )
@@ -104,3 +106,14 @@ def test_what_cannot_be_is_one_line(tmp_path, options, told):
     assert len(done.stderr.splitlines()) == 1
     left = [path.name for path in (tmp_path / "packs").iterdir() if path.name[0] != "."]
     assert left == ["there"]
+
+
+def test_nothing_is_left_of_what_could_not_be_begun(tmp_path):
+    (tmp_path / "other.pth").write_bytes(b"no weights")
+    done = command(
+        "teach", people(tmp_path), "--name", "jackets", "--recipe", "linear", "--side", 64,
+        "--weights", tmp_path / "other.pth", "--out", tmp_path / "packs",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "other.pth" in done.stderr
+    assert list((tmp_path / "packs").iterdir()) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from engines.nets.ila import (  # noqa: E402
     InterLayerAdapter,
 )
 from engines.nets.vit import Block, Shape, VisionTransformer, read_npz, resized, shape_of  # noqa: E402
+from engines.nets.vit_names import from_timm  # noqa: E402
 from engines.ort import open as open_model  # noqa: E402
 from engines.teach.courses import NetworkCourse, Room  # noqa: E402
 from engines.teach.export import parity, write_model  # noqa: E402
@@ -298,6 +301,67 @@ def test_published_files_are_read_name_by_name(tmp_path):
     np.savez(tmp_path / "vit.npz", **state)
     with pytest.raises(KeyError, match="cls"):
         net.load(read_npz(tmp_path / "vit.npz"))
+
+
+@pytest.mark.parametrize("name", ["vit.npz", "vit.safetensors", "vit.bin", "deit.pth"])
+@pytest.mark.parametrize(("width", "heads"), [(384, 6), (768, 12)])
+def test_small_and_base_are_read_from_every_kind_of_file(tmp_path, name, width, heads):
+    """ViT-S/16 and ViT-B/16, one block of each."""
+    shape = Shape(side=32, patch=16, width=width, depth=1, heads=heads)
+    state = google(shape)
+    net = VisionTransformer(shape).eval()
+    net.load({key: torch.from_numpy(value) for key, value in state.items()})
+    ours = {"class_token": "cls_token", "positions": "pos_embed"}
+    named = {ours.get(key, key.replace("patches.", "patch_embed.proj.")): tensor.clone()
+             for key, tensor in net.state_dict().items()}  # fmt: skip
+    named |= {"head.weight": torch.zeros(3, width), "head.bias": torch.zeros(3)}
+    path = tmp_path / name
+    if path.suffix == ".npz":
+        np.savez(path, **state)
+    elif path.suffix == ".safetensors":
+        pytest.importorskip("safetensors.torch").save_file(named, path)
+    else:
+        torch.save({"model": named}, path)
+    found = transformer("glsim", path, 32)
+    assert found.vit.shape == shape
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(found.vit.eval()(images), net(images))
+    if path.suffix == ".safetensors":
+        del named["norm.weight"]
+        pytest.importorskip("safetensors.torch").save_file(named, path)
+        with pytest.raises(TeachError, match=r"norm\.weight"):
+            transformer("glsim", path, 32)
+
+
+def test_factors_of_layers_are_multiplied_into_them():
+    shape = Shape(side=32, patch=16, width=64, depth=2, heads=1)
+    plain = VisionTransformer(shape).eval()
+    own = plain.state_dict()
+    factors = {f"blocks.{i}.ls{j}.gamma": torch.rand(64) for i in range(2) for j in (1, 2)}
+    named = {**own, **factors, "cls_token": own["class_token"], "pos_embed": own["positions"],
+             "patch_embed.proj.weight": own["patches.weight"],
+             "patch_embed.proj.bias": own["patches.bias"]}  # fmt: skip
+    for name in ("class_token", "positions", "patches.weight", "patches.bias"):
+        del named[name]
+    x = torch.rand(2, 5, 64)
+    wanted = x
+    for i, block in enumerate(plain.blocks):
+        for part, norm, factor in (("attn", "norm1", "ls1"), ("mlp", "norm2", "ls2")):
+            heard = getattr(block, part)(getattr(block, norm)(wanted))
+            wanted = wanted + factors[f"blocks.{i}.{factor}.gamma"] * heard
+    scaled = VisionTransformer(shape).eval()
+    scaled.load_state_dict(from_timm(named, shape))
+    found = x
+    for block in scaled.blocks:
+        found = block(found)
+    assert torch.allclose(found, wanted, atol=1e-6)
+
+
+def test_timm_is_asked_for_by_name_and_told_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(TeachError, match="timm:vit_small_patch16_224: timm is missing: pip"):
+        transformer("ila", Path("timm:vit_small_patch16_224"), 224)
 
 
 def test_positions_of_another_grid_are_interpolated():

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from engines.nets.taught import Lite0Features, Taught
+from engines import open_engine
+from engines.base import Engine, EngineOptions
+from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
+from engines.nets.taught import Lite0Features, StillFeatures, Taught
 from engines.teach import linear
+from engines.teach.export import OPSET
 from engines.teach.splits import folds
-from engines.teach.trainer import Recipe, Trainer, look
+from engines.teach.trainer import Recipe, Trainer
+from engines.teach.twins import Image
+from engines.teach.views import square
 from engines.teach.watch import Unwatched
-from engines.teach.weights import imagenet_weights
+from engines.teach.weights import FROZEN_BLOCKS, imagenet_weights
 from training.type_data import Garment
 
-#: Blocks of the backbone that stay as published.
-FROZEN_BLOCKS = 5
+F32 = npt.NDArray[np.float32]
+#: Pictures shown at once.
+SHOWN = 16
 #: What is compared: how each differs from the others. ``even``: all layers learn at one rate.
 ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -60,6 +73,78 @@ def fresh(kinds: int, seed: int) -> Taught:
     return Taught(features, features.width, kinds)
 
 
+class Front(nn.Module):
+    """What nothing is learnt in: uint8 RGB (N, side, side, 3) in, maps (N, C, h, w) out."""
+
+    def __init__(self, net: EfficientNetLite0) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = F.relu6(self.net._bn0(self.net._conv_stem(normalise(images))))
+        for block in self.net._blocks[:FROZEN_BLOCKS]:
+            x = block(x)
+        return x
+
+
+class Rest(StillFeatures):
+    """What comes after, up to the pooled features: maps in, (N, 1280) out."""
+
+    def __init__(self, net: EfficientNetLite0) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.net._blocks[FROZEN_BLOCKS:]:
+            x = block(x)
+        return self.net.embed(x)
+
+
+@cache
+def front(side: int) -> Engine:
+    """The front on an engine, which takes a fifth of the time that PyTorch does."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder) / "front.onnx"
+        net = Front(fresh(2, 0).features.backbone).eval()
+        torch.onnx.export(
+            net,
+            (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
+            str(path),
+            input_names=["images"],
+            output_names=["maps"],
+            dynamic_axes={"images": {0: "n"}, "maps": {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        return open_engine(path, "auto", EngineOptions(threads=1, any_size=True))
+
+
+def seen(images: npt.NDArray[np.uint8]) -> Tensor:
+    """Maps of views (n, side, side, 3)."""
+    maps = front(images.shape[1]).infer({"images": images})["maps"]
+    return torch.from_numpy(np.asarray(maps, np.float32).copy())
+
+
+class FrontedTrainer(Trainer):
+    """A training whose network begins after the front."""
+
+    def _shown(self, images: Tensor) -> Tensor:
+        return seen(images.numpy()).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def asked(net: Taught, pictures: Sequence[Image], side: int) -> tuple[F32, F32]:
+    """Logits and features of whole pictures by a network that begins after the front."""
+    net.eval()
+    parts = []
+    for start in range(0, len(pictures), SHOWN):
+        crops = np.stack([square(rgb, side) for rgb in pictures[start : start + SHOWN]])
+        parts.append([part.numpy() for part in net(seen(crops))])
+    logits, features = (np.concatenate(own) for own in zip(*parts, strict=True))
+    return logits, features
+
+
 def run(
     arm: str, photos: Sequence[Garment], test: Sequence[Garment], recipe: Recipe, kinds: int
 ) -> npt.NDArray[np.bool_]:
@@ -68,18 +153,19 @@ def run(
     true = np.array([photo.kind for photo in test])
     shown = [photo.rgb for photo in test]
     net = fresh(kinds, recipe.seed)
+    net.features = Rest(net.features.backbone)
     pictures = [photo.rgb for photo in photos]
     if arm == "linear":
         mirrored = [np.ascontiguousarray(rgb[:, ::-1]) for rgb in pictures]
-        seen = np.stack([look(net, own, recipe.side)[1] for own in (pictures, mirrored)])
+        both = np.stack([asked(net, own, recipe.side)[1] for own in (pictures, mirrored)])
         fold_of = folds(classes, np.arange(len(classes)), 5, recipe.seed)
-        strength = linear.best_strength(seen, classes, fold_of, kinds)
-        samples = linear.repeated(classes, seen)
-        learnt = linear.fit(linear.flat(seen), samples, kinds, strength)
-        return np.asarray(learnt(look(net, shown, recipe.side)[1]).argmax(axis=1) == true)
+        strength = linear.best_strength(both, classes, fold_of, kinds)
+        samples = linear.repeated(classes, both)
+        learnt = linear.fit(linear.flat(both), samples, kinds, strength)
+        return np.asarray(learnt(asked(net, shown, recipe.side)[1]).argmax(axis=1) == true)
     own_recipe = replace(recipe, **ARMS[arm])
-    net = Trainer(pictures, classes, net, own_recipe).run(None, Unwatched())
-    return np.asarray(look(net, shown, recipe.side)[0].argmax(axis=1) == true)
+    net = FrontedTrainer(pictures, classes, net, own_recipe).run(None, Unwatched())
+    return np.asarray(asked(net, shown, recipe.side)[0].argmax(axis=1) == true)
 
 
 def summary(results: Sequence[Result], against: str = "control") -> list[dict[str, object]]:
@@ -88,7 +174,7 @@ def summary(results: Sequence[Result], against: str = "control") -> list[dict[st
     rows: list[dict[str, object]] = []
     shares = {(r.count, r.arm, r.seed): float(np.mean(r.right)) for r in results}
     for count in sorted({r.count for r in results}):
-        for arm in ARMS:
+        for arm in dict.fromkeys(r.arm for r in results if r.count == count):
             own = {s: share for (c, a, s), share in shares.items() if (c, a) == (count, arm)}
             if not own:
                 continue
