@@ -88,6 +88,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--world", type=float, default=0.5, help="share of views of the world, for the detector"
     )
+    parser.add_argument(
+        "--half", action="store_true", help="train the detector in bfloat16, where that is faster"
+    )
     return parser.parse_args()
 
 
@@ -125,7 +128,8 @@ def detector(
     photos, held_photos, names = load_split(root, args.seed)
     cloth, other = load_fabrics(args.data, args.seed)
     labels = cloth_labels(root, names)
-    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads).slower(args.rate)
+    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads, half=args.half)
+    recipe = recipe.slower(args.rate)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     clothes = Material(photos, labels, cloth, brands, people=PEOPLE)
     fonts = sorted(args.fonts.glob("*.ttf")) if args.fonts else []
