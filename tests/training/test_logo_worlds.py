@@ -21,6 +21,7 @@ from training.logo_worlds import SURFACES, Mixed, World, view  # noqa: E402
 from engines import open_engine  # noqa: E402
 from engines.nets.logo_detector import SIZE, ExportedDetector, LogoDetector  # noqa: E402
 from engines.packs import find  # noqa: E402
+from pipeline.tagging.logos.finder import Finder  # noqa: E402
 from pipeline.tagging.logos.reader import Embedder, LogoReader  # noqa: E402
 from pipeline.tagging.logos.tagger import LogoSettings  # noqa: E402
 
@@ -143,8 +144,8 @@ def test_the_decision_is_fitted_on_what_the_shipped_models_find():
     with open_engine(finder) as engine, open_engine(spec) as model:
         embed = Embedder(model, spec)
         gallery = gallery_of(BRANDS, embed, spec.size[0], spec)
-        reader = LogoReader(engine, finder.size, embed, gallery)
-        found = list(collected(grey, BRANDS, reader, 8, 0))
+        reader = LogoReader(Finder(engine, finder.size), embed, gallery)
+        found = list(collected(grey, BRANDS, reader, 8, 0, settings.score))
     assert {one.brand for one in found} >= {0, 1}
     assert all(abs(float(np.linalg.norm(one.vector)) - 1) < 1e-3 for one in found)
 
