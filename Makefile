@@ -30,11 +30,11 @@ demo: $(VENV)/.base
 	@echo "counters           out/demo/stats.json"
 
 # The whole suite, in three processes for two cores, since many tests wait; what follows cameras comes
-# after, two at a time, and what measures time, alone. Needs no GPU; tests that lack something say
+# after, four at a time, and what measures time, alone. Needs no GPU; tests that lack something say
 # what and are skipped.
 test: $(VENV)/.$(EXTRAS) system
 	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not live and not alone"
-	@$(BIN)/pytest -n 2 --dist loadfile -m "live and not alone" tests/flow
+	@$(BIN)/pytest -n 4 --dist worksteal -m "live and not alone" tests/flow
 	@$(BIN)/pytest -m alone tests/cli tests/faults tests/flow tests/web
 
 # The RTSP server the tests drive, and what builds plans: never required. Packages of the system are

@@ -27,7 +27,7 @@ from training.detection_figures import curve
 from training.garments import load_split
 from training.logo_background import composed, letters, mistaken
 from training.logo_decision import fit_rows, fitted, table
-from training.logo_fitting import collected, fitting_photos, learning_photos, strangers
+from training.logo_fitting import Found, collected, fitting_photos, learning_photos, strangers
 from training.logo_marks import (
     DRAWN,
     Brand,
@@ -47,6 +47,7 @@ from engines.nets.logo_embedder import SIDE, ExportedEmbedder
 from engines.packs import find
 from engines.quantize import convolutions, quantize
 from engines.teach.weights import imagenet_weights
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.reader import Embedder, LogoReader
 from pipeline.tagging.logos.tagger import LogoSettings
 
@@ -88,6 +89,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--world", type=float, default=0.5, help="share of views of the world, for the detector"
     )
+    parser.add_argument(
+        "--name", default="logo-detector-lite0", help="pack that the detector is written as"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="train the detector in bfloat16, where that is faster"
+    )
     return parser.parse_args()
 
 
@@ -125,7 +132,8 @@ def detector(
     photos, held_photos, names = load_split(root, args.seed)
     cloth, other = load_fabrics(args.data, args.seed)
     labels = cloth_labels(root, names)
-    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads).slower(args.rate)
+    recipe = logo_detection.Recipe(seed=args.seed, threads=args.threads, half=args.half)
+    recipe = recipe.slower(args.rate)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     clothes = Material(photos, labels, cloth, brands, people=PEOPLE)
     fonts = sorted(args.fonts.glob("*.ttf")) if args.fonts else []
@@ -225,21 +233,28 @@ def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
 
 
 def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
-    """Write the decision into the pack of the shipped embedder: fitted on what the shipped detector
-    finds in photos of products, clothes and COCO, on which validation brands and half of the marks
-    of ``--marks`` are printed, neither of which any training saw. Every other one of them may be in
-    a gallery; the rest of ``--marks`` fills it."""
+    """Write the decision into the pack of the shipped embedder: fitted on what the shipped
+    detectors find in photos of products, clothes and COCO, on which validation brands and half of
+    the marks of ``--marks`` are printed, neither of which any training saw. Every other one of them
+    may be in a gallery; the rest of ``--marks`` fills it."""
     settings = LogoSettings()
-    spec, finder = find(settings.embedder), find(settings.detector)
+    spec = find(settings.embedder)
+    finders = [
+        (find(settings.detector), settings.score),
+        (find(settings.tile_detector), settings.tile_score),
+    ]
     others = strangers(args.marks, brands, held, args.seed) if args.marks else []
     asked = [*held, *others[: len(held)]]
     everybody = [*asked, *others[len(held) :]]
-    with open_engine(finder) as engine, open_engine(spec) as model:
+    found: list[Found] = []
+    with open_engine(spec) as model:
         embed = Embedder(model, spec)
         whole = gallery_of(everybody, embed, SIDE, spec)
-        reader = LogoReader(engine, finder.size, embed, whole)
         photos, scenes = fitting_photos(args.data), args.steps or FITTED
-        found = list(collected(photos, asked, reader, scenes, args.seed))
+        for finder, least in finders:
+            with open_engine(finder) as engine:
+                reader = LogoReader(Finder(engine, finder.size), embed, whole)
+                found += collected(photos, asked, reader, scenes, args.seed, least)
     rng = np.random.default_rng(args.seed)
     shown = sorted(rng.permutation(len(asked))[: len(asked) // 2].tolist())
     rows = fit_rows(found, shown, whole, rng)
@@ -279,7 +294,7 @@ def main() -> int:
             ExportedEmbedder(net), (SIDE, SIDE), ["embeddings"], args.out / "logo-embedder-lite0"
         )
     else:
-        out = args.out / "logo-detector-lite0"
+        out = args.out / args.name
         export(ExportedDetector(net), SIZE, ["boxes", "scores"], out)
         quantised(trainer.material, out)
     return 0

@@ -39,8 +39,8 @@ from pipeline.tagging.logos.gallery_edit import (
 )
 from pipeline.tagging.logos.gallery_file import GalleryError, brand_name
 from pipeline.tagging.logos.marks import read_mark
-from pipeline.tagging.logos.reader import Embedder, LogoReader
-from pipeline.tagging.logos.tagger import LogoSettings
+from pipeline.tagging.logos.reader import Embedder
+from pipeline.tagging.logos.tagger import LogoSettings, finder
 from pipeline.tagging.tiles import tiles
 from pipeline.types import Box, Frame
 
@@ -78,7 +78,7 @@ class _Work:
         not be used."""
 
         def read(brand: str, path: Path) -> NewPicture:
-            place = box or _surest(path, self.models, self.embed, self.gallery)
+            place = box or _surest(path, self.models)
             x0, y0, x1, y1 = (round(v) for v in place)
             if not quiet:
                 typer.echo(f"{path}: the mark at {x0},{y0},{x1 - x0},{y1 - y0}")
@@ -104,17 +104,16 @@ class _Work:
         return failures
 
 
-def _surest(path: Path, models: Models, embed: Embedder, gallery: Gallery) -> Box:
+def _surest(path: Path, models: Models) -> Box:
     """The mark found most surely on a photo, searched as ``threadline tag`` does.
 
     Raises:
         GalleryError: there is none, or the file is no picture.
     """
-    detector, pack = models.open(LogoSettings().detector)
-    reader = LogoReader(detector, pack.size, embed, gallery)
+    find = finder(models, LogoSettings().tile_detector)
     frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(load_image(path)))
-    windows = tiles(frame.width, frame.height, pack.size)
-    places, _ = reader.found(frame, windows, LogoSettings().score)
+    windows = tiles(frame.width, frame.height, find.size)
+    places, _ = find(frame, windows, LogoSettings().tile_score)
     if not places:
         raise GalleryError(f"{path}: no mark is found on it; say where it is: --box x,y,w,h")
     return clip_box(places[0], frame)

@@ -17,6 +17,7 @@ from pipeline.tagging.logos.gallery import Gallery, open_gallery
 from pipeline.tagging.logos.gallery_edit import ALIKE, add, read_picture, remove
 from pipeline.tagging.logos.gallery_file import GalleryError, brand_name
 from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader
+from pipeline.tagging.logos.tagger import finder
 from pipeline.tagging.tiles import tiles
 from pipeline.types import Frame
 from pipeline.web.accounts import NoSuchError
@@ -90,10 +91,10 @@ class Brands:
             frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(load_image(path)))
             embed = self._opened()
             assert self._models is not None
-            detector, pack = self._models.open(settings.detector)
-            reader = LogoReader(detector, pack.size, embed, self._gallery())
-            windows = tiles(frame.width, frame.height, pack.size)
-            marks = reader.read(frame, windows, Ask(settings.score, settings.sure))
+            find = finder(self._models, settings.tile_detector)
+            reader = LogoReader(find, embed, self._gallery())
+            windows = tiles(frame.width, frame.height, find.size)
+            marks = reader.read(frame, windows, Ask(settings.tile_score, settings.sure))
         found = [
             {
                 "box": [

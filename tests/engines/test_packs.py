@@ -126,7 +126,7 @@ def test_inputs_and_outputs_are_those_of_a_run(pack):
 
 def test_twins_are_like_what_they_were_made_from():
     twins = [pack for pack in shipped() if pack.twin_of]
-    assert len(twins) == 3
+    assert len(twins) == 4
     for pack in twins:
         whole = shipped().in_float(pack.name)
         assert whole.name == pack.in_float == pack.twin_of

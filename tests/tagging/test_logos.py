@@ -12,9 +12,10 @@ from pipeline.picture.crop import nearer
 from pipeline.settings.schema import make_config
 from pipeline.settings.section import Fixed
 from pipeline.tagging.due import LookSettings
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
-from pipeline.tagging.logos.reader import LogoReader, Mark, person_windows, square_around
+from pipeline.tagging.logos.reader import Ask, LogoReader, Mark, person_windows, square_around
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger, mark_tags
 from pipeline.tagging.parsing import Parsing
 from pipeline.tagging.vote import VoteSettings
@@ -73,7 +74,7 @@ def test_a_mark_in_two_boxes_is_the_one_s_in_whose_middle_it_is():
 class Marked:
     """A reader that finds on people what it is told to."""
 
-    model, size, empty = "script", (192, 384), False
+    model, tiles, empty = "script", Finder(None, (192, 384)), False
 
     def __init__(self, find):
         self.find, self.reads = find, 0
@@ -169,6 +170,28 @@ class Pixels:
         return pixels(crops)
 
 
+class Spot:
+    """A detection model that finds one mark in the middle of whatever it is shown."""
+
+    def __init__(self, score):
+        self.score = score
+
+    def infer(self, inputs):
+        count = len(inputs["images"])
+        boxes = np.tile(np.float32([[80, 180, 110, 210]]), (count, 1, 1))
+        return {"boxes": boxes, "scores": np.full((count, 1), self.score, np.float32)}
+
+
+def test_people_and_tiles_are_searched_by_their_own_models(gallery):
+    people, tiles = (Finder(Spot(score), (192, 384)) for score in (0.75, 0.5))
+    frame, ask = make_frame(0.0, (640, 480)), Ask()
+    for own, there in ((tiles, 0.5), (None, 0.75)):
+        reader = LogoReader(people, Pixels(), gallery, tiles=own)
+        assert [m.score for m in reader.read(frame, [(0, 0, 240, 480)], ask)] == [there]
+        worn = reader.on(frame, (200.0, 20.0, 400.0, 460.0), ask)
+        assert {m.score for m in worn} == {0.75}
+
+
 def test_one_word_a_look_is_read_where_looks_leave_a_doubt(gallery):
     asked = []
 
@@ -176,7 +199,7 @@ def test_one_word_a_look_is_read_where_looks_leave_a_doubt(gallery):
         asked.append(picture.shape[:2])
         return "Ring"
 
-    reader = LogoReader(None, (192, 384), Pixels(), gallery, read)
+    reader = LogoReader(None, Pixels(), gallery, read)
     frame = make_frame(0.0, (640, 480))
     square, word, other = (10, 10, 60, 60), (100, 100, 200, 130), (300, 300, 400, 330)
     found = reader.recognised(frame, [square, word, other], [0.9, 0.8, 0.7], "normal")
@@ -185,7 +208,7 @@ def test_one_word_a_look_is_read_where_looks_leave_a_doubt(gallery):
 
 
 def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, caplog):
-    reader = LogoReader(None, (192, 384), Pixels(), gallery)
+    reader = LogoReader(None, Pixels(), gallery)
     reader.refresh(100.0)
     assert reader.gallery is gallery
     remove(gallery, ["disc"])

@@ -11,6 +11,7 @@ from support import make_frame
 
 from pipeline.events import EventStage
 from pipeline.settings.section import Fixed
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.reader import Mark
 from pipeline.tagging.logos.tagger import LogoSettings, LogoTagger
@@ -93,7 +94,7 @@ def test_marks_on_people_are_theirs_and_two_signs_are_two():
 class Sees:
     """A reader that sees one sign, wherever it looks at its place, until ``gone``."""
 
-    model, size, empty, gone = "script", SHAPE, False, False
+    model, tiles, empty, gone = "script", Finder(None, SHAPE), False, False
 
     def refresh(self, now):
         pass

@@ -21,6 +21,7 @@ from training.logo_worlds import SURFACES, Mixed, World, view  # noqa: E402
 from engines import open_engine  # noqa: E402
 from engines.nets.logo_detector import SIZE, ExportedDetector, LogoDetector  # noqa: E402
 from engines.packs import find  # noqa: E402
+from pipeline.tagging.logos.finder import Finder  # noqa: E402
 from pipeline.tagging.logos.reader import Embedder, LogoReader  # noqa: E402
 from pipeline.tagging.logos.tagger import LogoSettings  # noqa: E402
 
@@ -143,7 +144,19 @@ def test_the_decision_is_fitted_on_what_the_shipped_models_find():
     with open_engine(finder) as engine, open_engine(spec) as model:
         embed = Embedder(model, spec)
         gallery = gallery_of(BRANDS, embed, spec.size[0], spec)
-        reader = LogoReader(engine, finder.size, embed, gallery)
-        found = list(collected(grey, BRANDS, reader, 8, 0))
+        reader = LogoReader(Finder(engine, finder.size), embed, gallery)
+        found = list(collected(grey, BRANDS, reader, 8, 0, settings.score))
     assert {one.brand for one in found} >= {0, 1}
     assert all(abs(float(np.linalg.norm(one.vector)) - 1) < 1e-3 for one in found)
+
+
+def test_a_convolution_is_computed_in_float_where_the_rest_is_not():
+    conv = torch.nn.Conv2d(4, 4, 3, groups=4, bias=False)
+    pictures = torch.randn(1, 4, 8, 8).to(torch.bfloat16)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logo_detection.in_float(conv)
+        found = conv(pictures)
+    with torch.no_grad():
+        true = torch.nn.functional.conv2d(pictures.float(), conv.weight, groups=4)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, true.to(torch.bfloat16))

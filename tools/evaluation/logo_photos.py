@@ -30,6 +30,7 @@ from pipeline.picture.still import load_image
 from pipeline.picture.yuv import from_bgr
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import make_config
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Gallery, open_gallery
 from pipeline.tagging.logos.gallery_edit import add, read_picture
 from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader, Mark, square_around
@@ -76,8 +77,8 @@ class Listening(LogoReader):
 
     marks: list[Mark]
 
-    def read(self, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
-        found = super().read(frame, windows, ask)
+    def look(self, find: Finder, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
+        found = super().look(find, frame, windows, ask)
         self.marks += found
         return found
 
@@ -129,8 +130,8 @@ def program(gallery: Path, packs: Packs, **more: object) -> Iterator[tuple[Photo
         detector = open_detector(settings, models, Pace().budget)
         tagger = open_tagger(settings.section("logos"), models)
         reader = tagger.reader
-        parts = (reader.detector, reader.size, reader.embedder, reader.gallery)
-        heard = Listening(*parts, reader.lettering)
+        parts = (reader.people, reader.embedder, reader.gallery)
+        heard = Listening(*parts, reader.lettering, reader.tiles)
         yield PhotoTagger(detector, [LogoTagger(heard, tagger.settings)], settings), heard
 
 

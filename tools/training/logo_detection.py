@@ -49,6 +49,7 @@ class Recipe:
     frozen_blocks: int = 2
     seed: int = 0
     threads: int = 2
+    half: bool = False
 
     def slower(self, share: float) -> Recipe:
         """The same with so large a share of the rates of learning."""
@@ -136,6 +137,17 @@ def begin(net: LogoDetector, path: Path, pictures: npt.NDArray[np.uint8]) -> Non
         hook.remove()
 
 
+def in_float(conv: nn.Conv2d) -> None:
+    """Compute a convolution in float32 whatever the precision of the rest."""
+    plain = conv.forward
+
+    def forward(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return plain(x.float()).to(x.dtype)
+
+    conv.forward = forward  # type: ignore[method-assign]
+
+
 class Trainer:
     """One training, resumable from a checkpoint."""
 
@@ -149,6 +161,9 @@ class Trainer:
         self.net.backbone.freeze(recipe.frozen_blocks)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.net)
+        for part in self.net.modules():
+            if recipe.half and isinstance(part, nn.Conv2d) and part.groups > 1:
+                in_float(part)  # learning them in bfloat16 takes several times as long
         old = [p for p in self.net.backbone.parameters() if p.requires_grad]
         new = [p for n, p in self.net.named_parameters() if not n.startswith("backbone")]
         groups = [{"params": new, "lr": recipe.lr}, {"params": old, "lr": recipe.backbone_lr}]
@@ -189,7 +204,9 @@ class Trainer:
         self.net.train()
         for images, *truth in ahead(self._batches()):
             images = images.contiguous(memory_format=torch.channels_last)
-            loss = detection_loss(self.net(images), truth)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.half):
+                logits, sides = self.net(images)
+            loss = detection_loss((logits.float(), sides.float()), truth)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engines.boxes import iou_matrix
 from pipeline.picture.yuv import from_bgr
 from pipeline.tagging.logos.decision import View
-from pipeline.tagging.logos.reader import Ask, LogoReader, fused
+from pipeline.tagging.logos.reader import LogoReader, fused
 from pipeline.tagging.tiles import tiles
 from pipeline.types import Box, Frame, Window
 from training.garment_data import Image, Rng, read_rgb
@@ -141,16 +141,22 @@ def windows(
 
 
 def collected(
-    photos: Sequence[Image], brands: Sequence[Brand], reader: LogoReader, count: int, seed: int
+    photos: Sequence[Image],
+    brands: Sequence[Brand],
+    reader: LogoReader,
+    count: int,
+    seed: int,
+    least: float,
 ) -> Iterator[Found]:
-    """What the reader finds in ``count`` scenes on photos RGB."""
+    """What the reader finds on tiles, with a score of at least ``least``, in ``count`` scenes on
+    photos RGB."""
     for number in range(count):
         rng = np.random.default_rng((seed, number))
         rgb, marks = scene(photos[int(rng.integers(len(photos)))], brands, rng)
         frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(np.ascontiguousarray(rgb[:, :, ::-1])))
         boxes = [box for _, box in marks]
-        some = windows(frame.width, frame.height, reader.size, boxes, rng)
-        places, scores = reader.found(frame, some, Ask().score)
+        some = windows(frame.width, frame.height, reader.tiles.size, boxes, rng)
+        places, scores = reader.tiles(frame, some, least)
         if not places:
             continue
         vectors, views = reader.seen(frame, places, scores)

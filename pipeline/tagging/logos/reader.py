@@ -11,28 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Engine
-from engines.boxes import nms
 from engines.packs import Pack
 from pipeline.picture.crop import clip_box, crops, middle_in, person_window
 from pipeline.tagging.logos.colours import seen_hues
 from pipeline.tagging.logos.decision import Level, View
 from pipeline.tagging.logos.exemplars import ROOM
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
 from pipeline.tagging.logos.gallery_file import F32, GalleryError
 from pipeline.tagging.logos.lettering import WIDE as WIDE_LINE
 from pipeline.tagging.logos.lettering import Lettering
 from pipeline.types import Box, Frame, Rgb, Window
 
-#: Marks of a crop that are recognised, the surest first.
-MOST_MARKS = 4
 #: Probability from which a mark is looked at again, cut tighter and wider: what nearly is a brand.
 PROMISING = 0.05
 #: Sides of those crops against that of the first.
 AGAIN = (0.9, 1.12, 1.25)
-#: Longer side in pixels of the frame below which nobody could tell brands apart.
-LEAST_SIDE = 16.0
-#: Overlap above which two boxes are one mark.
-DOUBLE = 0.4
 #: Margin to the second brand from which letters need not be read.
 CLEAR = 0.1
 #: Side of the closer look at somebody's breast against that at all of them.
@@ -69,18 +63,19 @@ class Mark:
 
 
 class LogoReader:
-    """Finds and recognises marks on person crops of full resolution."""
+    """Finds and recognises marks in full resolution: on people by one finder, on tiles of the
+    picture by another, or by the same where no other is given."""
 
     def __init__(
         self,
-        detector: Engine,
-        size: tuple[int, int],
+        people: Finder,
         embedder: Embedder,
         gallery: Gallery,
         lettering: Lettering | None = None,
+        tiles: Finder | None = None,
     ) -> None:
-        self.detector = detector
-        self.size = size
+        self.people = people
+        self.tiles = tiles or people
         self.embedder = embedder
         self.gallery = gallery
         self.lettering = lettering
@@ -113,25 +108,14 @@ class LogoReader:
             log.warning("%s; going on with the brands from before", error)
 
     def read(self, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
-        """Marks in windows of the aspect ratio of ``size``, the surest first, each once."""
-        places, scores = self.found(frame, windows, ask.score)
+        """Marks in tiles, the surest first, each once."""
+        return self.look(self.tiles, frame, windows, ask)
+
+    def look(self, find: Finder, frame: Frame, windows: Sequence[Window], ask: Ask) -> list[Mark]:
+        """Marks that a finder finds in windows, the surest first, each once."""
+        places, scores = find(frame, windows, ask.score)
         matches = self.recognised(frame, places, scores, ask.level)
         return [Mark(*mark) for mark in zip(places, scores, matches, strict=True)]
-
-    def found(
-        self, frame: Frame, windows: Sequence[Window], least: float
-    ) -> tuple[list[Box], list[float]]:
-        """Boxes in frame pixels of what may be marks, the surest first, and their scores."""
-        out = self.detector.infer({"images": crops([(frame, w) for w in windows], self.size)})
-        parts = [
-            self._marks(boxes, scores, window, least)
-            for boxes, scores, window in zip(out["boxes"], out["scores"], windows, strict=True)
-        ]
-        boxes, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) >= LEAST_SIDE
-        boxes, scores = boxes[large], scores[large]
-        kept = nms(boxes, scores, DOUBLE)
-        return [(x0, y0, x1, y1) for x0, y0, x1, y1 in boxes[kept].tolist()], scores[kept].tolist()
 
     def recognised(
         self, frame: Frame, places: Sequence[Box], scores: Sequence[float], level: Level
@@ -187,19 +171,11 @@ class LogoReader:
     def on(self, frame: Frame, person: Box, ask: Ask, all_scales: bool = True) -> list[Mark]:
         """Marks on one person, the surest first; those beside the person are not theirs. Somebody
         seen again and again is looked at in one scale a time."""
-        windows = person_windows(person, self.size)
+        windows = person_windows(person, self.people.size)
         if not all_scales:
             windows = [windows[frame.index % len(windows)]]
-        return [mark for mark in self.read(frame, windows, ask) if middle_in(mark.box, person)]
-
-    def _marks(self, boxes: F32, scores: F32, window: Window, least: float) -> tuple[F32, F32]:
-        """Boxes in frame pixels and scores of the surest few."""
-        sure = np.flatnonzero(scores >= least)
-        boxes, scores = boxes[sure], scores[sure]
-        kept = nms(boxes, scores, DOUBLE)[:MOST_MARKS]
-        x0, y0, x1, y1 = window
-        scale = np.array([(x1 - x0) / self.size[0], (y1 - y0) / self.size[1]] * 2)
-        return (boxes[kept] * scale + (x0, y0, x0, y0)).astype(np.float32), scores[kept]
+        marks = self.look(self.people, frame, windows, ask)
+        return [mark for mark in marks if middle_in(mark.box, person)]
 
 
 def person_windows(person: Box, size: tuple[int, int]) -> list[Window]:

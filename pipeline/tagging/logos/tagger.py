@@ -12,6 +12,7 @@ from pydantic import Field
 from pipeline.picture.crop import nearer
 from pipeline.settings.section import PerSource, Share, model_of, per_run
 from pipeline.tagging.logos.decision import Level
+from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import open_gallery
 from pipeline.tagging.logos.lettering import Lettering, installed
 from pipeline.tagging.logos.reader import Ask, Embedder, LogoReader, Mark
@@ -47,8 +48,10 @@ class LogoSettings(TaggerSettings):
 
     gallery: str = per_run("", description="folder of the gallery; empty: logos are not searched")
     detector: str = model_of("logo-detection", "logo-detector-lite0-int8")
+    tile_detector: str = model_of("logo-detection", "logo-detector-world-int8")
     embedder: str = model_of("logo-embedding", "logo-embedder-lite0")
     score: Share = Field(0.3, description="score from which something counts as a mark")
+    tile_score: Share = Field(0.45, description="the same on tiles, by the detector of tiles")
     sure: Level = Field("normal", description="how sure a brand must be: strict, normal or lenient")
     vote: LogoVote = LogoVote()
     most_looks: int = Field(
@@ -77,7 +80,7 @@ class LogoTagger(Tagger):
     def __init__(self, reader: LogoReader, settings: PerSource[LogoSettings]) -> None:
         super().__init__(settings)
         self.reader = reader
-        self.tile_shape = reader.size
+        self.tile_shape = reader.tiles.size
 
     def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
         if self._nothing_known():
@@ -106,9 +109,10 @@ class LogoTagger(Tagger):
     def _tags(self, subject: Subject) -> list[Tag]:
         frame, model = subject.frame, self.reader.model
         settings = self.settings.of(frame.source)
-        ask = Ask(settings.score, settings.sure)
         if subject.kind == "tile":
+            ask = Ask(settings.tile_score, settings.sure)
             return loose_tags(self.reader.read(frame, [window_of(subject.box)], ask), model)
+        ask = Ask(settings.score, settings.sure)
         marks = [
             mark
             for mark in self.reader.on(frame, subject.box, ask, all_scales=subject.id is None)
@@ -125,12 +129,18 @@ def open_tagger(settings: PerSource[LogoSettings], models: Opener) -> LogoTagger
         ConfigError: letters are to be read, and what reads them is not installed.
     """
     base = settings.of("")
-    detector, pack = models.open(base.detector)
+    people, tiles = (finder(models, name) for name in (base.detector, base.tile_detector))
     embedder = Embedder(*models.open(base.embedder))
     gallery = open_gallery(Path(base.gallery), embedder.pack)
     read = installed() if base.lettering == "auto" else base.lettering
     lettering = Lettering() if read else None
-    return LogoTagger(LogoReader(detector, pack.size, embedder, gallery, lettering), settings)
+    return LogoTagger(LogoReader(people, embedder, gallery, lettering, tiles), settings)
+
+
+def finder(models: Opener, name: str) -> Finder:
+    """The model of a pack as what finds marks."""
+    engine, pack = models.open(name)
+    return Finder(engine, pack.size)
 
 
 def window_of(box: Box) -> Window:
