@@ -15,6 +15,7 @@ import av
 
 from benchmark import native
 from benchmark.accuracy import DENSE, WORDS, Recorder, agreement, record
+from benchmark.cameras import by_turns
 from benchmark.streams import PORT, Server
 from pipeline.settings.schema import make_config
 from pipeline.types import Frame
@@ -87,11 +88,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             Server(main, count, args.rate, epoch=epoch) as large,
             Server(sub, count, args.rate, PORT + 1, epoch) as small,
         ):
-            for name in ("main alone", "with sub"):
-                cameras = [
-                    {"url": url, "id": f"cam{i}", "sub": small.urls[i] * (name == "with sub")}
-                    for i, url in enumerate(large.urls)
-                ]
+            for name, cameras in by_turns(large, small).items():
                 config = make_config(cameras=cameras, engine=engine, outputs=OUTPUTS)
                 clock = ByTheClock(epoch=epoch, rate=args.rate, length=length, ahead=ahead)
                 seconds = max(args.seconds, 1.25 * length / args.rate)

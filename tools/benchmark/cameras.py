@@ -139,6 +139,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
+def by_turns(large: Server, small: Server) -> dict[str, list[dict[str, str]]]:
+    """The settings of cameras with their main streams alone, and with their sub-streams."""
+    alone = [{"url": url, "id": f"cam{i}"} for i, url in enumerate(large.urls)]
+    both = [one | {"sub": sub} for one, sub in zip(alone, small.urls, strict=True)]
+    return {"main alone": alone, "with sub": both}
+
+
 def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every number of cameras, without and with their sub-streams by turns."""
     main, sub = native.pair(args.video, args.rate)
@@ -160,11 +167,7 @@ def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
                 Server(main, count, args.rate, epoch=epoch) as large,
                 Server(sub, count, args.rate, PORT + 1, epoch) as small,
             ):
-                for name in ("main alone", "with sub"):
-                    cameras = [
-                        {"url": url, "id": f"cam{i}", "sub": small.urls[i] * (name == "with sub")}
-                        for i, url in enumerate(large.urls)
-                    ]
+                for name, cameras in by_turns(large, small).items():
                     config = make_config(
                         cameras=cameras,
                         engine={"backend": args.engine},
