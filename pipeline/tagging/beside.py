@@ -76,9 +76,9 @@ class Beside:
         since: since when each waits for a look.
         last: the moment of the newest picture of the main stream.
         began: when its sub-stream began.
-        asked: since when (stream seconds) a picture is asked for, of how many people; 0 of them
+        asked: since when (monotonic seconds) a picture is asked for, of how many people; 0 of them
             once it came.
-        now: its sub-stream's newest picture.
+        now: when its sub-stream's newest picture was taken, monotonic.
         hanging: looks that its pictures at hand were left for.
     """
 
@@ -120,6 +120,11 @@ class Beside:
         """How many people a picture that is asked for is to show, if it may still come."""
         at, people = self.asked
         return people * (now - at < PATIENCE_S)
+
+    def outstanding(self, now: float) -> int:
+        """Looks yet to be taken at pictures at hand or asked for, at a monotonic time; none of a
+        camera that sends nothing any more."""
+        return (self.hanging + self.awaited(now)) * (now - self.now < PATIENCE_S)
 
     def box(self, track_id: int, at: float) -> Box | None:
         """Where somebody was: between where they were found before and after that moment."""

@@ -27,7 +27,7 @@ AT_HAND_S = 2.0
 MOST_PICTURES = 2
 #: Seconds of looking for which pictures are asked for ahead: what is decoded takes a while to come,
 #: and what is decoded beyond that is not looked at before it is too old.
-AHEAD_S = 2.0
+ROOM_S = 2.0
 
 #: How much a look is needed, at what, and by whom.
 Wanted = tuple[Priority, Subject, tuple[Tagger, ...]]
@@ -43,7 +43,6 @@ class _Ask:
     after: float
     urgent: bool
     people: int
-    now: float
 
 
 class Closeups:
@@ -89,18 +88,17 @@ class Closeups:
             beside = self._beside.get(subject.frame.source)
             if beside is not None and id(subject.frame) in self._with:
                 beside.hanging = max(beside.hanging - 1, 0)
-        room = AHEAD_S * rate
-        for beside in self._beside.values():
-            room -= beside.hanging + beside.awaited(beside.now)
+        now = max((beside.now for beside in self._beside.values()), default=0.0)
+        room = ROOM_S * rate - sum(one.outstanding(now) for one in self._beside.values())
         # Of cameras whose people need it as much, those that were asked the longest time ago.
         self._asks.sort(key=lambda ask: (ask.most, -ask.camera[0].asked[0]), reverse=True)
         for ask in self._asks:
             beside, main = ask.camera
-            before = beside.awaited(ask.now)
+            before = beside.awaited(now)
             if before:  # its place is kept: key frames are rare
                 beside.asked = beside.asked[0], ask.people
             elif room > 0:
-                beside.asked = ask.now, ask.people
+                beside.asked = now, ask.people
             else:
                 continue
             main.ask(ask.after, ask.urgent)
@@ -124,7 +122,7 @@ class Closeups:
         beside.note(tagged)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
-        beside.now = frame.pts
+        beside.now = frame.captured_at
         if tagged.decision == "predict":
             return []  # where people were found has not changed
         found = [
@@ -222,7 +220,7 @@ class Closeups:
         if wanting:
             most = max(priority for priority, _, _ in now)
             first = min(after, frame.pts)
-            ask = _Ask(most, (beside, main), first, urgent, len(wanting), frame.pts)
+            ask = _Ask(most, (beside, main), first, urgent, len(wanting))
             self._asks.append(ask)
         return late
 

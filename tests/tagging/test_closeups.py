@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -292,10 +293,11 @@ class Floor:
             [self.sees], Fixed(LookSettings()), self.budget, mains=lambda source: self.mains[source]
         )
 
-    def at(self, pts: float) -> None:
+    def at(self, pts: float, without: Collection[str] = ()) -> None:
         batch = []
-        for name in self.mains:
-            frame = replace(make_frame(pts, SUB, source=name), live=True, sub=True)
+        for name in sorted(self.mains.keys() - set(without)):
+            frame = make_frame(pts, SUB, source=name)
+            frame = replace(frame, captured_at=pts, live=True, sub=True)
             track = Track(1, (100.0, 100.0, 160.0, 250.0), 0.9)
             batch.append(TaggedFrame(frame, "detect", tracks=(track,)))
         self.stage(batch)
@@ -340,3 +342,16 @@ def test_a_picture_that_never_comes_gives_its_room_back():
     assert floor.asked() == ["cam0"], "key frames may be seconds apart"
     floor.at(PATIENCE_S)
     assert floor.asked() == ["cam0", "cam1"]
+
+
+def test_a_camera_that_sends_nothing_any_more_keeps_no_room():
+    floor = Floor(rate=0.5)
+    floor.at(0.0)
+    assert floor.asked() == ["cam0"]
+    floor.mains["cam0"].show(0.1)
+    floor.budget.crops = 0
+    floor.at(0.2)  # a look is left for its picture, and then it is gone
+    floor.mains["cam0"].asked.clear()
+    for i in range(1, 6):
+        floor.at(0.2 + i, without=["cam0"])
+    assert floor.asked() != []
