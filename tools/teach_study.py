@@ -5,6 +5,7 @@
     python tools/teach_study.py probe --data ../shared/data --side 96 --seeds 10
     python tools/teach_study.py packs --packs out/study/packs --side 224
     python tools/teach_study.py cost --packs out/study/packs
+    python tools/teach_study.py again --weights FILE --packs out/study/again --side 128 --counts 20
 
 The largest classes of the photos of single garments; what is tested on is held back from every
 draw. Each result is written when it is there: a run that was interrupted goes on. ``--task`` names
@@ -13,7 +14,8 @@ other studies: ``fashion-mnist`` (``--data`` has the files of Debian's dataset-f
 simple-icons). ``probe`` gives a linear classifier on published features alone, of several
 collections, ``--data`` being their folder. ``packs`` makes a pack of every recipe on every network,
 and ``cost`` runs those of a folder and the shipped parser in turn on a crop, through the pipeline's
-engine. Needs the ``train`` extra.
+engine. ``again`` teaches a pack that looks twice where it is unsure, unless it is there, and
+measures it on the photos held back. Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -32,14 +34,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from evaluation.cost import crop_and_run, frame_1080p
-from training import brand_study, cost_packs, fashion_mnist, transformer_study
+from training import brand_study, cost_packs, fashion_mnist, second_look, transformer_study
 from training.garment_data import Image
 from training.low_data import ARMS, Result, drawn, run, summary
 from training.probes import cameras, clothing, probe, products, shares
-from training.type_data import Garment, load_types
+from training.type_data import Garment, load_types, read_types
 
 from engines.packs import open_packs
 from engines.teach.making import PARSER
+from engines.teach.teaching import Wish
 from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import GarmentParser
@@ -53,7 +56,7 @@ WARM = 10
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("run", "show", "probe", "packs", "cost"))
+    parser.add_argument("what", choices=("run", "show", "probe", "packs", "cost", "again"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data/clothing"))
     parser.add_argument("--out", type=Path, default=Path("out/study/low-data.jsonl"))
     parser.add_argument("--counts", type=int, nargs="+", default=(5, 10, 20), help="per class")
@@ -70,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--packs", type=Path, help="folder of packs that were taught")
+    parser.add_argument("--minutes", type=int, default=30, help="that 'again' may teach for")
     parser.add_argument(
         "--rounds", type=int, default=ROUNDS, help="in which packs are run by turns"
     )
@@ -270,6 +274,20 @@ def cost(folder: Path, rounds: int) -> None:
             print(f"| {name} | {gmacs:.2f} | {middle:.1f} ({low:.1f} to {high:.1f}) |")
 
 
+def again(args: argparse.Namespace) -> None:
+    """Teach a pack that looks again, and print what its second look costs and brings."""
+    torch.set_num_threads(args.threads)
+    photos, test = garments(args)
+    names = read_types(args.data)[0]
+    seconds = args.minutes * 60.0
+    wish = Wish("glsim", seconds, "cpu", args.side, 0, "frame", args.weights)
+    packs = (args.packs or Path("out/study/again")).resolve()
+    folder = packs / "looks"
+    own = drawn(photos, args.kinds, args.counts[0], 0)
+    second_look.teach(own, names, wish, folder, packs.with_name(f"{packs.name}-work"))
+    second_look.measure(folder, test, names)
+
+
 def main() -> int:
     args = arguments()
     if args.what == "packs":
@@ -280,6 +298,9 @@ def main() -> int:
             print("cost: --packs names a folder of packs")
             return 2
         cost(args.packs, args.rounds)
+        return 0
+    if args.what == "again":
+        again(args)
         return 0
     if args.what == "probe":
         probes(args)

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engines.nets import official
+from engines.nets.efficientnet_lite import normalise
+from engines.nets.taught import Taught
 from engines.nets.vit import EPS, Block, Shape, State, VisionTransformer
 
 #: Patches that span the box.
@@ -98,3 +100,46 @@ class GlobalLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         whole, where = self.first(x)
         return self.second(whole, self.vit(enlarged(x, where))[:, 0])
+
+
+class TaughtTwice(Taught):
+    """A classifier of both looks, and another one, ``glance``, of what the first says alone."""
+
+    features: GlobalLocal
+
+    def __init__(self, features: GlobalLocal, classes: int) -> None:
+        super().__init__(features, features.width, classes)
+        self.glance = nn.Linear(features.width, classes)
+
+    def again(self, x: Tensor, whole: Tensor) -> Tensor:
+        """Logits (N, classes) of parts, normalised RGB (N, 3, side, side), and the class tokens
+        (N, width) of the wholes they are of."""
+        logits: Tensor = self.fc(self.features.second(whole, self.features.vit(x)[:, 0]))
+        return logits
+
+
+class ExportedLook(nn.Module):
+    """One look, as engines see it: the first at the whole, or, given what that said, the second.
+
+    In go ``images`` uint8 RGB (N, side, side, 3) and ``whole`` float32 (N, width), ``token`` of the
+    first look, which itself is not told anything by it. Out come, all float32: ``scores``
+    (N, classes), which count after the second look; ``first`` (N, classes), which count after the
+    first; ``token`` (N, width); and ``part`` (N, 4), what to look at next, xyxy in shares of the
+    picture.
+
+    Args:
+        temperatures: of the first look's probabilities, and of both looks'.
+    """
+
+    def __init__(self, net: TaughtTwice, temperatures: tuple[float, float]) -> None:
+        super().__init__()
+        self.net = net
+        self.temperatures = temperatures
+
+    def forward(self, images: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        net, (early, late) = self.net, self.temperatures
+        token, where = net.features.first(normalise(images))
+        scores = torch.softmax(net.fc(net.features.second(whole, token)) / late, dim=1)
+        first = torch.softmax(net.glance(token) / early, dim=1)
+        part = where[:, [1, 0, 3, 2]].float() / net.features.vit.shape.side
+        return scores, first, token, part

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from engines.packs import again
 from engines.packs.pack import EMBEDDINGS, LABELS, MODEL, MOST_SIDE, Pack, PackError, Tensor
 from engines.packs.table import (
     FILE,
@@ -125,6 +126,7 @@ def _consistent(pack: Pack) -> None:
             raise PackError(f"[files] in {FILE} lacks {lacking[0]}, which its [tagger] needs")
         if not any(tensor.layout for tensor in pack.inputs):
             raise PackError(f"its [tagger] in {FILE} needs an input with a layout: a picture")
+        again.check(pack)
     if pack.twin_of == pack.name:
         raise PackError(f"twin_of in {FILE} must name another pack")
 

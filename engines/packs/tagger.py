@@ -53,6 +53,8 @@ class TaggerTable:
             can make embeddings of texts. ``under_prompt``, ``top_prompt``: for one that is asked
             as far as another fits, and for such others and their group; empty: as for the rest.
         context: tokens of such a sentence.
+        again_below: probability of the surest label under which a part is looked at again, cut from
+            the frame (``engines.packs.again``); 0: there is one look.
     """
 
     kind: PackKind
@@ -77,6 +79,7 @@ class TaggerTable:
     under_prompt: str = ""
     top_prompt: str = ""
     context: int = 77
+    again_below: float = 0.0
 
     @property
     def shown(self) -> Literal["person", "tile", "frame"]:

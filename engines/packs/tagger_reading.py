@@ -93,6 +93,7 @@ def _told(table: Table, kind: str) -> dict[str, Any]:
         "under_prompt": table.take("under_prompt", text, "text", ""),
         "top_prompt": table.take("top_prompt", text, "text", ""),
         "context": table.take("context", _count, "a number of tokens", 77),
+        "again_below": table.take("again_below", *share, 0.0),
     }
 
 

@@ -8,17 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from engines.nets.glsim import TaughtTwice
 from engines.nets.taught import Taught
 from engines.teach import linear
+from engines.teach.glance import look_again, look_once
 from engines.teach.lesson import Indices, Lesson, TeachError
+from engines.teach.splits import folds
 from engines.teach.trainer import Recipe, Trainer, look
 from engines.teach.transformers import TRANSFORMERS, transformer
+from engines.teach.twins import Image
 from engines.teach.watch import Watch
 from engines.teach.weights import backbone
 
@@ -27,6 +31,8 @@ F32 = npt.NDArray[np.float32]
 _PROBE = 3
 #: Fewer steps than this teach nothing.
 LEAST_STEPS = 20
+#: Parts that a classifier of first looks is regularised by.
+_GLANCE_FOLDS = 4
 #: Pictures whose features are kept together.
 _SHARD = 128
 
@@ -49,6 +55,13 @@ class Room:
     weights: Path | None = None
 
 
+class Judged(NamedTuple):
+    """Logits (n, classes) of pictures, and of the first look alone where there are two."""
+
+    logits: F32
+    first: F32 | None = None
+
+
 class Course(Protocol):
     """A way to learn; ``name`` is the recipe."""
 
@@ -63,8 +76,8 @@ class Course(Protocol):
         """A network that learnt from these pictures; ``stage`` names the training's checkpoint."""
         ...
 
-    def judge(self, net: Taught, rows: Indices) -> F32:
-        """Logits (n, classes) of whole pictures."""
+    def judge(self, net: Taught, rows: Indices) -> Judged:
+        """What a network makes of whole pictures."""
         ...
 
 
@@ -100,9 +113,9 @@ class LinearCourse:
             net.fc.bias.copy_(torch.from_numpy(own.bias))
         return net.eval()
 
-    def judge(self, net: Taught, rows: Indices) -> F32:
+    def judge(self, net: Taught, rows: Indices) -> Judged:
         weight, bias = net.fc.weight.detach().numpy(), net.fc.bias.detach().numpy()
-        return linear.Linear(weight, bias)(self._features[0, rows])
+        return Judged(linear.Linear(weight, bias)(self._features[0, rows]))
 
     def _fresh(self) -> Taught:
         features = backbone(self._room.weights)
@@ -185,9 +198,14 @@ class NetworkCourse:
         path = self._room.work / f"{self.name}-{stage}.pt"
         return self._trainer(rows, self.recipe).run(path, self._room.watch, f"{self.name} {stage}")
 
-    def judge(self, net: Taught, rows: Indices) -> F32:
-        own = [self._lesson.pictures[i].rgb for i in rows]
-        return look(net, own, self._room.side)[0]
+    def judge(self, net: Taught, rows: Indices) -> Judged:
+        return Judged(look(net, self._pictures(rows), self._room.side)[0])
+
+    def _pictures(self, rows: Indices) -> list[Image]:
+        return [self._lesson.pictures[i].rgb for i in rows]
+
+    def _classifier(self, features: Any) -> Taught:
+        return Taught(features, features.width, len(self._lesson.names))
 
     def _backbone(self) -> Any:
         """What is trained on, up to its features, with a ``width``."""
@@ -197,14 +215,44 @@ class NetworkCourse:
 
     def _trainer(self, rows: Indices, recipe: Recipe) -> Trainer:
         torch.manual_seed(recipe.seed)
-        features = self._backbone()
-        net = Taught(features, features.width, len(self._lesson.names))
-        pictures = [self._lesson.pictures[i].rgb for i in rows]
-        return Trainer(pictures, self._lesson.classes[rows], net, recipe, self._room.device)
+        net, classes = self._classifier(self._backbone()), self._lesson.classes[rows]
+        return Trainer(self._pictures(rows), classes, net, recipe, self._room.device)
 
 
-def _network(name: str, recipe: Recipe | None = None) -> Callable[[Lesson, Room], Course]:
-    return lambda lesson, room: NetworkCourse(name, lesson, room, recipe)
+class TwoLookCourse(NetworkCourse):
+    """A network that looks at a part again: trained as published, on both looks; then a linear
+    classifier learns from what the first says alone, so that the second can be left out."""
+
+    def learn(self, rows: Indices, stage: str) -> Taught:
+        net = super().learn(rows, stage)
+        assert isinstance(net, TaughtTwice)
+        tokens, _ = look_once(net, self._pictures(rows), self._room.side)
+        classes, count = self._lesson.classes[rows], len(self._lesson.names)
+        fold_of = folds(classes, self._lesson.together[rows], _GLANCE_FOLDS, self._room.seed)
+        apart = len(np.unique(fold_of)) > 1  # else all look alike
+        strength = linear.best_strength(tokens[None], classes, fold_of, count) if apart else 1.0
+        own = linear.fit(tokens, classes, count, strength)
+        with torch.no_grad():
+            net.glance.weight.copy_(torch.from_numpy(own.weight))
+            net.glance.bias.copy_(torch.from_numpy(own.bias))
+        return net
+
+    def judge(self, net: Taught, rows: Indices) -> Judged:
+        assert isinstance(net, TaughtTwice)
+        pictures, side = self._pictures(rows), self._room.side
+        tokens, parts = look_once(net, pictures, side)
+        weight, bias = (own.detach().cpu().numpy() for own in net.glance.parameters())
+        first = linear.Linear(weight, bias)(tokens)
+        return Judged(look_again(net, pictures, tokens, parts, side), first)
+
+    def _classifier(self, features: Any) -> Taught:
+        return TaughtTwice(features, len(self._lesson.names))
+
+
+def _network(
+    name: str, recipe: Recipe | None = None, kind: type[NetworkCourse] = NetworkCourse
+) -> Callable[[Lesson, Room], Course]:
+    return lambda lesson, room: kind(name, lesson, room, recipe)
 
 
 #: Recipe -> how its course begins.
@@ -214,6 +262,7 @@ COURSES: Mapping[str, Callable[[Lesson, Room], Course]] = MappingProxyType(
         "finetune": _network("finetune"),
         "adnet": _network("adnet"),
         **{name: _network(name, recipe) for name, recipe in TRANSFORMERS.items()},
+        "glsim": _network("glsim", TRANSFORMERS["glsim"], TwoLookCourse),
     }
 )
 #: What ``auto`` tries, the cheapest first.

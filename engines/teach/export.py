@@ -6,37 +6,21 @@ import hashlib
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from engines.base import Array, EngineOptions
 from engines.files import replace_file
-from engines.nets.taught import ExportedTaught, Taught
-from engines.ort import open as open_model  # the engine that is always there
 from engines.packs.pack import LABELS, MODEL
 from engines.packs.reading import read_pack
 from engines.packs.table import FILE
 from engines.teach.lesson import TeachError
-from engines.teach.twins import Image
-from engines.teach.views import square
 
-#: Scores of the exported file and of the network differ by no more.
-PARITY = 1e-3
-OPSET = 17
 #: Probability from which a label is reported.
 LEAST = 0.5
 #: Labels that are learnt, so that there is something else, and never reported.
 SILENT = frozenset({"other", "nothing", "none", "background"})
-#: Pictures the exported file is compared on.
-_COMPARED = 8
-
-
 #: What a pack says of itself.
 TOML = """name = {name}
 task = "tags"
@@ -50,7 +34,21 @@ compare = "classes"
 [files]
 {files}
 
-[[inputs]]
+{tensors}
+[tagger]
+kind = "classifier"
+subject = {subject}
+report = {name}
+every_s = 1.0
+least = {least}
+ignore = {silent}
+activation = "none"
+{again}
+[figures]
+{numbers}
+"""
+#: Inputs and outputs where there is one look, and where there are two.
+ONE_LOOK = """[[inputs]]
 name = "images"
 dtype = "uint8"
 shape = ["n", {side}, {side}, 3]
@@ -62,18 +60,43 @@ name = "scores"
 dtype = "float32"
 shape = ["n", {count}]
 meaning = "calibrated probability of each label"
+"""
+TWO_LOOKS = """[[inputs]]
+name = "images"
+dtype = "uint8"
+shape = [1, {side}, {side}, 3]
+layout = "nhwc"
+colour = "rgb"
 
-[tagger]
-kind = "classifier"
-subject = {subject}
-report = {name}
-every_s = 1.0
-least = {least}
-ignore = {silent}
-activation = "none"
+[[inputs]]
+name = "whole"
+dtype = "float32"
+shape = [1, {width}]
+meaning = "token of the first look; zeros in the first"
 
-[figures]
-{numbers}
+[[outputs]]
+name = "scores"
+dtype = "float32"
+shape = [1, {count}]
+meaning = "calibrated probability of each label, after the second look"
+
+[[outputs]]
+name = "first"
+dtype = "float32"
+shape = [1, {count}]
+meaning = "calibrated probability of each label, after the first look"
+
+[[outputs]]
+name = "token"
+dtype = "float32"
+shape = [1, {width}]
+meaning = "what the first look says of the whole"
+
+[[outputs]]
+name = "part"
+dtype = "float32"
+shape = [1, 4]
+meaning = "where to look again, xyxy in shares of the picture"
 """
 
 
@@ -87,6 +110,8 @@ class About:
         figures: what -> value.
         pages: name -> content of further files: the card, the report.
         subject: what is shown to it: see ``engines.packs.tagger``.
+        again_below: the same; 0 where there is one look.
+        width: of the tokens, where there are two looks.
     """
 
     name: str
@@ -95,54 +120,8 @@ class About:
     figures: Mapping[str, float]
     pages: Mapping[str, str]
     subject: str = "person"
-
-
-def write_model(net: Taught, temperature: float, side: int, path: Path) -> None:
-    """Write the ONNX file: ``images`` uint8 (n, side, side, 3) to ``scores`` (n, classes)."""
-    images = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    write_onnx(ExportedTaught(net, temperature), {"images": images}, "scores", path)
-
-
-def write_onnx(
-    net: torch.nn.Module, inputs: Mapping[str, torch.Tensor], output: str, path: Path
-) -> None:
-    """Write a network with one output as an ONNX file, the batch of any size.
-
-    Args:
-        inputs: name -> an example of it, in the order in which the network takes them.
-    """
-    net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    with warnings.catch_warnings():  # of its own future, and of what it does not fold
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            net.eval(),
-            tuple(inputs.values()),
-            str(path),
-            input_names=list(inputs),
-            output_names=[output],
-            dynamic_axes={name: {0: "batch"} for name in (*inputs, output)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def parity(
-    net: Taught, temperature: float, path: Path, pictures: Sequence[Image], side: int
-) -> float:
-    """Largest difference of scores between the network and its ONNX file on some pictures.
-
-    Raises:
-        TeachError: it is more than ``PARITY``.
-    """
-    images: Array = np.stack([square(rgb, side) for rgb in pictures[:_COMPARED]])
-    with torch.no_grad():
-        wanted = ExportedTaught(net, temperature).eval()(torch.from_numpy(images)).numpy()
-    with open_model(path, EngineOptions(threads=1)) as engine:
-        found = engine.infer({"images": images})["scores"]
-    worst = float(np.abs(found - wanted).max())
-    if not worst <= PARITY:
-        raise TeachError(f"{path}: scores differ by {worst:.4f} from the network; report this")
-    return worst
+    again_below: float = 0.0
+    width: int = 0
 
 
 def fill(made: Path, about: About, labels: Sequence[str], side: int, model: Path) -> None:
@@ -221,7 +200,11 @@ def silent(labels: Sequence[str]) -> list[str]:
 
 
 def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
+    twice = about.again_below > 0
+    tensors = TWO_LOOKS if twice else ONE_LOOK
     return TOML.format(
+        tensors=tensors.format(side=side, count=len(labels), width=about.width),
+        again=f"again_below = {about.again_below}\n" if twice else "",
         name=json.dumps(about.name),
         source=json.dumps(about.source),
         licence=json.dumps(f"{about.licence}; the pictures it learnt from are their owners'"),
@@ -229,7 +212,6 @@ def _toml(folder: Path, about: About, labels: Sequence[str], side: int) -> str:
         silent=json.dumps(silent(labels), ensure_ascii=False),
         least=LEAST,
         side=side,
-        count=len(labels),
         files=file_rows(folder, MODEL, LABELS),
         numbers=figure_rows(about.figures),
     )

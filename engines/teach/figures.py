@@ -14,6 +14,8 @@ from engines.teach.lesson import Indices
 #: Pictures a class has at least to count as head, and as middle; those with fewer are the tail.
 HEAD = 100
 MIDDLE = 20
+#: Deviations of a normal distribution about which 95 % lie.
+_Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Figures:
 
     Attributes:
         accuracy: share of pictures whose likeliest class is right.
-        error: standard error of that share.
+        low, high: 95 % interval of that share (``wilson``).
         balanced: mean over classes of the share that is right.
         calibration: expected calibration error of the scores.
         confusion: (classes, classes), true by told.
@@ -30,7 +32,8 @@ class Figures:
     """
 
     accuracy: float
-    error: float
+    low: float
+    high: float
     balanced: float
     calibration: float
     confusion: npt.NDArray[np.int64]
@@ -49,12 +52,27 @@ def figures(logits: npt.NDArray[np.float32], classes: Indices, temperature: floa
     told = chances.argmax(axis=1)
     confusion = np.zeros((chances.shape[1],) * 2, np.int64)
     np.add.at(confusion, (classes, told), 1)
-    accuracy = float((told == classes).mean())
+    right = told == classes
     sizes = confusion.sum(axis=1)
     balanced = float((confusion.diagonal()[sizes > 0] / sizes[sizes > 0]).mean())
-    error = float(np.sqrt(accuracy * (1 - accuracy) / len(classes)))
-    calibration = calibration_error(chances, classes)
-    return Figures(accuracy, error, balanced, calibration, confusion, len(classes))
+    return Figures(
+        float(right.mean()),
+        *wilson(int(right.sum()), len(right)),
+        balanced=balanced,
+        calibration=calibration_error(chances, classes),
+        confusion=confusion,
+        count=len(right),
+    )
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share, of ``right`` of ``count`` (Wilson, Probable Inference, the Law of
+    Succession, and Statistical Inference, JASA 1927): unlike a standard error it is no point where
+    all are right, or none."""
+    share, more = right / count, _Z**2 / count
+    middle = (share + more / 2) / (1 + more)
+    off = _Z * np.sqrt(share * (1 - share) / count + more / count / 4) / (1 + more)
+    return float(max(middle - off, 0.0)), float(min(middle + off, 1.0))
 
 
 def by_frequency(

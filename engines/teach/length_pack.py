@@ -16,11 +16,12 @@ from engines.nets.length import LengthNet
 from engines.ort import open as open_model  # the engine that is always there
 from engines.packs.pack import MASKED, MODEL
 from engines.packs.table import FILE
-from engines.teach.export import figure_rows, file_rows, write_onnx, write_pack, write_pages
+from engines.teach.export import figure_rows, file_rows, write_pack, write_pages
 from engines.teach.length_report import LengthOutcome, card, page
 from engines.teach.length_training import PASSES, LengthRecipe, LengthTrainer, network, tell
 from engines.teach.lengths import LEARNT, TESTED, Lengths
 from engines.teach.lesson import Indices, TeachError
+from engines.teach.onnx_file import write_onnx
 from engines.teach.teaching import Wish, prepare
 from engines.teach.watch import Watch
 
@@ -149,7 +150,7 @@ def teach_length(
 def write_length(net: LengthNet, side: int, path: Path) -> None:
     """Write the ONNX file: ``images`` and ``boxes`` to ``length``."""
     images = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    write_onnx(net, {"images": images, "boxes": torch.zeros(2, 4)}, LENGTH, path)
+    write_onnx(net, {"images": images, "boxes": torch.zeros(2, 4)}, (LENGTH,), path)
 
 
 def parity(net: LengthNet, path: Path, lesson: Lengths, rows: Indices) -> float:

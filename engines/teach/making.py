@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.base import EngineError
+from engines.nets.glsim import TaughtTwice
+from engines.nets.taught import Taught
 from engines.packs import find
 from engines.packs.pack import MODEL, Pack
 from engines.packs.table import FILE
@@ -19,13 +21,12 @@ from engines.teach.export import (
     LEAST,
     About,
     fill,
-    parity,
     silent,
-    write_model,
     write_pack,
     write_pages,
 )
 from engines.teach.lesson import Lesson, TeachError
+from engines.teach.onnx_file import look_parity, parity, write_look, write_model
 from engines.teach.report import Anatomy, backbone_licence, card, own_network, page
 from engines.teach.teaching import (
     HEAD,
@@ -69,10 +70,8 @@ def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Wa
     """A classifier by itself."""
     net, learnt = teach(lesson, wish, work, watch)
     model = work / MODEL
-    write_model(net, learnt.temperature, wish.side, model)
-    pictures = [one.rgb for one in lesson.pictures]
-    parity(net, learnt.temperature, model, pictures, wish.side)
-    found = learnt.figures
+    _exported(net, learnt, lesson, wish.side, model)
+    found, glance = learnt.figures, learnt.glance
     anatomy = own_network(wish.side, len(lesson.names), wish.weights)
     about = About(
         name=folder.name,
@@ -84,6 +83,8 @@ def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Wa
             "expected calibration error": round(found.calibration, 4),
         },
         subject=wish.subject,
+        again_below=glance.below if glance is not None else 0.0,
+        width=net.fc.in_features,
         pages={
             CARD: card(lesson, learnt, wish, folder.name, anatomy),
             REPORT: page(lesson, learnt, folder.name),
@@ -91,6 +92,18 @@ def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Wa
     )
     write_pack(folder, lambda made: fill(made, about, lesson.names, wish.side, model))
     return learnt
+
+
+def _exported(net: Taught, learnt: Outcome, lesson: Lesson, side: int, model: Path) -> None:
+    """Write what was learnt as an ONNX file, and compare the two."""
+    pictures = [one.rgb for one in lesson.pictures]
+    if isinstance(net, TaughtTwice) and learnt.glance is not None:
+        temperatures = learnt.glance.temperature, learnt.temperature
+        write_look(net, temperatures, side, model)
+        look_parity(net, temperatures, model, pictures, side)
+    else:
+        write_model(net, learnt.temperature, side, model)
+        parity(net, learnt.temperature, model, pictures, side)
 
 
 def _source(lesson: Lesson, learnt: Outcome) -> str:

@@ -67,11 +67,11 @@ A picture in, the probability of each of {labels} labels out.
 ## Figures
 
 On {found.count} pictures held out from the training that was measured; what is in the file learnt
-from all of them.
+from all of them. {again}
 
 | what | value |
 |---|---|
-| right | {found.accuracy:.3f} (standard error {found.error:.3f}) |
+| right | {found.accuracy:.3f} (95 % interval {found.low:.3f} to {found.high:.3f}) |
 | right, mean of classes | {found.balanced:.3f} |
 | expected calibration error (temperature fitted on the same pictures) | {found.calibration:.3f} |
 
@@ -99,12 +99,13 @@ def page(lesson: Lesson, outcome: Outcome, name: str) -> str:
 <b>{outcome.recipe}</b> ({html.escape(outcome.held.told)}), {outcome.seconds:.0f} s.</p>
 <p>Why: {html.escape(outcome.why)}.</p>
 <table><tr><th>on {found.count} pictures held out</th><th></th></tr>
-<tr><td>right</td><td class=n>{found.accuracy:.3f} &plusmn; {found.error:.3f}</td></tr>
+<tr><td>right</td><td class=n>{found.accuracy:.3f}</td></tr>
+<tr><td>95 % interval of that</td><td class=n>{found.low:.3f} to {found.high:.3f}</td></tr>
 <tr><td>right, mean of classes</td><td class=n>{found.balanced:.3f}</td></tr>
 <tr><td>expected calibration error</td><td class=n>{found.calibration:.3f}</td></tr>
 <tr><td>temperature</td><td class=n>{outcome.temperature:.2f}</td></tr></table>
 <p>The temperature was fitted on the same pictures.</p>
-{notes}
+{_again(outcome)}{notes}
 <h2>What is taken for what</h2>{plot(_confusion(lesson, outcome))}
 <h2>Do scores mean what they say?</h2>{plot(_reliability(outcome, lesson))}
 {_by_size(found.recalls, lesson.counts)}
@@ -121,6 +122,11 @@ class Anatomy:
     network: str
     input: str
     output: str
+
+
+def _again(outcome: Outcome) -> str:
+    """When there is a second look, as a paragraph."""
+    return f"<p>{outcome.glance}</p>\n" if outcome.glance is not None else ""
 
 
 def own_network(side: int, labels: int, weights: Path | None) -> Anatomy:
@@ -161,6 +167,7 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anato
         "command": _command(wish, name),
         "rows": rows,
         "licence": backbone_licence(wish.weights),
+        "again": outcome.glance or "",
     }
     return CARD.format(**facts, found=found, outcome=outcome, wish=wish, anatomy=anatomy)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -15,6 +15,7 @@ from engines.nets.taught import Taught
 from engines.teach.calibration import fit_temperature
 from engines.teach.courses import COURSES, TRIED, Course, Room
 from engines.teach.figures import Figures, figures, gain
+from engines.teach.glance import Glance, settle
 from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.splits import folds
 from engines.teach.transformers import TIMM, TRANSFORMERS, given
@@ -59,11 +60,12 @@ class Wish:
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
     """What a recipe said of pictures it had not learnt from: their rows in the lesson, and logits
-    (n, classes)."""
+    (n, classes), those of a first look apart where there are two."""
 
     rows: Indices
     logits: npt.NDArray[np.float32]
     told: str
+    first: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,7 @@ class Outcome:
     Attributes:
         why: how the recipe was chosen, in words.
         tried: recipe -> what it did.
+        glance: from when a first look is enough, where there are two.
     """
 
     recipe: str
@@ -82,6 +85,7 @@ class Outcome:
     why: str
     tried: dict[str, HeldOut]
     seconds: float
+    glance: Glance | None = None
 
 
 def fingerprint(lesson: Lesson, wish: Wish) -> str:
@@ -154,9 +158,12 @@ def outcome(
     """What the chosen recipe did, at the temperature that fits what was held out."""
     held = tried[recipe]
     true = lesson.classes[held.rows]
-    temperature = fit_temperature(held.logits, true)
+    temperature, glance = fit_temperature(held.logits, true), None
+    if held.first is not None:
+        glance, logits = settle(held.first, held.logits, true, temperature)
+        held = replace(held, logits=logits)
     found = figures(held.logits, true, temperature)
-    return Outcome(recipe, temperature, found, held, why, tried, seconds)
+    return Outcome(recipe, temperature, found, held, why, tried, seconds, glance)
 
 
 def check(recipe: str, weights: Path | None) -> None:
@@ -182,12 +189,15 @@ def held_out(course: Course, lesson: Lesson, fold_of: Indices, seconds: float) -
     allows."""
     count, told = course.settle(fold_of, seconds)
     chosen = np.unique(fold_of)[:count]
-    rows, logits = [], []
+    rows, judged = [], []
     for fold in chosen:
         net = course.learn(np.flatnonzero(fold_of != fold), f"fold-{fold}")
         rows.append(np.flatnonzero(fold_of == fold))
-        logits.append(course.judge(net, rows[-1]))
-    return HeldOut(np.concatenate(rows), np.concatenate(logits), told)
+        judged.append(course.judge(net, rows[-1]))
+    firsts = [own.first for own in judged if own.first is not None]
+    logits = np.concatenate([own.logits for own in judged])
+    first = np.concatenate(firsts) if firsts else None
+    return HeldOut(np.concatenate(rows), logits, told, first)
 
 
 def choose(tried: dict[str, HeldOut], classes: Indices) -> tuple[str, str]:

@@ -18,10 +18,11 @@ from engines.packs import Pack, PackError, Tensor, find, read_pack  # noqa: E402
 from engines.packs.tagger import TaggerTable  # noqa: E402
 from engines.packs.taught import TaughtLabels, taught  # noqa: E402
 from engines.teach import checkpoint, linear  # noqa: E402
-from engines.teach.export import About, fill, parity, write_model, write_pack  # noqa: E402
+from engines.teach.export import About, fill, write_pack  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.losses import adnet_loss, self_distillation  # noqa: E402
 from engines.teach.making import make_pack  # noqa: E402
+from engines.teach.onnx_file import parity, write_model  # noqa: E402
 from engines.teach.teaching import HeldOut, Wish, choose, teach  # noqa: E402
 from engines.teach.trainer import METHODS, PARTS, Recipe, Trainer, look  # noqa: E402
 from engines.teach.views import fitted, square  # noqa: E402

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch", reason="needs the train extra: pip install 
 from training import brand_study, cost_packs, fashion_mnist, low_data  # noqa: E402
 from training.focus_weights import named  # noqa: E402
 
-from engines.teach.export import write_onnx  # noqa: E402
 from engines.teach.losses import ALPHA, self_distillation  # noqa: E402
+from engines.teach.onnx_file import write_onnx  # noqa: E402
 from engines.teach.trainer import Recipe, Trainer, look  # noqa: E402
 
 pytestmark = [
@@ -137,6 +137,6 @@ def test_multiplications_are_those_of_convolutions_and_products(tmp_path):
             return x @ x.transpose(1, 2)
 
     path = tmp_path / "net.onnx"
-    write_onnx(Net(), {"images": torch.zeros(1, 8, 6, 3, dtype=torch.uint8)}, "y", path)
+    write_onnx(Net(), {"images": torch.zeros(1, 8, 6, 3, dtype=torch.uint8)}, ("y",), path)
     wanted = 48 * 4 * 27 + 48 * 4 * 5 + 48 * 48 * 5
     assert cost_packs.gmacs(path, (1, 8, 6, 3)) == pytest.approx(wanted / 1e9)

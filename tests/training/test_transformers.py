@@ -12,6 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
+from vit_support import google  # noqa: E402
+
 from engines.base import EngineOptions  # noqa: E402
 from engines.nets.glsim import GlobalLocal, boxes, enlarged, similarity  # noqa: E402
 from engines.nets.ifa import Aggregated, AggregatedTransformer  # noqa: E402
@@ -24,8 +26,8 @@ from engines.nets.vit import Block, Shape, VisionTransformer, read_npz, resized,
 from engines.nets.vit_names import from_timm  # noqa: E402
 from engines.ort import open as open_model  # noqa: E402
 from engines.teach.courses import NetworkCourse, Room  # noqa: E402
-from engines.teach.export import parity, write_model  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
+from engines.teach.onnx_file import parity, write_model  # noqa: E402
 from engines.teach.trainer import Recipe  # noqa: E402
 from engines.teach.transformers import transformer  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
@@ -242,39 +244,6 @@ def test_every_block_is_heard():
 
 
 # -- The transformer ----------------------------------------------------------------------------
-
-
-def google(shape):
-    """A file as Google writes it, with random numbers."""
-    rng = np.random.default_rng(0)
-    width, heads = shape.width, shape.heads
-    each = width // heads
-
-    def made(*size):
-        return rng.normal(0, 0.05, size).astype(np.float32)
-
-    found = {
-        "cls": made(1, 1, width),
-        "Transformer/posembed_input/pos_embedding": made(1, 1 + shape.grid**2, width),
-        "embedding/kernel": made(shape.patch, shape.patch, 3, width),
-        "embedding/bias": made(width),
-        "Transformer/encoder_norm/scale": made(width),
-        "Transformer/encoder_norm/bias": made(width),
-    }
-    for i in range(shape.depth):
-        own = f"Transformer/encoderblock_{i}"
-        for norm in ("LayerNorm_0", "LayerNorm_2"):
-            found |= {f"{own}/{norm}/scale": made(width), f"{own}/{norm}/bias": made(width)}
-        heard = f"{own}/MultiHeadDotProductAttention_1"
-        for part in ("query", "key", "value"):
-            found[f"{heard}/{part}/kernel"] = made(width, heads, each)
-            found[f"{heard}/{part}/bias"] = made(heads, each)
-        found |= {f"{heard}/out/kernel": made(heads, each, width), f"{heard}/out/bias": made(width)}
-        found |= {f"{own}/MlpBlock_3/Dense_0/kernel": made(width, 4 * width)}
-        found |= {f"{own}/MlpBlock_3/Dense_0/bias": made(4 * width)}
-        found |= {f"{own}/MlpBlock_3/Dense_1/kernel": made(4 * width, width)}
-        found |= {f"{own}/MlpBlock_3/Dense_1/bias": made(width)}
-    return found
 
 
 def test_published_files_are_read_name_by_name(tmp_path):

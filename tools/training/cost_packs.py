@@ -18,7 +18,8 @@ from engines.nets.ila import KINDS, AdaptedTransformer
 from engines.nets.taught import Taught
 from engines.nets.vit import Shape
 from engines.packs.pack import MODEL
-from engines.teach.export import About, fill, write_model, write_pack
+from engines.teach.export import About, fill, write_pack
+from engines.teach.onnx_file import write_model
 
 LABELS = tuple(f"class {i}" for i in range(10))
 

@@ -22,7 +22,7 @@ from engines.base import Engine, EngineOptions
 from engines.nets.efficientnet_lite import EfficientNetLite0, normalise
 from engines.nets.taught import Lite0Features, StillFeatures, Taught
 from engines.teach import linear
-from engines.teach.export import OPSET
+from engines.teach.onnx_file import OPSET
 from engines.teach.splits import folds
 from engines.teach.trainer import Recipe, Trainer
 from engines.teach.twins import Image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from engines.packs.tagger import WHOLE, Background, TaggerTable
 from pipeline.picture.crop import nearer
 from pipeline.settings.section import PerSource
 from pipeline.tagging.label_vote import LabelVote
+from pipeline.tagging.packs.again import TwoLooks, part_window
 from pipeline.tagging.packs.cutting import Matter, as_input, pictures, place, window
 from pipeline.tagging.packs.outputs import Found, boxes_found, label_scores
 from pipeline.tagging.packs.settings import PackSettings
@@ -78,6 +79,7 @@ class PackTagger(Tagger):
         self._words = Vocabulary(pack, Path(named) if named else None)
         self._own = thresholds(pack)
         self._input = next(tensor for tensor in pack.inputs if tensor.layout)
+        self._looks = TwoLooks(engine, pack) if pack.tagger.again_below else None
         self._read(self._run([np.zeros((pack.size[1], pack.size[0], 3), np.uint8)]))  # fits, or not
 
     # -- When ----------------------------------------------------------------------------------
@@ -131,7 +133,8 @@ class PackTagger(Tagger):
         found: list[Evidence] = [Evidence()] * len(subjects)
         where = [place(subject, self._table) for subject in subjects]
         seen = [i for i, box in enumerate(where) if box is not None]
-        most = MOST_BATCH if isinstance(self._input.shape[0], str) else 1
+        several = isinstance(self._input.shape[0], str) and self._looks is None
+        most = MOST_BATCH if several else 1
         for start in range(0, len(seen), most):
             part = seen[start : start + most]
             looks = [(subjects[i], where[i] or subjects[i].box) for i in part]
@@ -143,15 +146,27 @@ class PackTagger(Tagger):
         cuts = [(subject, window(box, self._table, self._pack.size)) for subject, box in looks]
         behind = [self._background(subject.frame.source) for subject, _ in looks]
         shown = pictures(cuts, self._pack, behind, self._matter)
-        scores, boxes = self._read(self._run(shown))
+
+        def part_of(part: Array) -> Array:
+            [(subject, own)] = cuts  # a pack that looks again takes one at a time
+            closer = [(subject, part_window(own, part))]
+            return as_input(pictures(closer, self._pack, behind, self._matter), self._input)
+
+        scores, boxes = self._read(self._run(shown, part_of))
         cut = [(subject, box, own) for (subject, box), (_, own) in zip(looks, cuts, strict=True)]
         if boxes is not None:
             return [Evidence(tuple(self._boxed(*one))) for one in zip(cut, boxes, strict=True)]
         assert scores is not None
         return [Evidence(tuple(self._scored(*one))) for one in zip(cut, scores, strict=True)]
 
-    def _run(self, shown: Sequence[Array]) -> Arrays:
-        return self._engine.infer({self._input.name: as_input(shown, self._input)})
+    def _run(
+        self, shown: Sequence[Array], part_of: Callable[[Array], Array] | None = None
+    ) -> Arrays:
+        """Outputs for pictures; ``part_of``: see ``TwoLooks.run``."""
+        images = as_input(shown, self._input)
+        if self._looks is None:
+            return self._engine.infer({self._input.name: images})
+        return self._looks.run(images, part_of or (lambda part: images))
 
     def _read(self, outputs: Arrays) -> tuple[F32 | None, list[Found] | None]:
         """Scores of labels, or boxes, of every picture."""
