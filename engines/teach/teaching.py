@@ -142,7 +142,8 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught,
         except TeachError as error:
             if wish.recipe != AUTO or not tried:
                 raise
-            watch.tell(f"left out: {error}")
+            reason = str(error).partition(";")[0]
+            watch.tell(f"left out: {reason}; a longer --budget tries it, too")
             courses.pop(name, None)
     recipe = wanted[0]
     if wish.recipe == AUTO:

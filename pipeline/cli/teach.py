@@ -126,7 +126,7 @@ def _labels(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, s
     with _work(place, folder, lesson.notes) as (work, watch):
         found = make_pack(lesson, wish, folder, work, watch).figures
     told = (
-        f"right on {found.accuracy:.1%} (95 % interval {found.low:.1%} to {found.high:.1%}) of "
+        f"right on {found.accuracy:.1%} (95% interval {found.low:.1%} to {found.high:.1%}) of "
         f"{found.count} pictures held out; scores are off by {found.calibration:.1%}"
     )
     return told, "threadline run recording.mp4 --out out/"
