@@ -5,7 +5,7 @@
     python tools/teach_study.py probe --data ../shared/data --side 96 --seeds 10
     python tools/teach_study.py packs --packs out/study/packs --side 224
     python tools/teach_study.py cost --packs out/study/packs
-    python tools/teach_study.py again --weights FILE --packs out/study/again --side 128 --counts 20
+    python tools/teach_study.py again --weights FILE --side 128 --counts 20
 
 The largest classes of the photos of single garments; what is tested on is held back from every
 draw. Each result is written when it is there: a run that was interrupted goes on. ``--task`` names
@@ -14,8 +14,8 @@ other studies: ``fashion-mnist`` (``--data`` has the files of Debian's dataset-f
 simple-icons). ``probe`` gives a linear classifier on published features alone, of several
 collections, ``--data`` being their folder. ``packs`` makes a pack of every recipe on every network,
 and ``cost`` runs those of a folder and the shipped parser in turn on a crop, through the pipeline's
-engine. ``again`` teaches a pack that looks twice where it is unsure, unless it is there, and
-measures it on the photos held back. Needs the ``train`` extra.
+engine. ``again`` tells what a second look brings where the first is unsure, and what it costs.
+Needs the ``train`` extra.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ from training import brand_study, cost_packs, fashion_mnist, second_look, transf
 from training.garment_data import Image
 from training.low_data import ARMS, Result, drawn, run, summary
 from training.probes import cameras, clothing, probe, products, shares
-from training.type_data import Garment, load_types, read_types
+from training.type_data import Garment, load_types
 
 from engines.packs import open_packs
 from engines.teach.making import PARSER
-from engines.teach.teaching import Wish
 from engines.teach.trainer import Recipe
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import GarmentParser
@@ -73,7 +72,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--packs", type=Path, help="folder of packs that were taught")
-    parser.add_argument("--minutes", type=int, default=30, help="that 'again' may teach for")
     parser.add_argument(
         "--rounds", type=int, default=ROUNDS, help="in which packs are run by turns"
     )
@@ -275,17 +273,14 @@ def cost(folder: Path, rounds: int) -> None:
 
 
 def again(args: argparse.Namespace) -> None:
-    """Teach a pack that looks again, and print what its second look costs and brings."""
+    """Print what a second look brings over draws of photos, and what it costs."""
     torch.set_num_threads(args.threads)
     photos, test = garments(args)
-    names = read_types(args.data)[0]
-    seconds = args.minutes * 60.0
-    wish = Wish("glsim", seconds, "cpu", args.side, 0, "frame", args.weights)
-    packs = (args.packs or Path("out/study/again")).resolve()
-    folder = packs / "looks"
-    own = drawn(photos, args.kinds, args.counts[0], 0)
-    second_look.teach(own, names, wish, folder, packs.with_name(f"{packs.name}-work"))
-    second_look.measure(folder, test, names)
+    draws = [drawn(photos, args.kinds, args.counts[0], seed) for seed in range(args.seeds)]
+    learnt = second_look.study(draws, test, args.weights, args.side, args.kinds)
+    folder = (args.packs or Path("out/study/again")).resolve() / "looks"
+    second_look.written(*learnt, args.side, folder)
+    second_look.measure(folder, test)
 
 
 def main() -> int:

@@ -108,8 +108,8 @@ def settle(first: F32, both: F32, classes: Indices, temperature: float) -> tuple
     """From when the first look is enough, and the logits (n, classes) that this gives, at
     ``temperature``.
 
-    The threshold is the lowest at which, as at all higher ones, no fewer pictures are right than by
-    always looking again.
+    The threshold is the one at which most pictures are right; of several, the lowest, which needs
+    the fewest second looks.
 
     Args:
         first, both: logits (n, classes) of the first look, and of both, of pictures held out.
@@ -118,12 +118,8 @@ def settle(first: F32, both: F32, classes: Indices, temperature: float) -> tuple
     early = fit_temperature(first, classes)
     sure = softmax(first, early).max(axis=1)
     once, always = (logits.argmax(axis=1) == classes for logits in (first, both))
-    below = 1.0
-    for least in sorted({int(one * _STEPS) / _STEPS for one in sure}, reverse=True):
-        enough = sure >= least
-        if once[enough].sum() < always[enough].sum():
-            break
-        below = max(least, 1 / _STEPS)
+    steps = {1.0, *(max(int(one * _STEPS), 1) / _STEPS for one in sure)}
+    below = max(sorted(steps), key=lambda least: np.where(sure < least, always, once).sum())
     again = sure < below
     logits = np.where(again[:, None], both, first * np.float32(temperature / early))
     told = logits.argmax(axis=1)

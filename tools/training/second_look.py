@@ -1,23 +1,30 @@
-"""What a second look costs and brings: a pack that was taught to look again where it is unsure, on
-photos that nobody had seen, through the pipeline's own tagger."""
+"""What a second look brings and costs: the transformer as it was published, on whole photos and on
+the parts that it asks for; only the block that joins the looks and the classifiers learn."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 
-from engines.base import Array, Arrays, Engine
+from engines.nets.efficientnet_lite import normalise
+from engines.nets.glsim import TaughtTwice
 from engines.packs import open_packs
-from engines.packs.again import PART
-from engines.teach.lesson import Picture, make_lesson
-from engines.teach.making import make_pack
-from engines.teach.teaching import Wish
-from engines.teach.watch import Unwatched
+from engines.teach import linear
+from engines.teach.calibration import fit_temperature
+from engines.teach.export import About, fill, write_pack
+from engines.teach.glance import Glance, look_once, part_of, settle
+from engines.teach.onnx_file import write_look
+from engines.teach.splits import folds
+from engines.teach.transformers import transformer
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.picture.yuv import from_bgr
 from pipeline.settings.section import Fixed
@@ -27,56 +34,141 @@ from pipeline.tagging.tagger import Subject
 from pipeline.types import Frame
 from training.type_data import Garment
 
-#: Looked at again: never, where the pack says, always, and always at a part of what the model had
-#: seen rather than of the frame.
-NEVER = "never"
-DOUBT = "where unsure"
-ALWAYS = "always"
-SMALL = "always, the part cut from the small picture"
-#: Probability that no first look has.
-_NONE = 1e-9
+F32 = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+#: Steps of the block that joins the looks, all pictures in each, and their rate.
+STEPS = 150
+RATE = 1e-3
+DECAY = 0.05
+FOLDS = 4
+#: Regularisation of the classifier of first looks.
+STRENGTH = 0.1
+#: Photos that packs are timed on.
+TIMED = 60
 
 
-class FromSmall:
-    """An engine that is shown, of a part, what the picture of the whole has of it."""
+class Looks(NamedTuple):
+    """Class tokens (n, width) of whole photos and of their parts, and classes (n,)."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._seen: Array | None = None
+    whole: F32
+    part: F32
+    classes: Indices
 
-    def infer(self, inputs: Arrays) -> Mapping[str, Array]:
-        if not inputs["whole"].any():
-            found = self._engine.infer(inputs)
-            image, side = inputs["images"][0], inputs["images"].shape[1]
-            x0, y0, x1, y1 = np.round(found[PART][0] * side).astype(int).tolist()
-            part = image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
-            self._seen = cv2.resize(part, (side, side), interpolation=cv2.INTER_LINEAR)[None]
-            return found
-        assert self._seen is not None
-        return self._engine.infer({**inputs, "images": self._seen})
+    def of(self, rows: Indices) -> Looks:
+        return Looks(self.whole[rows], self.part[rows], self.classes[rows])
 
 
-def teach(
-    photos: Sequence[Garment], names: Sequence[str], wish: Wish, folder: Path, work: Path
-) -> None:
-    """Write the pack, unless it is there."""
-    if folder.exists():
-        return
-    work.mkdir(parents=True, exist_ok=True)
-    lesson = make_lesson(Picture(one.rgb, names[one.kind], str(i)) for i, one in enumerate(photos))
-    make_pack(lesson, wish, folder, work, Unwatched())
-    print((folder / "MODEL_CARD.md").read_text(encoding="utf-8"))
+@torch.no_grad()
+def looks(net: TaughtTwice, photos: Sequence[Garment], side: int) -> Looks:
+    """Both looks at photos, the second at parts cut from them as they are."""
+    pictures = [one.rgb for one in photos]
+    whole, parts = look_once(net, pictures, side)
+    found = []
+    for rgb, part in zip(pictures, parts, strict=True):
+        shown = torch.from_numpy(part_of(rgb, part, side)[None])
+        found.append(net.features.vit(normalise(shown))[:, 0].numpy())
+    classes = np.array([one.kind for one in photos])
+    return Looks(whole, np.concatenate(found), classes)
 
 
-def looks(folder: Path, models: Models) -> Iterator[tuple[str, Callable[[Frame], str]]]:
-    """Ways to look, and how each names what a frame shows."""
+def network(weights: Path, side: int, kinds: int, seed: int = 0) -> TaughtTwice:
+    """A transformer as published, what joins the looks new."""
+    torch.manual_seed(seed)
+    return TaughtTwice(transformer("glsim", weights, side), kinds).eval()
+
+
+def learn(net: TaughtTwice, own: Looks) -> TaughtTwice:
+    """Train what joins the looks, and both classifiers, on tokens."""
+    joined = [net.features.aggregator, net.features.aggregator_norm, net.fc]
+    weights = [tensor for one in joined for tensor in one.parameters()]
+    search = torch.optim.AdamW(weights, RATE, weight_decay=DECAY, fused=True)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(search, STEPS)
+    whole, part, classes = map(torch.from_numpy, own)
+    for _ in range(STEPS):
+        loss = F.cross_entropy(net.fc(net.features.second(whole, part)), classes)
+        search.zero_grad()
+        loss.backward()
+        search.step()
+        falling.step()
+    first = linear.fit(own.whole, own.classes, net.fc.out_features, STRENGTH)
+    with torch.no_grad():
+        net.glance.weight.copy_(torch.from_numpy(first.weight))
+        net.glance.bias.copy_(torch.from_numpy(first.bias))
+    return net
+
+
+@torch.no_grad()
+def judged(net: TaughtTwice, own: Looks) -> tuple[F32, F32]:
+    """Logits (n, classes) of first looks and of both."""
+    whole, part = torch.from_numpy(own.whole), torch.from_numpy(own.part)
+    return net.glance(whole).numpy(), net.fc(net.features.second(whole, part)).numpy()
+
+
+def chosen(make: Callable[[], TaughtTwice], own: Looks, seed: int) -> tuple[Glance, float]:
+    """From when a first look is enough, by pictures held out in turn, and the temperature of both
+    looks."""
+    fold_of = folds(own.classes, np.arange(len(own.classes)), FOLDS, seed)
+    kinds = int(own.classes.max()) + 1
+    first, both = (np.zeros((len(own.classes), kinds), np.float32) for _ in range(2))
+    for fold in range(FOLDS):
+        held = fold_of == fold
+        net = learn(make(), own.of(np.flatnonzero(~held)))
+        first[held], both[held] = judged(net, own.of(np.flatnonzero(held)))
+    temperature = fit_temperature(both, own.classes)
+    return settle(first, both, own.classes, temperature)[0], temperature
+
+
+def study(
+    draws: Sequence[Sequence[Garment]],
+    test: Sequence[Garment],
+    weights: Path,
+    side: int,
+    kinds: int,
+) -> tuple[TaughtTwice, Glance, float]:
+    """Print what each way of looking is right on, over draws; the last draw's network, from when
+    its first look is enough, and its temperature."""
+    seer = network(weights, side, kinds)
+    asked = looks(seer, test, side)
+    rows = []
+    for seed, photos in enumerate(draws):
+        own = looks(seer, photos, side)
+        make = partial(network, weights, side, kinds, seed)
+        glance, temperature = chosen(make, own, seed)
+        net = learn(make(), own)
+        first, both = judged(net, asked)
+        sure = torch.softmax(torch.from_numpy(first) / glance.temperature, 1).amax(1).numpy()
+        told = np.where(sure >= glance.below, first.argmax(1), both.argmax(1))
+        every = (first.argmax(1), told, both.argmax(1))
+        shares = [float((one == asked.classes).mean()) for one in every]
+        same = float((told == both.argmax(1)).mean())
+        rows.append((*shares, float((sure < glance.below).mean()), same, glance.below))
+        print(" ".join(f"{value:.3f}" for value in rows[-1]), flush=True)
+    names = ("first look alone", "again where unsure", "always again")
+    names += ("looked at again", "label of always again", "threshold")
+    for name, values in zip(names, np.array(rows).T, strict=True):
+        print(f"| {name} | {values.mean():.3f} ± {values.std(ddof=min(len(rows) - 1, 1)):.3f} |")
+    return net, glance, temperature
+
+
+def written(net: TaughtTwice, glance: Glance, temperature: float, side: int, folder: Path) -> None:
+    """Write the pack that somebody would run."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    model = folder.with_suffix(".onnx")
+    write_look(net, (glance.temperature, temperature), side, model)
+    about = About(
+        folder.name, "a study", "the backbone's", {}, {}, "frame", glance.below, net.fc.in_features
+    )
+    labels = [f"class {i}" for i in range(net.fc.out_features)]
+    write_pack(folder, lambda made: fill(made, about, labels, side, model))
+
+
+def ways(folder: Path, models: Models) -> Iterator[tuple[str, Callable[[Frame], str]]]:
+    """Looking again never, where the pack is unsure, and always, and what names a frame so."""
     engine, pack = models.open(folder.name)
     assert pack.tagger is not None
-    for way, below in ((NEVER, _NONE), (DOUBT, pack.tagger.again_below), (ALWAYS, 1.0), (SMALL, 1)):
+    for way, below in (("never", 1e-9), ("unsure", pack.tagger.again_below), ("always", 1.0)):
         own = replace(pack, tagger=replace(pack.tagger, again_below=below))
-        shown = FromSmall(engine) if way == SMALL else engine
-        settings = PackSettings(pack=pack.name, least=0.0)
-        tagger = PackTagger(shown, own, Fixed(settings))  # type: ignore[arg-type]
+        tagger = PackTagger(engine, own, Fixed(PackSettings(pack=pack.name, least=0.0)))
 
         def name(frame: Frame, tagger: PackTagger = tagger) -> str:
             box = (0.0, 0.0, float(frame.width), float(frame.height))
@@ -86,27 +178,23 @@ def looks(folder: Path, models: Models) -> Iterator[tuple[str, Callable[[Frame],
         yield way, name
 
 
-def measure(folder: Path, test: Sequence[Garment], names: Sequence[str]) -> None:
-    """Print how often each way is right, how often it says what always looking again says, and
-    what it takes; every photo is looked at in every way, one after the other, in random order."""
+def measure(folder: Path, test: Sequence[Garment]) -> None:
+    """Print what the pack says and takes through the pipeline's tagger, every photo looked at in
+    every way, one after the other, in random order."""
     rng = np.random.default_rng(0)
     with Models(EngineSettings(threads=1, cache=False), open_packs(folder.parent)) as models:
-        ways = dict(looks(folder, models))
-        told: dict[str, list[str]] = {way: [] for way in ways}
-        spent: dict[str, list[float]] = {way: [] for way in ways}
-        for one in test:
+        every = dict(ways(folder, models))
+        told: dict[str, list[str]] = {way: [] for way in every}
+        spent: dict[str, list[float]] = {way: [] for way in every}
+        for one in test[:TIMED]:
             bgr = np.ascontiguousarray(one.rgb[..., ::-1])
             frame = Frame("", 0, 0.0, 0.0, 0.0, from_bgr(bgr))
-            for way in rng.permutation(list(ways)).tolist():
+            for way in rng.permutation(list(every)).tolist():
                 begin = time.process_time()
-                told[way].append(ways[way](frame))
+                told[way].append(every[way](frame))
                 spent[way].append((time.process_time() - begin) * 1e3)
-    true = np.array([names[one.kind] for one in test])
-    both = np.array(told[ALWAYS])
-    print("| looked at again | right | same label as always | ms, mean |\n|---|---|---|---|")
-    for way in ways:
-        own = np.array(told[way])
-        print(
-            f"| {way} | {(own == true).mean():.3f} | {(own == both).mean():.3f} | "
-            f"{np.mean(spent[way]):.1f} |"
-        )
+    true = np.array([f"class {one.kind}" for one in test[:TIMED]])
+    print("| looked at again | right | ms, mean |\n|---|---|---|")
+    for way, names in told.items():
+        right = float((np.array(names) == true).mean())
+        print(f"| {way} | {right:.3f} | {np.mean(spent[way]):.1f} |")
