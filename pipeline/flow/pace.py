@@ -60,7 +60,7 @@ class PaceSettings(Section):
     latency_s: Seconds = Field(0.35, description="capture-to-tag time aimed at")
     most_slowdown: float = Field(10.0, ge=1, le=1000, description="limit of how intervals grow")
     processes: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = per_run(
-        1,
+        "auto",
         description="processes that receive and decode RTSP cameras beside the run; auto: one for "
         f"every {STREAMS_EACH} streams, from {CAMERAS_FROM} cameras on",
     )

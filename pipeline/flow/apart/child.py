@@ -57,10 +57,12 @@ Send = Callable[[object], None]
 class _Slot:
     """The run's slot of a camera, from here."""
 
-    def __init__(self, key: int, shelves: Shelves, send: Send) -> None:
-        self._key, self._shelves, self._send = key, shelves, send
+    def __init__(self, key: int, shelves: Shelves, send: Send, first: Callable[[], None]) -> None:
+        """``first`` is called before a frame is sent."""
+        self._key, self._shelves, self._send, self._first = key, shelves, send, first
 
     def put(self, item: Frame) -> int:
+        self._first()
         placed = _placed(self._shelves, self._key, item)
         if placed is None:
             return 1
@@ -156,7 +158,13 @@ class Child:
         seat = _Seat(CameraStats(camera.name), threading.Event())
         seat.stats.main = MainStats() if camera.sub else None
         set_counters(seat.stats, add.counters, add.main)
-        slot = _Slot(key, self._shelves, self._post.send)
+
+        def first() -> None:
+            """That the camera is there, maybe again, is known before its frames are."""
+            if seat.told is None or counters_of(seat.stats)[:2] != seat.told.counters[:2]:
+                self._count(key)
+
+        slot = _Slot(key, self._shelves, self._post.send, first)
         if seat.stats.main is not None:
 
             def offer(frame: Frame) -> None:
