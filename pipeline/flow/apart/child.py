@@ -48,7 +48,7 @@ MOST_HELD = 64
 #: Seconds between two looks at what has changed of the counters.
 TICK_S = 0.2
 #: Seconds that cameras have to close once all is over.
-CLOSE_S = 0.9
+CLOSE_S = 0.6
 _FIELDS = tuple(one.name for one in fields(Frame) if one.name != "planes")
 
 Send = Callable[[object], None]
@@ -165,15 +165,7 @@ class Child:
                 self._count(key)
 
         slot = _Slot(key, self._shelves, self._post.send, first)
-        if seat.stats.main is not None:
-
-            def offer(frame: Frame) -> None:
-                seat.stats.stood_in_for()
-                seat.stats.dropped += slot.put(frame)
-
-            turn = self._turns.decode
-            seat.main = _Main(camera, seat.stats.main, turn, offer, seat.stop, add.mask)
-            seat.main.bind(key, self._shelves, self._post.send)
+        seat.main = self._main(add, seat, slot) if camera.sub else None
         capture = Capture(
             camera,
             slot,
@@ -197,6 +189,17 @@ class Child:
             )
             seat.threads.append(thread)
             thread.start()
+
+    def _main(self, add: Add, seat: _Seat, slot: _Slot) -> _Main:
+        stats = seat.stats.main
+        assert stats is not None
+
+        def offer(frame: Frame) -> None:
+            seat.stats.stood_in_for()
+            seat.stats.dropped += slot.put(frame)
+
+        main = _Main(add.camera, stats, self._turns.decode, offer, seat.stop, add.mask)
+        return main.bind(add.key, self._shelves, self._post.send)
 
     def _run(self, key: int, body: Callable[[], None], first: bool) -> None:
         error = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pickle
 import socket
-import struct
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from pipeline.picture.area import Polygon
 from pipeline.picture.registration import Registration
 from pipeline.sources.camera import CameraSettings
 
-_LENGTH = struct.Struct("<I")
+#: Bytes that tell how long a message is.
+_HEAD = 4
 _CHUNK = 1 << 18
 #: Counters of a camera that its capture thread keeps; ``dropped`` is told as what was added.
 COUNTED = ("state", "note", "decoded", "withheld", "reconnects", "corrupt", "lost", "jumps")
@@ -193,7 +193,7 @@ class Post:
     def send(self, message: object) -> None:
         body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         with self._lock:
-            self._socket.sendall(_LENGTH.pack(len(body)) + body)
+            self._socket.sendall(len(body).to_bytes(_HEAD, "little") + body)
 
     def receive(self) -> list[Any]:
         """What has come since, at least one message.
@@ -204,11 +204,11 @@ class Post:
         """
         while True:
             found, at = [], 0
-            while len(self._rest) - at >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(self._rest, at)
-                if len(self._rest) - at - _LENGTH.size < length:
+            while len(self._rest) - at >= _HEAD:
+                length = int.from_bytes(self._rest[at : at + _HEAD], "little")
+                if len(self._rest) - at - _HEAD < length:
                     break
-                at += _LENGTH.size
+                at += _HEAD
                 found.append(pickle.loads(memoryview(self._rest)[at : at + length]))
                 at += length
             del self._rest[:at]

@@ -36,11 +36,11 @@ from pipeline.flow.pace import Pace
 log = logging.getLogger("threadline.capture")
 
 #: Seconds between two looks at whether something is to be told, and in which a message is taken.
-BEAT_S = 0.5
+BEAT_S = 0.25
 #: Seconds without a word from a process after which it is ended: it says something every 0.2 s.
 SILENT_S = 10.0
 #: Seconds it has to end once it was told to.
-END_S = 1.0
+END_S = 0.8
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from pipeline.flow.apart.entry import main; main(*map(int, sys.argv[2:]))"
