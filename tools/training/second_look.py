@@ -143,8 +143,14 @@ def study(
         same = float((told == both.argmax(1)).mean())
         rows.append((*shares, float((sure < glance.below).mean()), same, glance.below))
         print(" ".join(f"{value:.3f}" for value in rows[-1]), flush=True)
-    names = ("first look alone", "again where unsure", "always again")
-    names += ("looked at again", "label of always again", "threshold")
+    names = (
+        "first look alone",
+        "again where unsure",
+        "always again",
+        "looked at again",
+        "label of always again",
+        "threshold",
+    )
     for name, values in zip(names, np.array(rows).T, strict=True):
         print(f"| {name} | {values.mean():.3f} ± {values.std(ddof=min(len(rows) - 1, 1)):.3f} |")
     return net, glance, temperature
