@@ -146,6 +146,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     ],
                     "engine": {"backend": args.engine},
                     "outputs": {"video": False},
+                    "pace": {"processes": args.processes},
                 }
                 config = load(args.config, changes) if args.config else make_config(**changes)
                 result = watch(config, Path(folder) / str(count), args.seconds)
@@ -187,6 +188,7 @@ def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
                         cameras=cameras,
                         engine={"backend": args.engine},
                         outputs={"video": False},
+                        pace={"processes": args.processes},
                     )
                     result = watch(config, Path(folder) / f"{count}-{name}", args.seconds)
                     results[f"{count}, {name}"] = result
