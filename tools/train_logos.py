@@ -280,7 +280,7 @@ def main() -> int:
     brands, validation, _ = split_brands(every, args.seed)
     if args.marks is not None and args.kind == "embed":
         known = {brand.name for brand in loaded}
-        brands = [*brands, *split_others(args.marks, known, args.seed)[0]]
+        brands = [*brands, *split_others(args.marks, known, args.seed, DRAWN)[0]]
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
     if args.kind == "background":
         background(args, brands)

@@ -20,7 +20,7 @@ from pipeline.tagging.tiles import tiles
 from pipeline.types import Box, Frame, Window
 from training.garment_data import Image, Rng, read_rgb
 from training.logo_crops import TOLD, seen
-from training.logo_marks import Brand, brands_in, without_twins
+from training.logo_marks import DRAWN, Brand, brands_in, without_twins
 from training.logo_prints import PLAIN, ROUGH, lay, printed, warped
 
 F32 = npt.NDArray[np.float32]
@@ -56,7 +56,7 @@ def strangers(
     known = [*brands, *held]
     names = {_plain(brand.name) for brand in known}
     others = [
-        mark for mark in brands_in(marks)
+        mark for mark in brands_in(marks, DRAWN)
         if not {_plain(mark.name), _plain(mark.name.split("-")[0])} & names
     ]  # fmt: skip
     order = np.random.default_rng(seed).permutation(len(others))[:MOST_STRANGERS]
