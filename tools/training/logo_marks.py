@@ -204,16 +204,17 @@ def split_others(
     """Marks of another maker's SVG files, for training, validation and tests; those of ``seen``
     brands are left out. All marks that begin with one word (``acme-icon``, ``acme-cloud``) are in
     the same part."""
-    found = [mark for mark in brands_in(folder, cache) if _family(mark) not in seen]
-    families = sorted({_family(mark) for mark in found})
+    found = [mark for mark in brands_in(folder, cache) if family(mark) not in seen]
+    families = sorted({family(mark) for mark in found})
     parts = []
     for part in _parts(len(families), seed):
         mine = {families[i] for i in part}
-        parts.append(without_twins([mark for mark in found if _family(mark) in mine]))
+        parts.append(without_twins([mark for mark in found if family(mark) in mine]))
     return parts[0], parts[1], parts[2]
 
 
-def _family(brand: Brand) -> str:
+def family(brand: Brand) -> str:
+    """What the names of all marks of one brand begin with."""
     return brand.name.split("-")[0]
 
 
