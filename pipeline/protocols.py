@@ -10,6 +10,14 @@ from typing import Any, Protocol
 from pipeline.types import Decoding, Frame, TaggedFrame, Work
 
 
+class Connection(Protocol):
+    """A source that was opened, as those hear of it who want to know; ``id`` and ``live`` as of
+    ``Source``. Where its packets can be had, it has PyAV's ``context`` and a ``tap`` for them."""
+
+    id: str
+    live: bool
+
+
 class Source(Protocol):
     """Frames of one camera or recording.
 

@@ -21,16 +21,19 @@ from pydantic import ValidationError
 
 from engines.packs import Packs
 from pipeline.errors import ConfigError, redact
+from pipeline.flow.apart.crew import Crew
+from pipeline.flow.apart.seat import RemoteMain
 from pipeline.flow.capture import Capture, Outage, Turns
 from pipeline.flow.inbox import Inbox, Slot
 from pipeline.flow.main_stream import MainStream
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import MainStats, Stats
 from pipeline.flow.worker import Worker
-from pipeline.protocols import Source
+from pipeline.protocols import Connection
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Camera, Config, camera_class, first_mistake
 from pipeline.sources import is_live
+from pipeline.tagging.beside import Main
 from pipeline.types import Frame
 
 log = logging.getLogger("threadline.cameras")
@@ -39,9 +42,9 @@ log = logging.getLogger("threadline.cameras")
 @dataclass(slots=True)
 class _Running:
     camera: Camera
-    workers: list[Worker]
-    stop: threading.Event
-    main: MainStream | None = None
+    stop: Callable[[], None]
+    main: MainStream | RemoteMain | None = None
+    workers: tuple[Worker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Shared:
     stats: Stats
     pace: Pace
     room: Callable[[threading.Event], None]
-    opened: Callable[[Source], None] | None = None
+    opened: Callable[[Connection], None] | None = None
 
 
 class Cameras:
@@ -80,6 +83,7 @@ class Cameras:
         self._ended = ended
         self._changed = changed
         self._turns = Turns()
+        self._crew = Crew(config.pace, shared.pace, self._left)
         self._lock = threading.RLock()
         self._running: dict[str, _Running] = {}
         self._leaving: set[Worker] = set()
@@ -132,8 +136,6 @@ class Cameras:
             ConfigError: there is no such camera.
         """
         with self._lock:
-            if name not in self._running:
-                raise ConfigError(f"no camera is called '{name}'; there are: {self._list()}")
             self._stop(name)
         self._changed()
 
@@ -146,8 +148,6 @@ class Cameras:
         """
         wanted = self._checked(camera)
         with self._lock:
-            if wanted.name not in self._running:
-                raise ConfigError(f"no camera is called '{wanted.name}'; there are: {self._list()}")
             self._stop(wanted.name)
             self._start(wanted)
         self._changed()
@@ -173,13 +173,15 @@ class Cameras:
         with self._lock:
             self._stopped = True
             for running in self._running.values():
-                running.stop.set()
+                running.stop()
+        self._crew.stop()
 
     def workers(self) -> list[Worker]:
         """Threads that still read, those of removed cameras included."""
         with self._lock:
             own = [worker for running in self._running.values() for worker in running.workers]
-            return [worker for worker in (*own, *self._leaving) if worker.is_alive()]
+            every = (*own, *self._leaving, *self._crew.workers())
+            return [worker for worker in every if worker.is_alive()]
 
     def gone(self) -> list[str]:
         """Names of cameras removed since this was last asked."""
@@ -210,9 +212,6 @@ class Cameras:
             raise ConfigError(redact(str(error))) from None
         return wanted
 
-    def _list(self) -> str:
-        return ", ".join(self._running) or "none"
-
     def _start(self, camera: Camera) -> None:
         if self._stopped:
             raise ConfigError("the run is ending; no camera can be added")
@@ -227,7 +226,8 @@ class Cameras:
         if privacy.heads == "keep":
             log.warning("camera %s: heads are kept in pictures, as privacy.heads says", name)
         outage = Outage(lost_s, partial(self._quiet, name))
-        main = self._main(camera, slot, outage, stop) if camera.sub else None
+        apart = self._crew.takes(camera, max(self._config.live, self.live + 1))
+        main = self._main(camera, slot, outage, stop) if camera.sub and not apart else None
         capture = Capture(
             camera,
             slot,
@@ -242,13 +242,20 @@ class Cameras:
             main=main,
             opened=shared.opened,
         )
-        workers = [Worker(f"capture {name}", capture.run, self._left)]
-        if main is not None:
-            workers.append(Worker(f"main stream {name}", main.run, self._left))
-        self._running[name] = _Running(camera, workers, stop, main)
         log.info("camera %s: added", name)
+        if apart:
+            self._running[name] = _Running(camera, *self._crew.add(capture))
+        else:
+            self._running[name] = self._inside(camera, capture)
+
+    def _inside(self, camera: Camera, capture: Capture) -> _Running:
+        """Read by threads of this process."""
+        name, main = camera.name, capture.main
+        workers = [Worker(f"capture {name}", capture.run, self._left)]
+        workers += [Worker(f"main stream {name}", main.run, self._left)] if main else []
         for worker in workers:
             worker.start()
+        return _Running(camera, capture.stop.set, main, tuple(workers))
 
     def _main(
         self, camera: Camera, slot: Slot[Frame], outage: Outage, stop: threading.Event
@@ -265,7 +272,7 @@ class Cameras:
         mask = self._shared.settings.section("privacy").of(camera.name).mask
         return MainStream(camera, stats.main, self._turns.decode, offer, stop, mask)
 
-    def main(self, name: str) -> MainStream | None:
+    def main(self, name: str) -> Main | None:
         """A camera's main stream, if it has a sub-stream and that main stream is up."""
         with self._lock:
             running = self._running.get(name)
@@ -273,9 +280,12 @@ class Cameras:
         return main if main is not None and main.up else None
 
     def _stop(self, name: str) -> None:
+        if name not in self._running:
+            there = ", ".join(self._running) or "none"
+            raise ConfigError(f"no camera is called '{name}'; there are: {there}")
         running = self._running.pop(name)
         log.info("camera %s: removed", name)
-        running.stop.set()
+        running.stop()
         self._leaving |= {worker for worker in running.workers if worker.is_alive()}
         self._shared.inbox.remove(name)
         self._shared.settings.drop(name)

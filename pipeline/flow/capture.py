@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
 from pipeline.flow.backoff import backoff_s, denied_backoff_s, give_way
-from pipeline.flow.inbox import Slot
 from pipeline.flow.main_stream import MainStream
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats
@@ -22,7 +22,7 @@ from pipeline.flow.troubles import Troubles
 from pipeline.models.opening import cores
 from pipeline.picture.area import Polygon
 from pipeline.picture.privacy import masked
-from pipeline.protocols import Source
+from pipeline.protocols import Connection, Source
 from pipeline.sources import is_live, open_source
 from pipeline.sources.camera import CameraSettings
 from pipeline.types import Frame
@@ -45,10 +45,20 @@ class Turns:
         decode: held while a camera's picture is decoded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decoders: int | None = None) -> None:
         self.admit = threading.BoundedSemaphore(FILES_AT_ONCE)
         # More decoders than cores, but for one, would only take turns with the models.
-        self.decode = threading.BoundedSemaphore(cores() + 1)
+        self.decode = threading.BoundedSemaphore(decoders or cores() + 1)
+
+
+class Offered(Protocol):
+    """Where frames are put: see ``pipeline.flow.inbox.Slot``."""
+
+    def put(self, item: Frame) -> int: ...
+
+    def open(self, *, replace: bool, depth: int = 1) -> None: ...
+
+    def close(self) -> int: ...
 
 
 class Outage:
@@ -86,7 +96,7 @@ class Capture:
     """
 
     camera: CameraSettings
-    slot: Slot[Frame]
+    slot: Offered
     stats: CameraStats
     pace: Pace
     turns: Turns
@@ -97,7 +107,7 @@ class Capture:
     mask: tuple[Polygon, ...] = ()
     troubles: Troubles = field(default_factory=Troubles)
     main: MainStream | None = None
-    opened: Callable[[Source], None] | None = None
+    opened: Callable[[Connection], None] | None = None
 
     def run(self) -> None:
         """Until the recording ends, the source is refused for good, or ``stop`` is set."""

@@ -10,7 +10,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pipeline.errors import SourceDeniedError, SourceError, SourceRefusedError, redact
@@ -47,6 +49,26 @@ class _Wish:
     at: float
 
 
+class Ready:
+    """Pictures of a main stream that wait to be taken; from any thread."""
+
+    def __init__(self) -> None:
+        self._pictures: deque[Closeup] = deque(maxlen=_MOST_READY)
+
+    def keep(self, closeups: Iterable[Closeup]) -> None:
+        self._pictures.extend(closeups)
+
+    def take(self) -> list[Closeup]:
+        taken = []
+        with suppress(IndexError):
+            while True:
+                taken.append(self._pictures.popleft())
+        return taken
+
+    def clear(self) -> None:
+        self._pictures.clear()
+
+
 class MainStream:
     """One camera's main stream; ``pipeline.tagging.beside.Main``.
 
@@ -81,7 +103,7 @@ class MainStream:
         self._lock = threading.Lock()
         self._pairing = Pairing(camera.name, stats, mask)
         self._wish: _Wish | None = None
-        self._ready: list[Closeup] = []
+        self._ready = Ready()
         self._store = PacketStore()
         #: How many packets of which group were decoded for somebody.
         self._given: tuple[Encoded | None, int] = (None, 0)
@@ -105,8 +127,8 @@ class MainStream:
         """The sub-stream is down: from now on, this one stands in for it; whether it is up."""
         self.standing_in = True
         self._pairing.sub_lost()
+        self.clear()
         with self._lock:
-            self._ready.clear()
             self._wish = None
         return self.up
 
@@ -115,9 +137,15 @@ class MainStream:
             self._wish = _Wish(after, urgent, time.monotonic())
 
     def take(self) -> list[Closeup]:
-        with self._lock:
-            ready, self._ready = self._ready, []
-            return ready
+        return self._ready.take()
+
+    def keep(self, closeups: list[Closeup]) -> None:
+        """Pictures whose moments are known, for whoever asked."""
+        self._ready.keep(closeups)
+
+    def clear(self) -> None:
+        """Pictures that were not taken yet are of no use any more."""
+        self._ready.clear()
 
     def run(self) -> None:
         """Until ``stop`` is set."""
@@ -148,8 +176,7 @@ class MainStream:
                 reason,
             )
         self._stats.state, self._stats.note = "down", reason
-        with self._lock:
-            self._ready.clear()
+        self.clear()
         self._store.clear()
         self._pairing.main_lost()
 
@@ -168,9 +195,8 @@ class MainStream:
                 continue
             standing.end()
             self._serve(source, decoder)
-            closeups = self._pairing.settled()
-            with self._lock:
-                self._ready = [*self._ready, *closeups][-_MOST_READY:]
+            if closeups := self._pairing.settled():
+                self.keep(closeups)
 
     def _came(self, encoded: Encoded) -> None:
         stats = self._stats

@@ -9,13 +9,14 @@ Recordings are never paced: they wait instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, inf
 from types import MappingProxyType
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.settings.section import Seconds, Section
+from pipeline.settings.section import Seconds, Section, per_run
 from pipeline.types import Decoding, Work
 
 #: Seconds between two adjustments of the slowdown.
@@ -47,6 +48,10 @@ CAUGHT_UP_S = 0.2
 GATHER_S = 0.08
 #: Longest time between two frames offered of a camera: five in a second are always seen.
 MOST_GAP_S = 0.14
+#: Live cameras from which they are received in processes of their own, and how many streams each of
+#: those takes: Python runs one thread of a process at a time.
+CAMERAS_FROM = 5
+STREAMS_EACH = 16
 
 
 class PaceSettings(Section):
@@ -54,6 +59,11 @@ class PaceSettings(Section):
 
     latency_s: Seconds = Field(0.35, description="capture-to-tag time aimed at")
     most_slowdown: float = Field(10.0, ge=1, le=1000, description="limit of how intervals grow")
+    processes: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = per_run(
+        "auto",
+        description="processes that receive and decode RTSP cameras beside the run; auto: one for "
+        f"every {STREAMS_EACH} streams, from {CAMERAS_FROM} cameras on",
+    )
 
 
 def adjusted(slowdown: float, ages: Sequence[float], settings: PaceSettings) -> float:
@@ -168,6 +178,14 @@ class DecodingControl:
 
     def forget(self, source: str) -> None:
         self._still.pop(source, None)
+
+    def told(self) -> tuple[float, Mapping[str, bool]]:
+        """What ``follow`` takes: all that is known but for the slowdown."""
+        return self._short, dict(self._still)
+
+    def follow(self, short: float, still: Mapping[str, bool]) -> None:
+        """Choose as another process's control that knows this."""
+        self._short, self._still = short, dict(still)
 
     def choose(self, source: str, behind_s: float, now: Decoding) -> Decoding:
         """How a camera is worth decoding, given how it is decoded now and how far its newest frame

@@ -28,7 +28,7 @@ from pipeline.flow.stats import Stats
 from pipeline.flow.worker import Worker
 from pipeline.ids import new_id
 from pipeline.models.opening import Models
-from pipeline.protocols import Source
+from pipeline.protocols import Connection
 from pipeline.settings.live import LiveSettings
 from pipeline.settings.schema import Config
 from pipeline.sinks import AnySink, open_sinks
@@ -80,7 +80,7 @@ class Runner:
         sinks: Sequence[AnySink] = (),
         packs: Packs | None = None,
         stay: bool = False,
-        opened: Callable[[Source], None] | None = None,
+        opened: Callable[[Connection], None] | None = None,
     ) -> None:
         self.config = config
         self.id = new_id(time.time())

@@ -83,6 +83,11 @@ class Config(Section):
                 raise ValueError(f"cameras.{i}.{error}") from None
         return self
 
+    @property
+    def live(self) -> int:
+        """How many of its cameras are live."""
+        return sum(is_live(camera.url) for camera in self.cameras)
+
     def section(self, name: str) -> Any:
         """A section by its name."""
         return getattr(self, name)

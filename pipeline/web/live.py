@@ -13,11 +13,10 @@ import cv2
 
 from pipeline.finest import finest
 from pipeline.picture.still import jpeg
-from pipeline.protocols import Source
+from pipeline.protocols import Connection
 from pipeline.sinks.annotate import annotated, tag_text
 from pipeline.sinks.privacy import shown
 from pipeline.sinks.records import box_share
-from pipeline.sources.stream import StreamSource
 from pipeline.types import TaggedFrame
 from pipeline.web.drawing import Drawing
 from pipeline.web.video import Video
@@ -72,23 +71,21 @@ class Live:
         self.stop()
         self._drawing.end()
 
-    def opened(self, source: Source) -> None:
+    def opened(self, source: Connection) -> None:
         """A camera was opened, maybe again: its time begins anew, and its packets are wanted if
         anybody may see them. On its capture thread."""
         with self._lock:
             number, began = self._began.get(source.id, (0, ()))
             stream = number + 1
             self._began[source.id] = stream, (*began, time.monotonic())[-_MOST_STREAMS:]
-        if not isinstance(source, StreamSource) or not source.live or self.masked(source.id):
-            self._videos.pop(source.id, None)
-            return
-        context = source.context
-        if context is None or context.name != "h264":
+        context = getattr(source, "context", None)
+        hidden = not source.live or bool(self.masked(source.id))
+        if hidden or context is None or context.name != "h264":
             self._videos.pop(source.id, None)
             return
         video = self._videos.setdefault(source.id, Video())
         video.begin(stream, context)
-        source.tap = video.take
+        source.tap = video.take  # type: ignore[attr-defined]  # who has a context has one
 
     # Called by viewers.
 

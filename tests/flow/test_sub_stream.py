@@ -198,8 +198,13 @@ def looks(monkeypatch, numbered):
 
 
 @contextmanager
-def running(tmp_path, settings, sink):
-    config = make_config(cameras=[settings], outputs={"video": False}, engine=ENGINE)
+def running(tmp_path, settings, sink, processes=0):
+    config = make_config(
+        cameras=[settings],
+        outputs={"video": False},
+        pace={"processes": processes},
+        engine=ENGINE,
+    )
     with Runner(config, tmp_path, (sink,)) as runner:
         runner.start()
         yield runner.stats.camera("door")
@@ -207,10 +212,11 @@ def running(tmp_path, settings, sink):
         runner.wait()
 
 
-def test_tags_come_from_the_large_picture_of_the_same_moment(streams, tmp_path, looks):
+@pytest.mark.parametrize("processes", [0, 1])
+def test_tags_come_from_the_large_picture_of_the_same_moment(streams, tmp_path, looks, processes):
     with pair(streams) as two:
         two.main.faults.delay_s = 0.4
-        with running(tmp_path, two.settings, looks) as stats:
+        with running(tmp_path, two.settings, looks, processes) as stats:
             wait_until(lambda: len(looks.large()) > 12, 30, "looks at the main stream")
             wait_until(lambda: any(t.tags for r in looks.results for t in r), 10, "tags")
     assert {shot.size for shot in looks.frames} == {SUB}, "people are searched on the small ones"
@@ -263,8 +269,9 @@ def test_a_main_stream_that_dies_is_done_without_until_it_is_back(streams, tmp_p
     assert caplog.text.count("its main stream is back") == 1
 
 
-def test_the_main_stream_stands_in_for_a_sub_stream_that_dies(streams, tmp_path, looks):
-    with pair(streams) as two, running(tmp_path, two.settings, looks) as stats:
+@pytest.mark.parametrize("processes", [0, 1])
+def test_the_main_stream_stands_in_for_a_sub_stream_that_dies(streams, tmp_path, looks, processes):
+    with pair(streams) as two, running(tmp_path, two.settings, looks, processes) as stats:
         wait_until(lambda: stats.main.looks > 2, 30, "looks at the main stream")
         end(two.sub)
         wait_until(lambda: looks.frames[-1].size == MAIN, 10, "frames of the main stream")

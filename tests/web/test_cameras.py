@@ -236,6 +236,14 @@ def watched(annexb, tmp_path_factory):
     server.kill()
 
 
+def test_a_camera_that_another_process_receives_is_watched_as_any(annexb, tmp_path, rtsp):
+    server = rtsp()
+    camera = {"id": "door", "url": server.url()}
+    with served(tmp_path, cameras=[camera], pace={"processes": 1}) as window:
+        wait_until(lambda: window.service.live.newest("door"), 30, "a result")
+        _watched(window)
+
+
 def test_a_masked_camera_shows_nobody_its_own_video(rtsp, watched):
     with socket(watched, watched.token("admin", "live", "read")) as live:
         live.send(json.dumps({"tiles": [{"camera": "dark", "as": "video"}]}))
