@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -93,11 +93,11 @@ def _digest(paths: Sequence[Path]) -> str:
 
 def _keep(brands: Sequence[Brand], path: Path) -> None:
     """Write brands to a file, whole or not at all."""
-    planes = {f"cover {i}": brand.cover for i, brand in enumerate(brands)}
-    several = {f"rgb {i}": brand.rgb for i, brand in enumerate(brands) if brand.rgb is not None}
+    planes: dict[str, Any] = {f"cover {i}": brand.cover for i, brand in enumerate(brands)}
+    planes |= {f"rgb {i}": brand.rgb for i, brand in enumerate(brands) if brand.rgb is not None}
     rows = json.dumps([(brand.name, brand.colour) for brand in brands])
     new = path.with_name(f"new-{path.name}")
-    np.savez_compressed(new, rows=np.array(rows), **planes, **several)
+    np.savez_compressed(new, rows=np.array(rows), **planes)
     new.replace(path)
 
 
