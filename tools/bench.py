@@ -53,6 +53,7 @@ from benchmark import (
     outlets,
     store,
 )
+from benchmark.native import CODINGS
 
 from pipeline.models.opening import cores
 
@@ -93,6 +94,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="for which cameras are watched")
     parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")
     parser.add_argument("--sub", action="store_true", help="cameras with and without sub-streams")
+    parser.add_argument(
+        "--coding", choices=CODINGS, default="h264", help="of the streams of cameras --sub"
+    )
+    parser.add_argument("--processes", default="auto", help="that receive cameras; 0: none beside")
     parser.add_argument("--rounds", type=int, default=20, help="of kills and stops")
     parser.add_argument("--seed", type=int, help="of their moments")
     parser.add_argument("--engine", default="auto")

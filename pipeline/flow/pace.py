@@ -50,7 +50,7 @@ GATHER_S = 0.08
 MOST_GAP_S = 0.14
 #: Live cameras from which they are received in processes of their own, and how many streams each of
 #: those takes: Python runs one thread of a process at a time.
-CAMERAS_FROM = 5
+CAMERAS_FROM = 10
 STREAMS_EACH = 16
 
 

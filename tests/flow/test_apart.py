@@ -254,6 +254,26 @@ def test_a_run_ends_when_no_camera_can_be_read(tmp_path):
             assert not runner.finished.is_set()
 
 
+@pytest.mark.live
+@pytest.mark.rtsp
+def test_a_process_that_cannot_be_started_is_tried_again(rtsp, tmp_path, monkeypatch, caplog):
+    """As when a machine is out of memory for a moment."""
+    start, tries = parent.subprocess.Popen, []
+
+    def popen(command, **more):
+        tries.append(command)
+        if len(tries) == 1 and "apart" in command[3]:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return start(command, **more)
+
+    url = rtsp().url()
+    monkeypatch.setattr(parent.subprocess, "Popen", popen)
+    with running(tmp_path, {"url": url, "id": "in"}) as runner:
+        wait_until(lambda: runner.stats.camera("in").analysed > 1, 20, "it is looked at")
+    assert caplog.text.count("cannot be started") == 1
+    assert len(tries) == 2
+
+
 def test_a_defect_in_there_ends_the_run_as_one_in_here_does(monkeypatch):
     """Nothing dies in silence: what a capture thread raises is told."""
     ours, theirs = socket.socketpair()

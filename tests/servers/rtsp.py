@@ -1,16 +1,18 @@
-"""A real RTSP server for tests and demonstrations: loops one H.264 file on any number of mounts.
+"""A real RTSP server for tests and demonstrations: loops an H.264 or H.265 file on some mounts.
 
 Runs under the system's Python, which has the GStreamer bindings (Debian: python3-gi,
 gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad):
 
     /usr/bin/python3 tests/servers/rtsp.py clip.h264 --rate 10 --mounts 4 --port 8554
 
-Mounts are /cam0, /cam1, ... The file is Annex B without B-frames; nothing is transcoded.
+Mounts are /cam0, /cam1, ... The file is Annex B; nothing is transcoded. Of one with B-frames,
+FILE.order has the number in time of each picture of the file.
 """
 
 import argparse
 import math
 import time
+from pathlib import Path
 
 import gi
 
@@ -33,11 +35,21 @@ def protect(server, factory, user, password):
     factory.set_permissions(permissions)
 
 
+def codec_of(path):
+    """h264 or h265, by the file's suffix."""
+    return "h265" if path.endswith(".h265") else "h264"
+
+
+def caps_of(path, rate):
+    form = "stream-format=byte-stream,alignment=au"
+    return f"video/x-{codec_of(path)},{form},framerate={rate}/1"
+
+
 def access_units(path, rate):
     """All pictures of the file, still compressed, as (bytes, starts with a key frame)."""
-    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={rate}/1"
+    parse, caps = f"{codec_of(path)}parse", caps_of(path, rate)
     pipe = Gst.parse_launch(
-        f'filesrc location="{path}" ! h264parse ! {caps} ! appsink name=out sync=false'
+        f'filesrc location="{path}" ! {parse} ! {caps} ! appsink name=out sync=false'
     )
     pipe.set_state(Gst.State.PLAYING)
     out, units = pipe.get_by_name("out"), []
@@ -97,7 +109,15 @@ def tell(media, number, order):
     return False
 
 
-def feed(media, units, rate, order):
+def later(path, count):
+    """By how many pictures each is shown after it is sent: none, unless the file has B-frames."""
+    order = Path(f"{path}.order")
+    if not order.exists():
+        return [0] * count
+    return [int(number) - i for i, number in enumerate(order.read_text().split())]
+
+
+def feed(media, units, shown, rate, order):
     """Push the pictures of one media for ever, each with its time."""
     source = media.get_element().get_by_name("source")
     position = [0]
@@ -106,7 +126,8 @@ def feed(media, units, rate, order):
         number = position[0]
         data, key = units[order(number)]
         buffer = Gst.Buffer.new_wrapped(data)
-        buffer.pts = buffer.dts = number * Gst.SECOND // rate
+        buffer.dts = number * Gst.SECOND // rate
+        buffer.pts = max(number + shown[order(number)], 0) * Gst.SECOND // rate
         buffer.duration = Gst.SECOND // rate
         if not key:
             buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
@@ -128,13 +149,14 @@ def main():
     args = parser.parse_args()
     Gst.init(None)
     units = access_units(args.file, args.rate)
+    shown = later(args.file, len(units))
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(args.port))
-    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={args.rate}/1"
+    caps, codec = caps_of(args.file, args.rate), codec_of(args.file)
     launch = (
         f'( appsrc name=source format=time max-buffers=2 caps="{caps}" '
-        "! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+        f"! {codec}parse ! rtp{codec}pay name=pay0 pt=96 config-interval=-1 )"
     )
     for number in range(args.mounts):
         factory = GstRtspServer.RTSPMediaFactory()
@@ -148,7 +170,7 @@ def main():
         def configure(_factory, media, number=number, order=order):
             if args.epoch is not None:
                 order.begin()
-            feed(media, units, args.rate, order)
+            feed(media, units, shown, args.rate, order)
             GLib.timeout_add(50, tell, media, number, order)
 
         factory.connect("media-configure", configure)

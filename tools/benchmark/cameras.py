@@ -146,6 +146,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     ],
                     "engine": {"backend": args.engine},
                     "outputs": {"video": False},
+                    "pace": {"processes": args.processes},
                 }
                 config = load(args.config, changes) if args.config else make_config(**changes)
                 result = watch(config, Path(folder) / str(count), args.seconds)
@@ -163,7 +164,7 @@ def by_turns(large: Server, small: Server) -> dict[str, list[dict[str, str]]]:
 
 def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every number of cameras, without and with their sub-streams by turns."""
-    main, sub = native.pair(args.video, args.rate)
+    main, sub = native.pair(args.video, args.rate, args.coding)
     results: dict[str, Any] = {}
     for name, stream in (("main stream", main), ("sub-stream", sub)):
         every, key = native.decoding_ms(stream)
@@ -187,6 +188,7 @@ def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
                         cameras=cameras,
                         engine={"backend": args.engine},
                         outputs={"video": False},
+                        pace={"processes": args.processes},
                     )
                     result = watch(config, Path(folder) / f"{count}-{name}", args.seconds)
                     results[f"{count}, {name}"] = result

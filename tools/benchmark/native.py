@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.streams import FOLDER, SIZE, at_rate
+from benchmark.streams import BARE, FOLDER, SIZE, at_rate
 
 #: Counted up when the material is made in another way.
 VERSION = 1
@@ -21,71 +22,108 @@ VERSION = 1
 #: larger one, whose size is ``SIZE``.
 SUB = (640, 360)
 SUB_BITS, SUB_KEY_S = 300_000, 1
-MAIN_BITS, MAIN_KEY_S = 2_000_000, 2
+MAIN_KEY_S = 2
 #: Standard deviation of a sensor's noise in steps of luma, in the dark and in the light.
 NOISE = (3.0, 1.5)
 #: Pictures by which decoding is timed.
 TIMED = 150
 
 
-def pair(video: Path, rate: int) -> tuple[Path, Path]:
-    """The larger and the smaller stream of a camera, bare H.264, made once."""
-    out = tuple(
-        FOLDER / f"{video.stem}-native-{name}-{rate}-{VERSION}.h264" for name in ("main", "sub")
-    )
+class Coding(NamedTuple):
+    """How the streams of a camera are encoded: ``bits`` a second of the larger one; ``b`` B-frames
+    between two others in both."""
+
+    codec: str = "h264"
+    bits: int = 2_000_000
+    b: int = 0
+
+
+CODINGS = MappingProxyType(
+    {
+        "h264": Coding(),
+        "h264-4m": Coding(bits=4_000_000),
+        "h264-b": Coding(b=2),
+        "h264-4m-b": Coding(bits=4_000_000, b=2),
+        "h265": Coding("h265"),
+        "h265-b": Coding("h265", b=2),
+    }
+)
+
+
+def pair(video: Path, rate: int, coding: str = "h264") -> tuple[Path, Path]:
+    """The larger and the smaller stream of a camera, bare, made once; ``coding`` of ``CODINGS``."""
+    codec, kind = CODINGS[coding].codec, coding.partition("-")[2]
+    stem = f"{video.stem}-native-{{}}{kind and '-'}{kind}-{rate}-{VERSION}.{codec}"
+    out = tuple(FOLDER / stem.format(name) for name in ("main", "sub"))
     if not all(path.exists() for path in out):
         FOLDER.mkdir(parents=True, exist_ok=True)
         print(f"making {out[0]} (once, some minutes)", file=sys.stderr)
         code = "import sys; from pathlib import Path; from benchmark.native import make; "
-        code += "make(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))"
-        command = [sys.executable, "-c", code, str(video.resolve()), *map(str, out), str(rate)]
+        code += "make(Path(sys.argv[1]), (Path(sys.argv[2]), Path(sys.argv[3])), "
+        code += "int(sys.argv[4]), sys.argv[5])"
+        paths = (str(video.resolve()), *map(str, out))
+        command = [sys.executable, "-c", code, *paths, str(rate), coding]
         subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
     return out[0], out[1]
 
 
-def make(video: Path, main: Path, sub: Path, rate: int) -> None:
+def make(video: Path, out: tuple[Path, Path], rate: int, coding: str) -> None:
     """Write what ``pair`` returns: the video side by side and one above the other, each time from
     another moment on, at its own size."""
+    wanted = CODINGS[coding]
     with av.open(str(video)) as source:
         pictures = [frame.to_ndarray(format="rgb24") for frame in at_rate(source, rate)]
     chance = np.random.default_rng(0)
     noise = [chance.normal(0, 1, (SIZE[1] + 64, SIZE[0] + 64, 1)).astype(np.float32)
              for _ in range(4)]  # fmt: skip
-    parts = [path.with_name(f"part-{path.name}") for path in (main, sub)]
+    form, _ = BARE[f".{wanted.codec}"]
+    parts = [path.with_name(f"part-{path.name}") for path in out]
+    orders: tuple[list[int], list[int]] = ([], [])
     with (
-        av.open(str(parts[0]), "w", format="h264") as large,
-        av.open(str(parts[1]), "w", format="h264") as small,
+        av.open(str(parts[0]), "w", format=form) as large,
+        av.open(str(parts[1]), "w", format=form) as small,
     ):
-        streams = (
-            (large, _stream(large, rate, SIZE, MAIN_BITS, MAIN_KEY_S)),
-            (small, _stream(small, rate, SUB, SUB_BITS, SUB_KEY_S)),
-        )
+        sizes = (SIZE, wanted.bits, MAIN_KEY_S), (SUB, SUB_BITS, SUB_KEY_S)
+        streams = [
+            (target, _stream(target, rate, wanted, *more), order)
+            for target, more, order in zip((large, small), sizes, orders, strict=True)
+        ]
         for index in range(len(pictures)):
             shown = _noisy(_wall(pictures, index), noise, chance)
             whole = av.VideoFrame.from_ndarray(shown, format="rgb24")
-            for target, stream in streams:
+            for target, stream, order in streams:
                 picture = whole.reformat(
                     stream.width, stream.height, "yuv420p", interpolation="AREA"
                 )
                 picture.pts = index
-                target.mux(stream.encode(picture))
-        for target, stream in streams:
-            target.mux(stream.encode())
-    for part, path in zip(parts, (main, sub), strict=True):
+                _mux(target, stream.encode(picture), order)
+        for target, stream, order in streams:
+            _mux(target, stream.encode(), order)
+    for part, path, order in zip(parts, out, orders, strict=True):
+        if order != sorted(order):
+            path.with_name(f"{path.name}.order").write_text(" ".join(map(str, order)))
         part.replace(path)
 
 
-def _stream(target: Any, rate: int, size: tuple[int, int], bits: int, key_s: int) -> Any:
-    stream = target.add_stream("libx264", rate=rate)
+def _mux(target: Any, packets: list[Any], order: list[int]) -> None:
+    order += [packet.pts for packet in packets]
+    target.mux(packets)
+
+
+def _stream(
+    target: Any, rate: int, coding: Coding, size: tuple[int, int], bits: int, key_s: int
+) -> Any:
+    stream = target.add_stream(BARE[f".{coding.codec}"][1], rate=rate)
     stream.width, stream.height = size
     stream.pix_fmt, stream.bit_rate = "yuv420p", bits
     # One slice a picture: the server's payloader takes slices for pictures.
-    stream.options = {
-        "preset": "veryfast",
-        "tune": "zerolatency",
-        "x264-params": f"sliced-threads=0:scenecut=0:vbv-maxrate={bits // 1000}"
-        f":vbv-bufsize={bits // 500}",
-    }
+    common = f"scenecut=0:vbv-maxrate={bits // 1000}:vbv-bufsize={bits // 500}:bframes={coding.b}"
+    if coding.codec == "h264":
+        stream.options = {"preset": "veryfast", "x264-params": f"sliced-threads=0:{common}"}
+    else:
+        stream.options = {"preset": "superfast", "x265-params": f"repeat-headers=1:{common}"}
+    if not coding.b:
+        stream.options |= {"tune": "zerolatency"}
     stream.codec_context.gop_size = key_s * rate
     return stream
 
@@ -118,7 +156,7 @@ def decoding_ms(stream: Path) -> tuple[float, float]:
     """Milliseconds of processor time that a picture of a bare stream takes to decode on one thread:
     the mean of all, and of key frames alone."""
     taken: dict[bool, list[float]] = {True: [], False: []}
-    with av.open(str(stream), format="h264") as source:
+    with av.open(str(stream), format=BARE[stream.suffix][0]) as source:
         video = source.streams.video[0]
         video.codec_context.thread_count = 1
         for number, packet in enumerate(source.demux(video)):

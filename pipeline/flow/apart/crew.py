@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 
+from pipeline.flow.apart.memory import Memory
 from pipeline.flow.apart.parent import CaptureProcess
 from pipeline.flow.apart.seat import RemoteMain
 from pipeline.flow.capture import Capture
@@ -39,13 +40,14 @@ class Crew:
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._crew: dict[Worker, CaptureProcess] = {}
+        self._possible: bool | None = None
 
     def takes(self, camera: Camera, live: int) -> bool:
         """Whether a camera is to be received in one of them; ``live`` cameras are in the run."""
-        if sys.platform != "linux" or camera.reader != "ffmpeg":
+        if camera.reader != "ffmpeg" or scheme_of(camera.url) not in SCHEMES:
             return False
         enough = live >= CAMERAS_FROM if self._wanted == "auto" else self._wanted > 0
-        return enough and scheme_of(camera.url) in SCHEMES
+        return enough and self._able()
 
     def add(self, capture: Capture) -> tuple[Callable[[], None], RemoteMain | None]:
         """Have a camera received by the process that has least to do, or by a new one; what ends
@@ -73,6 +75,17 @@ class Crew:
         """The threads that listen to them."""
         with self._lock:
             return [worker for worker in self._crew if worker.is_alive()]
+
+    def _able(self) -> bool:
+        """Whether this system shares memory and starts processes; told once where it does not."""
+        if self._possible is None:
+            try:
+                Memory().close()
+                self._possible = bool(sys.executable)
+            except (OSError, OverflowError, ValueError) as error:
+                self._possible = False
+                log.warning("all cameras are received in one process: %s", error)
+        return self._possible
 
     def _free(self, streams: int) -> CaptureProcess:
         there = sorted(self._crew.values(), key=lambda process: process.streams)

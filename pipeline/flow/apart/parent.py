@@ -121,28 +121,15 @@ class CaptureProcess:
     def _once(self) -> str:
         """One process, from its start to its end; how it ended."""
         try:
-            memory = Memory()
+            child, post, memory = self._started()
         except OSError as error:
-            raise RuntimeError(f"{self.name}: no shared memory: {error}") from None
-        ours, theirs = socket.socketpair()
-        ours.settimeout(BEAT_S)
-        fds = (theirs.fileno(), memory.fd)
-        level = logging.getLogger("threadline").getEffectiveLevel()
-        arguments = [json.dumps(sys.path), *map(str, (*fds, self._decoders, level))]
-        with theirs:
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-c", _CODE, *arguments],
-                pass_fds=fds,
-                stdin=subprocess.DEVNULL,
-            )
-        memory.close()
+            return f"cannot be started ({error})"
         with self._lock:
-            self._child, self._post, self._paced = child, Post(ours), None
+            self._child, self._post, self._paced = child, post, None
             for key, seat in self._seats.items():
                 self._send(seat.added(key))
             if self._over:
                 self._end()
-        post = self._post
         try:
             self._listen(post, memory)
         finally:
@@ -151,6 +138,24 @@ class CaptureProcess:
             child.wait()
         ended = child.returncode
         return f"was ended by signal {-ended}" if ended < 0 else f"ended ({ended})"
+
+    def _started(self) -> tuple[subprocess.Popen[bytes], Post, Memory]:
+        memory = Memory()
+        ours, theirs = socket.socketpair()
+        ours.settimeout(BEAT_S)
+        fds = (theirs.fileno(), memory.fd)
+        level = logging.getLogger("threadline").getEffectiveLevel()
+        numbers = map(str, (*fds, self._decoders, level))
+        command = [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path), *numbers]
+        try:
+            with theirs:
+                child = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            memory.close()
+        return child, Post(ours), memory
 
     def _listen(self, post: Post, memory: Memory) -> None:
         silent, looked = 0, 0.0
