@@ -27,6 +27,8 @@ SYMMETRIC = MappingProxyType(
 )
 #: The same for processors.
 INPUTS_ALONE = MappingProxyType({"OpTypesToExcludeOutputQuantization": ["Conv"]})
+#: Part of the names of convolutions that only enlarge what others made: they stay in float.
+FIXED = "/winner/"
 
 
 class _Reader:
@@ -66,7 +68,7 @@ def quantize(
         in_float = [
             name
             for name, _ in nodes
-            if not name.startswith(only) or any(part in name for part in exact)
+            if not name.startswith(only) or any(part in name for part in (*exact, FIXED))
         ]
         _write(path, out, inputs, in_float, symmetric, dict(SYMMETRIC) if symmetric else {})
 

@@ -164,7 +164,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.marks is not None:
-        brands = brands_in(args.marks)
+        brands = brands_in(args.marks, DRAWN)
     else:
         _, brands, _ = split_brands(without_twins(load_brands(args.icons, DRAWN)), 0)
     with av.open(str(args.video)) as source:

@@ -27,7 +27,14 @@ from training.detection_figures import curve
 from training.garments import load_split
 from training.logo_background import composed, letters, mistaken
 from training.logo_decision import fit_rows, fitted, table
-from training.logo_fitting import Found, collected, fitting_photos, learning_photos, strangers
+from training.logo_fitting import (
+    Found,
+    Printing,
+    collected,
+    fitting_photos,
+    learning_photos,
+    strangers,
+)
 from training.logo_marks import (
     DRAWN,
     Brand,
@@ -83,7 +90,9 @@ def arguments() -> argparse.Namespace:
         type=Path,
         help="another checkpoint, for the weights both have; for the detector also its ONNX file",
     )
-    parser.add_argument("--fonts", type=Path, help="TrueType files of lettering, for the detector")
+    parser.add_argument(
+        "--fonts", type=Path, help="TrueType files of lettering, for detect and calibrate"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--rate", type=float, default=1.0, help="of learning, as a share of the recipe's"
@@ -138,7 +147,7 @@ def detector(
     recipe = recipe.slower(args.rate)
     recipe = replace(recipe, steps=args.steps or recipe.steps)
     clothes = Material(photos, labels, cloth, brands, people=PEOPLE)
-    fonts = sorted(args.fonts.glob("*.ttf")) if args.fonts else []
+    fonts = fonts_of(args)
     places = [*(photo.rgb for photo in photos), *learning_photos(args.data)]
     material = Mixed(World(places, brands, fonts, (PLAIN, ROUGH)), clothes, args.world)
     trainer = logo_detection.Trainer(material, imagenet_weights(), recipe)
@@ -218,6 +227,10 @@ def quantised(material: Scenes, model: Path, in_float: int) -> None:
     print(refresh(small))
 
 
+def fonts_of(args: argparse.Namespace) -> list[Path]:
+    return sorted(args.fonts.glob("*.ttf")) if args.fonts else []
+
+
 def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
     """Write the background into the pack of the shipped embedder: what the shipped detector takes
     for marks on photos of the training, and marks of the training; and letters."""
@@ -237,8 +250,8 @@ def background(args: argparse.Namespace, brands: Sequence[Brand]) -> None:
 
 def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[Brand]) -> None:
     """Write the decision into the pack of the shipped embedder: fitted on what the shipped
-    detectors find in photos of products, clothes and COCO, on which validation brands and half of
-    the marks of ``--marks`` are printed, neither of which any training saw. Every other one of them
+    detectors find in photos of products, clothes and COCO, on which words, validation brands and
+    half of the marks of ``--marks`` are printed, which no training saw. Every other one of these
     may be in a gallery; the rest of ``--marks`` fills it."""
     settings = LogoSettings()
     spec = find(settings.embedder)
@@ -253,11 +266,11 @@ def calibrate(args: argparse.Namespace, brands: Sequence[Brand], held: Sequence[
     with open_engine(spec) as model:
         embed = Embedder(model, spec)
         whole = gallery_of(everybody, embed, SIDE, spec)
-        photos, scenes = fitting_photos(args.data), args.steps or FITTED
+        make = Printing(fitting_photos(args.data), asked, fonts_of(args))
         for finder, least in finders:
             with open_engine(finder) as engine:
                 reader = LogoReader(Finder(engine, finder.size), embed, whole)
-                found += collected(photos, asked, reader, scenes, args.seed, least)
+                found += collected(make, reader, args.steps or FITTED, args.seed, least)
     rng = np.random.default_rng(args.seed)
     shown = sorted(rng.permutation(len(asked))[: len(asked) // 2].tolist())
     rows = fit_rows(found, shown, whole, rng)
@@ -280,7 +293,7 @@ def main() -> int:
     brands, validation, _ = split_brands(every, args.seed)
     if args.marks is not None and args.kind == "embed":
         known = {brand.name for brand in loaded}
-        brands = [*brands, *split_others(args.marks, known, args.seed)[0]]
+        brands = [*brands, *split_others(args.marks, known, args.seed, DRAWN)[0]]
     console.print(f"{len(brands)} brands to train on, {len(validation)} to validate with")
     if args.kind == "background":
         background(args, brands)

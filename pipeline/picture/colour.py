@@ -80,10 +80,17 @@ def colour_table() -> npt.NDArray[np.uint8]:
     return np.asarray(terms[distance.argmin(axis=1)], np.uint8)
 
 
+def within(rgb: Rgb) -> npt.NDArray[np.bool_]:
+    """Where a crop (h, w, 3) shows something of the scene."""
+    differs = rgb != BEYOND
+    # Several times as fast as any() over three values.
+    return np.asarray(differs[..., 0] | differs[..., 1] | differs[..., 2])
+
+
 def _scene(rgb: Rgb) -> npt.NDArray[np.uint8]:
     """Pixels (n, 3) of a crop that show something: every third row and column is enough."""
     rgb = rgb[::3, ::3]
-    shown = rgb[(rgb != BEYOND).any(axis=2)]
+    shown = rgb[within(rgb)]
     return shown if len(shown) else rgb.reshape(-1, 3)
 
 

@@ -10,7 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
-from engines.quantize import quantize_convolutions  # noqa: E402
+from engines.quantize import quantize, quantize_convolutions  # noqa: E402
 
 LAYERS, CHANNELS = 6, 16
 
@@ -69,3 +69,18 @@ def test_what_is_to_stay_in_float_does(model):
         node.name for node in made.values() if node.op_type == "Conv" and node.input[1] in made
     }
     assert rounded == {"conv1", "conv2", "conv4", "conv5"}
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_convolutions_that_only_enlarge_stay_in_float(model, symmetric):
+    graph = onnx.load(str(model))
+    convs = [node for node in graph.graph.node if node.op_type == "Conv"]
+    convs[0].name = "/winner/Conv_0"
+    onnx.save(graph, str(model))
+    out = model.with_name("int8.onnx")
+    inputs = [np.random.default_rng(i).random((1, CHANNELS, 8, 8), np.float32) for i in range(3)]
+    quantize(model, out, inputs, symmetric=symmetric)
+    nodes = onnx.load(str(out)).graph.node
+    read = {n.output[0] for n in nodes if n.op_type == "DequantizeLinear"}
+    rounded = [n.name for n in nodes if n.op_type == "Conv" and n.input[1] in read]
+    assert rounded == [conv.name for conv in convs[1:]]

@@ -12,6 +12,7 @@ from pipeline.picture.crop import nearer
 from pipeline.settings.schema import make_config
 from pipeline.settings.section import Fixed
 from pipeline.tagging.due import LookSettings
+from pipeline.tagging.logos.decision import Decision
 from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Match
 from pipeline.tagging.logos.gallery_edit import add, remove
@@ -205,6 +206,26 @@ def test_one_word_a_look_is_read_where_looks_leave_a_doubt(gallery):
     found = reader.recognised(frame, [square, word, other], [0.9, 0.8, 0.7], "normal")
     assert asked == [(30, 100)], "no square, and the surest word alone"
     assert [match.brand for match in found] == [None, "ring", None]
+
+
+def test_a_word_that_is_not_its_name_refutes_a_brand_that_is_not_strictly_sure(gallery):
+    vector = gallery.of(gallery.names.index("disc"))[0]
+
+    class Disc(Pixels):
+        def __call__(self, crops):
+            return np.repeat(vector[None], len(crops), axis=0)
+
+    def said(text, strict):
+        gallery.decision = Decision({"bias": 0.5}, {"strict": strict, "normal": 0.5})
+        reader = LogoReader(None, Disc(), gallery, lambda picture: text)
+        places = [(100, 100, 200, 130)]
+        [match] = reader.recognised(make_frame(0.0, (640, 480)), places, [0.9], "normal")
+        return match.brand
+
+    assert [said(text, 0.9) for text in ("", "disc", "abc")] == ["disc"] * 3
+    assert said("Sausage", 0.9) is None, "a word, and looks leave a doubt"
+    assert said("Ring", 0.9) == "ring", "the name of another"
+    assert said("Sausage", 0.6) == "disc", "sure enough by looks"
 
 
 def test_a_gallery_that_changes_is_read_again_while_cameras_run(gallery, files, caplog):

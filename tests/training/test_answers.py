@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
+import onnx
 import torch
 from training import answers
 from training.answer_camera import through_camera
@@ -132,6 +133,10 @@ def test_heads_stand_beside_a_parser_that_stays_as_it_is(tmp_path, name):
     both = tmp_path / "model.onnx"
     answers.add_heads(find(name).path, tmp_path / "every.onnx", both)
     answers.add_heads(both, tmp_path / "heads.onnx", both)
+    nodes = onnx.load(str(both)).graph.node
+    shared = {n.output[0] for n in nodes if n.op_type == "DequantizeLinear"}
+    heads = [n for n in nodes if n.name.startswith("/answers/")]
+    assert shared.isdisjoint(tensor for n in heads for tensor in n.input), "or INT8 goes to waste"
     crops = RNG(0).integers(0, 255, (2, 320, 160, 3), np.uint8)
     with open_engine(find(name)) as engine:
         old = engine.infer({"images": crops})

@@ -79,11 +79,14 @@ def test_marks_are_read_from_a_package_and_kept(tmp_path):
     (tmp_path / "icons" / "a.svg").write_text(f'{head}<circle cx="9" cy="9" r="8"/></svg>')
     (tmp_path / "icons" / "broken.svg").write_text("<svg")
     (tmp_path / "data" / "simple-icons.json").write_text('[{"slug": "a", "hex": "0A141E"}]')
-    cache = tmp_path / "cache" / "marks.npz"
+    cache = tmp_path / "cache"
     [first] = load_brands(tmp_path, cache)
     assert (first.name, first.colour, first.cover.shape) == ("a", (10, 20, 30), (128, 128))
     [again] = load_brands(tmp_path, cache)
     assert np.array_equal(again.cover, first.cover)
+    (tmp_path / "icons" / "a.svg").write_text(f'{head}<ellipse cx="9" cy="9" rx="8" ry="2"/></svg>')
+    [other] = load_brands(tmp_path, cache)
+    assert other.cover.shape == (32, 128), "what changed is drawn anew"
 
 
 def test_marks_of_another_maker_are_split_by_brand(tmp_path):
@@ -107,9 +110,15 @@ def test_marks_of_another_maker_are_split_by_brand(tmp_path):
     }
     package = tmp_path / "icons.json"
     package.write_text(json.dumps({"icons": icons, "width": 9, "height": 9}))
-    again = split_others(package, {"b3", "b4"}, 0)
-    assert [mark.name for mark in again[0]] == [mark.name for mark in parts[0]]
-    assert np.array_equal(again[0][0].cover, parts[0][0].cover)
+    for _ in range(2):  # drawn, and as kept
+        again = split_others(package, {"b3", "b4"}, 0, tmp_path / "cache")
+        assert [mark.name for mark in again[0]] == [mark.name for mark in parts[0]]
+        assert np.array_equal(again[0][0].cover, parts[0][0].cover)
+        assert all(
+            np.array_equal(one.rgb, other.rgb)
+            for one, other in zip(again[0], parts[0], strict=True)
+            if one.rgb is not None
+        )
 
 
 def test_a_mark_of_several_colours_is_printed_in_them():

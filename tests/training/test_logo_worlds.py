@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the train extra is not installed")
 from evaluation.logos import gallery_of  # noqa: E402
 from training import logo_detection  # noqa: E402
-from training.logo_fitting import collected  # noqa: E402
+from training.logo_fitting import Printing, collected, scene, strangers  # noqa: E402
 from training.logo_marks import Brand  # noqa: E402
 from training.logo_pieces import MATERIALS, face, shaped, word  # noqa: E402
 from training.logo_prints import PLAIN, ROUGH  # noqa: E402
@@ -145,9 +145,38 @@ def test_the_decision_is_fitted_on_what_the_shipped_models_find():
         embed = Embedder(model, spec)
         gallery = gallery_of(BRANDS, embed, spec.size[0], spec)
         reader = LogoReader(Finder(engine, finder.size), embed, gallery)
-        found = list(collected(grey, BRANDS, reader, 8, 0, settings.score))
+        found = list(collected(Printing(grey, BRANDS), reader, 8, 0, settings.score))
     assert {one.brand for one in found} >= {0, 1}
     assert all(abs(float(np.linalg.norm(one.vector)) - 1) < 1e-3 for one in found)
+
+
+def test_scenes_of_the_fit_have_words_that_are_nobodys(fonts):
+    make = Printing(PHOTOS, BRANDS, fonts)
+    some = [scene(make, np.random.default_rng(i)) for i in range(30)]
+    assert {bool(words) for _, _, words in some} == {True, False}
+    for image, marks, words in some:
+        boxes = [*(box for _, box in marks), *words]
+        assert all(
+            x1 <= image.shape[1] and y1 <= image.shape[0] and min(x0, y0) >= 0
+            for x0, y0, x1, y1 in boxes
+        )
+        assert len(set(boxes)) == len(boxes)
+    assert not any(words for _, _, words in (scene(Printing(PHOTOS, BRANDS), RNG) for _ in "12345"))
+
+
+def test_marks_of_one_family_are_one_stranger(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">'
+    for name, drawing in (
+        ("acme", '<path d="M0 0h9l-9 9z"/>'),
+        ("acme-background", '<path d="M0 0h9v9h-9zM3 3v3h3v-3z"/>'),
+        ("zeta", '<path d="M0 0h1v9h-1zM4 0h1v9h-1zM7 0h1v5h-1z"/>'),
+        ("bar-cloud", '<path d="M0 0h9v1h-5v7h-4z"/>'),
+    ):
+        (tmp_path / f"{name}.svg").write_text(f"{head}{drawing}</svg>")
+    found = strangers(tmp_path, BRANDS, [], 0)
+    names = sorted(one.name.split("-")[0] for one in found)
+    assert names == ["acme", "zeta"], "bar is known by name"
 
 
 def test_a_convolution_is_computed_in_float_where_the_rest_is_not():

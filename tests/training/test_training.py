@@ -10,13 +10,19 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
+import torch.nn.functional as F  # noqa: E402
 from support import SHARED  # noqa: E402
 from training import calibration, garment_data, garments, report  # noqa: E402
 from training.tag_figures import expected_calibration_error, micro_f1  # noqa: E402
 
 from engines import open_engine  # noqa: E402
 from engines.nets.efficientnet_lite import EfficientNetLite0  # noqa: E402
-from engines.nets.garment_parser import ExportedParser, GarmentParser, TagScores  # noqa: E402
+from engines.nets.garment_parser import (  # noqa: E402
+    ExportedParser,
+    GarmentParser,
+    TagScores,
+    Winner,
+)
 from engines.teach.ahead import ahead  # noqa: E402
 from pipeline.picture.crop import person_window  # noqa: E402
 
@@ -84,6 +90,15 @@ def test_export_matches_the_network(tmp_path):
     assert np.abs(result["scores"] - scores.numpy()).max() < 1e-4
     assert np.abs(result["worn"] - worn.numpy()).max() < 1e-4
     assert np.abs(result["categories"] - groups.numpy()).max() < 1e-4
+
+
+def test_the_winner_is_that_of_the_enlarged_logits():
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(2, 7, 6, 4)
+    labels, scores = Winner(7)(logits)
+    large = F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+    assert torch.equal(labels, large.argmax(dim=1).to(torch.int32))
+    assert torch.allclose(scores, torch.softmax(large, dim=1).amax(dim=1), atol=1e-6)
 
 
 NAMES, GROUPS = ["null", "jeans", "pants", "hat"], [None, "pants", "pants", "hat"]

@@ -27,7 +27,13 @@ from pipeline.tagging.logos.reader import Embedder
 CLEAN, AMONG, CLEAN_SIDE = 500, 1000, 64
 #: Brands known by one picture each, and the side in pixels of a mark on a photo of it.
 KNOWN_BY, PHOTO_SIDE = 250, 150.0
-ONE_PICTURE = ("SVG", "PNG on white", "PNG on white cut to its edge", "photo on cloth")
+ONE_PICTURE = (
+    "SVG",
+    "transparent PNG",
+    "PNG on white",
+    "PNG on white cut to its edge",
+    "photo on cloth",
+)
 
 
 def measure(
@@ -72,6 +78,7 @@ def _exemplars(embed: Embedder, test: Sequence[Brand], fabrics: list[Image]) -> 
         for i, brand in enumerate(some):
             drawn = brand.drawn()
             marks["SVG"].append(drawn)
+            marks["transparent PNG"].append(_read(Path(folder), drawn))
             flat = _own(drawn, 255.0)
             room = ((8, 8), (8, 8), (0, 0))
             spacious = np.pad(flat, room, constant_values=255)
@@ -117,7 +124,8 @@ def _photo(brand: Brand, fabrics: list[Image], rng: Rng) -> Image:
 def _read(folder: Path, picture: Image) -> Rgba:
     """A picture as the gallery reads its file."""
     path = folder / "mark.png"
-    cv2.imwrite(str(path), picture[..., ::-1])
+    channels = [2, 1, 0, *range(3, picture.shape[2])]
+    cv2.imwrite(str(path), picture[..., channels])
     return read_mark(path)
 
 

@@ -56,7 +56,7 @@ def brands_of(packages: Sequence[Path], known: Sequence[Brand], seed: int) -> li
     names = {_plain(brand.name) for brand in known}
     found: dict[str, Brand] = {}
     for package in packages:
-        for mark in brands_in(package):
+        for mark in brands_in(package, DRAWN):
             family = re.sub(r"^file-type-", "", mark.name).split("-")[0]
             new = not {_plain(mark.name), _plain(family)} & names
             if new and mark.rgb is not None and not LEFT_OUT.search(mark.name):

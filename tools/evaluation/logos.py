@@ -149,7 +149,7 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
         figures.update(_controls(spec, brands, asked, fabrics))
         if args.marks is not None:
             seen = {brand.name for brand in load_brands(args.icons, DRAWN)}
-            parts = split_others(args.marks, seen, args.seed)
+            parts = split_others(args.marks, seen, args.seed, DRAWN)
             figures.update(_others(embed, spec, parts, fabrics))
         engine, _ = models.open(settings.detector)
         figures.update(detection(args, asked, fabrics, engine))

@@ -115,7 +115,7 @@ def seen(package: Path, weights: Path, side: int, cache: Path) -> Tokens:
     if file.exists():
         kept = np.load(file)
         return Tokens(kept["learnt"], kept["classes"], kept["asked"])
-    brands = ranked(package, cache / "marks.npz")
+    brands = ranked(package, cache)
     state = read_state(weights)
     net = VisionTransformer(shape_of(state, side)).eval()
     net.load_state_dict(from_timm(state, net.shape))

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.tagging.logos import marks, svg
 from pipeline.tagging.logos.marks import MarkError, Rgba, read_mark
 
 U8 = npt.NDArray[np.uint8]
 Number = TypeVar("Number", np.uint8, np.float32)
 
-#: Where the marks of the package are kept once drawn: half a minute of every start.
-DRAWN = Path("out/train/marks.npz")
+#: Where marks are kept once drawn: minutes of every start.
+DRAWN = Path("out/train")
 #: Longest side in pixels of a mark's coverage.
 SIDE = 128
 #: Shares of the brands for training and validation; the rest is for tests.
@@ -50,32 +52,66 @@ class Brand:
 
 
 def load_brands(package: Path, cache: Path | None = None) -> list[Brand]:
-    """All marks of an unpacked ``simple-icons`` package, by name; drawn once if there is a
+    """All marks of an unpacked ``simple-icons`` package, by name; drawn once if there is a folder
     ``cache`` to keep them in."""
     titles = json.loads((package / "data" / "simple-icons.json").read_text(encoding="utf-8"))
-    if cache is not None and cache.exists():
-        covers = dict(np.load(cache).items())
-    else:
-        covers = {path.stem: cover for path, cover in _drawn(package / "icons")}
-        if cache is not None:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(cache, **covers)
     colours = {row["slug"]: bytes.fromhex(row["hex"]) for row in titles if "slug" in row}
     return [
-        Brand(slug, cover, tuple(colours.get(slug, b"\0\0\0")))  # type: ignore[arg-type]
-        for slug, cover in sorted(covers.items())
+        Brand(mark.name, mark.cover, tuple(colours.get(mark.name, b"\0\0\0")))  # type: ignore[arg-type]
+        for mark in sorted(brands_in(package / "icons", cache), key=lambda mark: mark.name)
     ]
 
 
-def brands_in(source: Path) -> list[Brand]:
+def brands_in(source: Path, cache: Path | None = None) -> list[Brand]:
     """The marks of a folder of SVG files, each a brand named like its file, or of the JSON file of
-    an Iconify package (``@iconify-json/logos``); unreadable ones are left out."""
+    an Iconify package (``@iconify-json/logos``); unreadable ones are left out. Drawn once if there
+    is a folder ``cache`` to keep them in."""
     if source.is_file():
         with tempfile.TemporaryDirectory() as folder:
             unpack(source, Path(folder))
-            return brands_in(Path(folder))
+            return brands_in(Path(folder), cache)
+    paths = sorted(source.glob("*.svg"))
+    if cache is None:
+        return _drawn(paths)
+    kept = cache / f"marks-{_digest(paths)}.npz"
+    if kept.exists():
+        return _kept(kept)
+    found = _drawn(paths)
+    cache.mkdir(parents=True, exist_ok=True)
+    _keep(found, kept)
+    return found
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    """What changes with the names and contents of files, and with how they are drawn."""
+    digest = sha256()
+    for path in [*paths, Path(__file__), Path(marks.__file__), Path(svg.__file__)]:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _keep(brands: Sequence[Brand], path: Path) -> None:
+    """Write brands to a file, whole or not at all."""
+    planes: dict[str, Any] = {f"cover {i}": brand.cover for i, brand in enumerate(brands)}
+    planes |= {f"rgb {i}": brand.rgb for i, brand in enumerate(brands) if brand.rgb is not None}
+    rows = json.dumps([(brand.name, brand.colour) for brand in brands])
+    new = path.with_name(f"new-{path.name}")
+    np.savez_compressed(new, rows=np.array(rows), **planes)
+    new.replace(path)
+
+
+def _kept(path: Path) -> list[Brand]:
+    planes = dict(np.load(path, allow_pickle=False).items())
+    return [
+        Brand(name, planes[f"cover {i}"], tuple(colour), planes.get(f"rgb {i}"))
+        for i, (name, colour) in enumerate(json.loads(str(planes["rows"])))
+    ]
+
+
+def _drawn(paths: Sequence[Path]) -> list[Brand]:
     found = []
-    for path in sorted(source.glob("*.svg")):
+    for path in paths:
         try:
             mark = read_mark(path)
         except MarkError:
@@ -112,16 +148,6 @@ def _colours(mark: Rgba) -> U8:
     weight = np.asarray(mark[..., 3:] / 255, np.float32)
     flat, cover = _small(np.asarray(mark[..., :3] * weight, np.float32)), _small(weight)
     return np.asarray(flat / np.maximum(cover[..., None], 1e-3), np.uint8)
-
-
-def _drawn(folder: Path) -> list[tuple[Path, U8]]:
-    found = []
-    for path in sorted(folder.glob("*.svg")):
-        try:
-            found.append((path, _small(read_mark(path)[..., 3])))
-        except MarkError:
-            continue
-    return found
 
 
 def turned(brands: list[Brand]) -> list[Brand]:
@@ -173,21 +199,22 @@ def split_brands(brands: list[Brand], seed: int) -> tuple[list[Brand], list[Bran
 
 
 def split_others(
-    folder: Path, seen: Collection[str], seed: int
+    folder: Path, seen: Collection[str], seed: int, cache: Path | None = None
 ) -> tuple[list[Brand], list[Brand], list[Brand]]:
     """Marks of another maker's SVG files, for training, validation and tests; those of ``seen``
     brands are left out. All marks that begin with one word (``acme-icon``, ``acme-cloud``) are in
     the same part."""
-    marks = [mark for mark in brands_in(folder) if _family(mark) not in seen]
-    families = sorted({_family(mark) for mark in marks})
+    found = [mark for mark in brands_in(folder, cache) if family(mark) not in seen]
+    families = sorted({family(mark) for mark in found})
     parts = []
     for part in _parts(len(families), seed):
         mine = {families[i] for i in part}
-        parts.append(without_twins([mark for mark in marks if _family(mark) in mine]))
+        parts.append(without_twins([mark for mark in found if family(mark) in mine]))
     return parts[0], parts[1], parts[2]
 
 
-def _family(brand: Brand) -> str:
+def family(brand: Brand) -> str:
+    """What the names of all marks of one brand begin with."""
     return brand.name.split("-")[0]
 
 

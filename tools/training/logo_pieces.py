@@ -60,18 +60,19 @@ def face(
         drawn = replace(drawn, patch=None, patch_colour=None)
     if pick < WORDS:
         cover = word(fonts, side, rng)
-        drawn = Print(cover, _apart_from(ground, drawn.colour, rng))
+        drawn = Print(cover, apart_from(ground, drawn.colour, rng))
     parts = [drawn]
     if WORDS <= pick < WORDS + LETTERED:
         letters = word(fonts, side * rng.uniform(0.8, 2.2), rng)
-        parts.append(Print(letters, _apart_from(ground, drawn.colour, rng)))
+        parts.append(Print(letters, apart_from(ground, drawn.colour, rng)))
     piece = _made([_layer(p, material, ground, rng) for p in parts], material, rng)
     if surface != "bare":
         piece = _on_panel(piece, ground, rng)
     return piece, material
 
 
-def _apart_from(ground: F32, colour: F32, rng: Rng) -> F32:
+def apart_from(ground: F32, colour: F32, rng: Rng) -> F32:
+    """A colour that can be told from the ground: the same if it can, else nearly black or white."""
     if np.abs(colour - ground).max() > 70:
         return colour
     light = luma(ground) < 128

@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from engines.packs import Label
 from pipeline.picture.colour import (
-    BEYOND,
     colour_map,
     evenly_lit,
     is_grey,
     lab_of,
     names_of,
     shares_of,
+    within,
 )
 from pipeline.picture.colour_sense import beside, features, likelihood
 from pipeline.tagging.garments.parts import COVERS, PARTS
@@ -69,7 +69,7 @@ class Palette:
     def _around(self, covers: tuple[str, ...]) -> npt.NDArray[np.float32]:
         """What is told of the colours around what covers those parts."""
         if not self._beside:
-            ground = (self._labels == 0) & (self._small != BEYOND).any(axis=2)
+            ground = (self._labels == 0) & within(self._small)
             bare = [cells_of(self._labels, members) for members in self._bare]
             self._beside = [_evenly(self._small[cells]) for cells in (*bare, ground)]
         if covers not in self._around_parts:

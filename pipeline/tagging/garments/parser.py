@@ -17,7 +17,7 @@ from pipeline.tagging.garments.palette import Palette
 from pipeline.tagging.garments.parts import COVERS, LAYERS, PARTS, chances
 from pipeline.tagging.garments.taught import evidence
 from pipeline.tagging.garments.types import TypeRefiner
-from pipeline.tagging.parsing import Parsing, around, cells_of, large_pieces
+from pipeline.tagging.parsing import Mask, Parsing, around, cells_of, large_pieces
 from pipeline.types import Box, Frame, Level, Rgb, Tag
 
 #: Crops per engine call; larger batches gain nothing on a CPU.
@@ -31,8 +31,10 @@ LEAST_SHARE = 1 / 8
 #: Probability under which a label is no evidence.
 LEAST_SCORE = 0.1
 
-#: Box, colours and attributes of a set of cells.
-_Where = tuple[Box, tuple[str, ...], tuple[tuple[str, str], ...]]
+#: Cells of some labels, the rows and columns around them, and their box in the frame.
+_Where = tuple[Mask, tuple[slice, slice], Box]
+#: Colours and attributes of a set of cells.
+_Look = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
 
 
 class GarmentParser:
@@ -135,7 +137,8 @@ class _Crop:
         self._model = model
         self._body = body_of(parsing.labels, known)
         self._cells = np.bincount(parsing.labels.ravel(), minlength=len(known)).tolist()
-        self._looks: dict[tuple[tuple[int, ...], object], _Where] = {}
+        self._where: dict[tuple[int, ...], _Where] = {}
+        self._looks: dict[tuple[tuple[int, ...], object], _Look] = {}
         self._palette = Palette(crop, parsing.labels, known)
 
     def tag(
@@ -150,21 +153,22 @@ class _Crop:
         ``None`` without one."""
         cells = [sum(self._cells[i] for i in place) for place in places]
         enough = max(max(cells) * LEAST_SHARE, 1)
-        here = tuple(next((p for p, n in zip(places, cells, strict=True) if n >= enough), ()))
-        if not here:
+        place = next((p for p, n in zip(places, cells, strict=True) if n >= enough), ())
+        if not place:
             return None
+        here = tuple(i for i in place if self._cells[i])
         covers = COVERS.get(category or "", ())
         # The same cells show the same of a shirt and of a sweater.
         seen = here, (covers, asked_of(category))
         if seen not in self._looks:
             self._looks[seen] = self._look(here, category)
-        box, colours, more = self._looks[seen]
+        colours, more = self._looks[seen]
         return Tag(
             "garment",
             label,
             category,
             score,
-            box,
+            self._where[here][2],
             colours,
             more,
             level,
@@ -173,10 +177,14 @@ class _Crop:
             layers=LAYERS.get(category or "", ()),
         )
 
-    def _look(self, members: tuple[int, ...], category: str | None) -> _Where:
+    def _look(self, members: tuple[int, ...], category: str | None) -> _Look:
+        mask, part, _ = self._where.get(members) or self._place(members)
+        colours = self._palette.names(mask, COVERS.get(category or "", ()), part)
+        return colours, attributes(self._body, mask, category) if self._body else ()
+
+    def _place(self, members: tuple[int, ...]) -> _Where:
         mask = cells_of(self._parsing.labels, members)
         part = around(mask)
         mask[part] = large_pieces(mask[part])
-        colours = self._palette.names(mask, COVERS.get(category or "", ()), part)
-        more = attributes(self._body, mask, category) if self._body else ()
-        return self._parsing.box(mask), colours, more
+        self._where[members] = mask, part, self._parsing.box(mask)
+        return self._where[members]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -19,23 +19,22 @@ from pipeline.tagging.logos.exemplars import ROOM
 from pipeline.tagging.logos.finder import Finder
 from pipeline.tagging.logos.gallery import Gallery, Match, open_gallery
 from pipeline.tagging.logos.gallery_file import F32, GalleryError
+from pipeline.tagging.logos.lettering import NAME, Lettering, folded
 from pipeline.tagging.logos.lettering import WIDE as WIDE_LINE
-from pipeline.tagging.logos.lettering import Lettering
 from pipeline.types import Box, Frame, Rgb, Window
 
 #: Probability from which a mark is looked at again, cut tighter and wider: what nearly is a brand.
 PROMISING = 0.05
 #: Sides of those crops against that of the first.
 AGAIN = (0.9, 1.12, 1.25)
-#: Margin to the second brand from which letters need not be read.
-CLEAR = 0.1
 #: Side of the closer look at somebody's breast against that at all of them.
 CLOSER = 0.6
 #: Height of its middle on them.
 BREAST = 0.35
 #: Width of somebody against their height from which they are close: seen in part, or from nearby.
 WIDE = 0.5
-#: Words read at a look, the surest first: one takes as long as embedding several marks.
+#: Words read at a look, the surest first, beside those whose looks say a brand: one takes as long
+#: as embedding several marks.
 MOST_READ = 1
 #: Height in pixels from which letters can be read.
 LEAST_LINE = 8
@@ -162,11 +161,17 @@ class LogoReader:
         vectors: F32,
         matches: list[Match],
     ) -> None:
-        """Read what may be a word where looks leave a doubt, the surest first; into ``matches``."""
+        """Read what may be a word where looks leave a doubt: all that would be reported, and the
+        surest of the rest; into ``matches``."""
+        strict = self.gallery.decision.least("strict")
         boxes = [_whole(clip_box(box, frame)) for box in places]
-        for i in [i for i, box in enumerate(boxes) if _doubtful_word(box, matches[i])][:MOST_READ]:
-            found = self.gallery.lettered(vectors[i], read(frame.crop(boxes[i])))
-            matches[i] = found or matches[i]
+        words = [i for i, box in enumerate(boxes) if _doubtful_word(box, matches[i], strict)]
+        told = [i for i in words if matches[i].brand is not None]
+        rest = [i for i in words if matches[i].brand is None]
+        for i in [*told, *rest[:MOST_READ]]:
+            text = read(frame.crop(boxes[i]))
+            found = self.gallery.lettered(vectors[i], text)
+            matches[i] = found or _unless_read(matches[i], text)
 
     def on(self, frame: Frame, person: Box, ask: Ask, all_scales: bool = True) -> list[Mark]:
         """Marks on one person, the surest first; those beside the person are not theirs. Somebody
@@ -206,11 +211,17 @@ def fused(vectors: F32, more: F32) -> F32:
     )
 
 
-def _doubtful_word(box: Window, match: Match) -> bool:
+def _doubtful_word(box: Window, match: Match, strict: float) -> bool:
     """Whether a box has a word's shape, and looks leave a doubt."""
     x0, y0, x1, y1 = box
     wide = y1 - y0 >= LEAST_LINE and x1 - x0 >= WIDE_LINE * (y1 - y0)
-    return wide and (match.brand is None or match.margin < CLEAR)
+    return wide and (match.brand is None or match.probability < strict)
+
+
+def _unless_read(match: Match, text: str) -> Match:
+    """A doubtful match, without its brand where a word was read that is not its name: one word
+    looks like another."""
+    return match if len(folded(text)) < NAME else replace(match, brand=None)
 
 
 def _whole(box: Box) -> Window:
