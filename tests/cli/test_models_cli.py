@@ -49,9 +49,11 @@ def test_all_models_are_listed_and_broken_packs_are_a_line_each(packs):
 def test_a_model_is_shown_with_its_contract_figures_and_card():
     done = run("show", "logo-embedder-lite0")
     assert done.exit_code == 0, done.output
-    for words in ("images uint8 (n, 96, 96, 3) nhwc rgb", "likeness: 9.6939", "0.988", "# logo-e"):
+    pack = find("logo-embedder-lite0")
+    likeness = f"likeness: {pack.thresholds['likeness']}"
+    for words in ("images uint8 (n, 96, 96, 3) nhwc rgb", likeness, "0.988", "# logo-e"):
         assert words in done.stdout
-    assert find("logo-embedder-lite0").sha256 in done.stdout
+    assert pack.sha256 in done.stdout
 
 
 def test_a_model_is_checked_on_every_engine(packs):
