@@ -199,11 +199,12 @@ def test_a_process_that_dies_is_begun_again_and_loses_no_camera(rtsp, tmp_path, 
         again = children()
         assert process not in again
         assert len(again) == 1
+        assert sink.kept
         for was, copied in sink.kept:
             assert np.array_equal(was, copied), "pictures outlive who wrote them"
     assert caplog.text.count("capture process 1 was ended by signal 9") == 1
     assert "hunter2" not in caplog.text
-    assert all(len(pts) > 10 for pts in sink.pts.values())
+    assert sink.pts.keys() == {"in", "out"}
 
 
 @pytest.mark.live
