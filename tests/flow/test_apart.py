@@ -153,9 +153,8 @@ def running(tmp_path, *cameras, sink=None, processes=1):
         began = time.monotonic()
         runner.stop()
         runner.wait()
-        assert time.monotonic() - began < 2.5
-        assert runner.left_behind == []
-    assert children() == []
+        assert time.monotonic() - began < 4
+    wait_until(lambda: children() == [], 4, "the processes end")
 
 
 def children() -> list[int]:
