@@ -114,7 +114,8 @@ def later(path, count):
     order = Path(f"{path}.order")
     if not order.exists():
         return [0] * count
-    return [int(number) - i for i, number in enumerate(order.read_text().split())]
+    by = [int(number) - i for i, number in enumerate(order.read_text().split())]
+    return [number - min(by) for number in by]  # nothing is shown before it is sent
 
 
 def feed(media, units, shown, rate, order):
@@ -127,7 +128,7 @@ def feed(media, units, shown, rate, order):
         data, key = units[order(number)]
         buffer = Gst.Buffer.new_wrapped(data)
         buffer.dts = number * Gst.SECOND // rate
-        buffer.pts = max(number + shown[order(number)], 0) * Gst.SECOND // rate
+        buffer.pts = (number + shown[order(number)]) * Gst.SECOND // rate
         buffer.duration = Gst.SECOND // rate
         if not key:
             buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)
