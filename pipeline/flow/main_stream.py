@@ -56,6 +56,7 @@ class Ready:
         self._pictures: deque[Closeup] = deque(maxlen=_MOST_READY)
 
     def keep(self, closeups: Iterable[Closeup]) -> None:
+        """Pictures whose moments are known, for whoever asked."""
         self._pictures.extend(closeups)
 
     def take(self) -> list[Closeup]:
@@ -66,6 +67,7 @@ class Ready:
         return taken
 
     def clear(self) -> None:
+        """Those that were not taken yet are of no use any more."""
         self._pictures.clear()
 
 
@@ -77,6 +79,7 @@ class MainStream:
 
     Attributes:
         standing_in: the sub-stream is down, and every picture is offered in its place.
+        ready: where its pictures wait.
 
     Args:
         turn: held while decoding.
@@ -103,7 +106,7 @@ class MainStream:
         self._lock = threading.Lock()
         self._pairing = Pairing(camera.name, stats, mask)
         self._wish: _Wish | None = None
-        self._ready = Ready()
+        self.ready = Ready()
         self._store = PacketStore()
         #: How many packets of which group were decoded for somebody.
         self._given: tuple[Encoded | None, int] = (None, 0)
@@ -127,7 +130,7 @@ class MainStream:
         """The sub-stream is down: from now on, this one stands in for it; whether it is up."""
         self.standing_in = True
         self._pairing.sub_lost()
-        self.clear()
+        self.ready.clear()
         with self._lock:
             self._wish = None
         return self.up
@@ -137,15 +140,7 @@ class MainStream:
             self._wish = _Wish(after, urgent, time.monotonic())
 
     def take(self) -> list[Closeup]:
-        return self._ready.take()
-
-    def keep(self, closeups: list[Closeup]) -> None:
-        """Pictures whose moments are known, for whoever asked."""
-        self._ready.keep(closeups)
-
-    def clear(self) -> None:
-        """Pictures that were not taken yet are of no use any more."""
-        self._ready.clear()
+        return self.ready.take()
 
     def run(self) -> None:
         """Until ``stop`` is set."""
@@ -176,7 +171,7 @@ class MainStream:
                 reason,
             )
         self._stats.state, self._stats.note = "down", reason
-        self.clear()
+        self.ready.clear()
         self._store.clear()
         self._pairing.main_lost()
 
@@ -195,8 +190,7 @@ class MainStream:
                 continue
             standing.end()
             self._serve(source, decoder)
-            if closeups := self._pairing.settled():
-                self.keep(closeups)
+            self.ready.keep(self._pairing.settled())
 
     def _came(self, encoded: Encoded) -> None:
         stats = self._stats

@@ -7,10 +7,10 @@ import os
 import signal
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import live_support
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,9 +20,7 @@ from support import Silent, wait_until
 from pipeline.flow.apart import child, parent
 from pipeline.flow.apart.memory import MOST, SIZE, Memory, Shelves
 from pipeline.flow.apart.messages import Alive, Packet, Post
-from pipeline.flow.runner import Runner
 from pipeline.picture.yuv import Planes
-from pipeline.settings.schema import make_config
 
 SIZES = [(8, 6), (16, 12), (640, 360), (641, 361)]
 
@@ -141,19 +139,9 @@ class Seen(Silent):
 
 @contextmanager
 def running(tmp_path, *cameras, sink=None, processes=1):
-    config = make_config(
-        cameras=list(cameras),
-        outputs={"video": False},
-        pace={"processes": processes},
-        engine={"backend": "onnxruntime", "threads": 1},
-    )
-    with Runner(config, tmp_path, [sink or Silent()]) as runner:
-        runner.start()
+    pace, sinks = {"processes": processes}, [sink or Silent()]
+    with live_support.running(tmp_path, *cameras, sinks=sinks, pace=pace, most_s=4) as runner:
         yield runner
-        began = time.monotonic()
-        runner.stop()
-        runner.wait()
-        assert time.monotonic() - began < 4
     wait_until(lambda: children() == [], 4, "the processes end")
 
 

@@ -7,38 +7,19 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
+from live_support import running
 from servers.hls import HlsServer
 from support import CLIP, Silent, free_port, wait_until
 
 from pipeline.flow import capture
 from pipeline.flow.capture import backoff_s, denied_backoff_s
-from pipeline.flow.runner import Runner
-from pipeline.settings.schema import make_config
 from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
 
 pytestmark = [pytest.mark.rtsp, pytest.mark.live]
-
-
-@contextmanager
-def running(tmp_path, *cameras: dict[str, str], sinks=(), pace=None, backend="onnxruntime"):
-    """On an engine that compiles nothing, unless that is the point."""
-    config = make_config(
-        cameras=list(cameras),
-        outputs={"video": False},
-        pace=pace or {},
-        engine={"backend": backend, "threads": 1},
-    )
-    with Runner(config, tmp_path, sinks) as runner:
-        runner.start()
-        yield runner
-        began = time.monotonic()
-        runner.stop()
-        runner.wait()
-        assert time.monotonic() - began < 2
 
 
 def events(tmp_path) -> Counter[str]:

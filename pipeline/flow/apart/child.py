@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any
@@ -34,7 +34,7 @@ from pipeline.flow.apart.messages import (
     set_counters,
 )
 from pipeline.flow.capture import Capture, Outage, Turns
-from pipeline.flow.main_stream import MainStream
+from pipeline.flow.main_stream import MainStream, Ready
 from pipeline.flow.pace import Pace
 from pipeline.flow.stats import CameraStats, MainStats
 from pipeline.picture.yuv import Planes
@@ -85,15 +85,14 @@ def _fields(frame: Frame) -> dict[str, Any]:
     return {name: getattr(frame, name) for name in _FIELDS}
 
 
-class _Main(MainStream):
-    """A main stream whose pictures are sent as soon as their moments are known."""
+class _Ready(Ready):
+    """Sends a main stream's pictures instead of having them wait here."""
 
-    def bind(self, key: int, shelves: Shelves, send: Send) -> _Main:
-        """Where its pictures go."""
+    def __init__(self, key: int, shelves: Shelves, send: Send) -> None:
+        super().__init__()
         self._key, self._shelves, self._send = key, shelves, send
-        return self
 
-    def keep(self, closeups: list[Closeup]) -> None:
+    def keep(self, closeups: Iterable[Closeup]) -> None:
         for one in closeups:
             # Those of the sub-stream are counted apart.
             placed = _placed(self._shelves, -self._key, one.frame)
@@ -110,7 +109,7 @@ class _Seat:
 
     stats: CameraStats
     stop: threading.Event
-    main: _Main | None = None
+    main: MainStream | None = None
     source: Connection | None = None
     threads: list[threading.Thread] = field(default_factory=list)
     told: Counted | None = None
@@ -144,8 +143,10 @@ class Child:
         elif isinstance(message, Paced):
             self._pace.slowdown.factor = message.slowdown
             self._pace.decoding.follow(message.short, message.still)
-        elif isinstance(message, Remove | Ask | Tap) and message.key in self._seats:
-            seat = self._seats[message.key]
+        elif isinstance(message, Remove | Ask | Tap):
+            seat = self._seats.get(message.key)
+            if seat is None:  # it has ended
+                return
             if isinstance(message, Remove):
                 seat.stop.set()
             elif isinstance(message, Ask) and seat.main is not None:
@@ -190,7 +191,7 @@ class Child:
             seat.threads.append(thread)
             thread.start()
 
-    def _main(self, add: Add, seat: _Seat, slot: _Slot) -> _Main:
+    def _main(self, add: Add, seat: _Seat, slot: _Slot) -> MainStream:
         stats = seat.stats.main
         assert stats is not None
 
@@ -198,8 +199,9 @@ class Child:
             seat.stats.stood_in_for()
             seat.stats.dropped += slot.put(frame)
 
-        main = _Main(add.camera, stats, self._turns.decode, offer, seat.stop, add.mask)
-        return main.bind(add.key, self._shelves, self._post.send)
+        main = MainStream(add.camera, stats, self._turns.decode, offer, seat.stop, add.mask)
+        main.ready = _Ready(add.key, self._shelves, self._post.send)
+        return main
 
     def _run(self, key: int, body: Callable[[], None], first: bool) -> None:
         error = ""

@@ -44,7 +44,8 @@ class Crew:
 
     def takes(self, camera: Camera, live: int) -> bool:
         """Whether a camera is to be received in one of them; ``live`` cameras are in the run."""
-        if camera.reader != "ffmpeg" or scheme_of(camera.url) not in SCHEMES:
+        schemes = {scheme_of(url) for url in (camera.url, camera.sub) if url}
+        if camera.reader != "ffmpeg" or not schemes <= SCHEMES:
             return False
         enough = live >= CAMERAS_FROM if self._wanted == "auto" else self._wanted > 0
         return enough and self._able()

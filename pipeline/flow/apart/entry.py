@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import av
 
@@ -27,10 +28,8 @@ class _Log(logging.Handler):
         if record.exc_info:
             text += "\n" + logging.Formatter().formatException(record.exc_info)
         told = {"name": record.name, "levelno": record.levelno, "levelname": record.levelname}
-        try:
+        with suppress(OSError):  # the run is gone
             self._send(Logged(told | {"msg": text, "threadName": record.threadName}))
-        except OSError:
-            self.handleError(record)
 
 
 def main(connection: int, memory: int, decoders: int, level: int) -> None:
@@ -52,5 +51,7 @@ def main(connection: int, memory: int, decoders: int, level: int) -> None:
         Child(post, Memory(memory), decoders).serve()
     except (EOFError, OSError):
         pass
+    except Exception:
+        logging.getLogger("threadline.capture").exception("a capture process failed")
     finally:
         os._exit(0)  # a native read can outlast everybody's patience
