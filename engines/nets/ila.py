@@ -38,6 +38,13 @@ def narrowed(layer: nn.Module, x: Tensor) -> Tensor:
     return layer(x.transpose(1, 2)).transpose(1, 2)
 
 
+def adding_nothing(layer: nn.Linear) -> nn.Linear:
+    """A branch's last layer, so that it begins by adding nothing to what was learnt before it."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class InterLayerAdapter(nn.Module):
     """Tokens (N, 1 + g * g, width) in, the class token first; out, with ``down``, (N, 1 + (g - 2)
     ** 2, width), else as many as came.
@@ -59,7 +66,7 @@ class InterLayerAdapter(nn.Module):
         self.norm2 = nn.BatchNorm2d(NARROW)
         self.pointwise = nn.Conv2d(NARROW, NARROW, 1)
         self.norm3 = nn.BatchNorm1d(NARROW)
-        self.adapter_up = nn.Linear(NARROW, width)
+        self.adapter_up = adding_nothing(nn.Linear(NARROW, width))
         self.drop = nn.Dropout(DROP)
         self.ds_conv: nn.Conv2d | None = None
         if down:
@@ -94,7 +101,7 @@ class Bottleneck(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.adapter_down = nn.Linear(width, NARROW)
-        self.adapter_up = nn.Linear(NARROW, width)
+        self.adapter_up = adding_nothing(nn.Linear(NARROW, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.adapter_up(F.gelu(self.adapter_down(x)))

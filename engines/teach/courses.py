@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -19,11 +19,11 @@ from engines.nets.taught import Taught
 from engines.teach import linear
 from engines.teach.glance import look_again, look_once
 from engines.teach.lesson import Indices, Lesson, TeachError
-from engines.teach.splits import folds
+from engines.teach.room import Room
+from engines.teach.seen import seen
 from engines.teach.trainer import Recipe, Trainer, look
 from engines.teach.transformers import TRANSFORMERS, transformer
 from engines.teach.twins import Image
-from engines.teach.watch import Watch
 from engines.teach.weights import backbone
 
 F32 = npt.NDArray[np.float32]
@@ -31,28 +31,6 @@ F32 = npt.NDArray[np.float32]
 _PROBE = 3
 #: Fewer steps than this teach nothing.
 LEAST_STEPS = 20
-#: Parts that a classifier of first looks is regularised by.
-_GLANCE_FOLDS = 4
-#: Pictures whose features are kept together.
-_SHARD = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Where a course works.
-
-    Attributes:
-        work: folder for what an interrupted course goes on from.
-        device: ``cpu`` or ``cuda``.
-        weights: of a network to start from.
-    """
-
-    work: Path
-    device: str
-    side: int
-    seed: int
-    watch: Watch
-    weights: Path | None = None
 
 
 class Judged(NamedTuple):
@@ -91,7 +69,7 @@ class LinearCourse:
         self._room = room
         self._strength = 1.0
         self._net = self._fresh()
-        self._features = self._seen()
+        self._features = seen(self._net, [one.rgb for one in lesson.pictures], room, True)
 
     def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
         """Choose the regularisation by cross-validation."""
@@ -121,29 +99,6 @@ class LinearCourse:
         features = backbone(self._room.weights)
         return Taught(features, features.width, len(self._lesson.names)).eval()
 
-    def _seen(self) -> F32:
-        """Features (2, n, 1280) of all pictures and their mirror images, kept part by part."""
-        pictures = self._lesson.pictures
-        room, parts = self._room, []
-        room.watch.begin("features", 2 * len(pictures), 0)
-        net = self._net.to(room.device)
-        for start in range(0, len(pictures), _SHARD):
-            file = room.work / f"features-{start // _SHARD:04}.npy"
-            own = [one.rgb for one in pictures[start : start + _SHARD]]
-            if file.exists():
-                parts.append(np.load(file, allow_pickle=False))
-                room.watch.step(2 * len(own))
-                continue
-            mirrored = [np.ascontiguousarray(rgb[:, ::-1]) for rgb in own]
-            both = [look(net, views, room.side, room.watch)[1] for views in (own, mirrored)]
-            parts.append(np.stack(both))
-            partial = file.with_suffix(".part")
-            with partial.open("wb") as opened:
-                np.save(opened, parts[-1])
-            partial.replace(file)
-        net.to("cpu")
-        return np.concatenate(parts, axis=1)
-
 
 class NetworkCourse:
     """The backbone trained on, its last blocks and a new classifier, by one of the methods."""
@@ -162,7 +117,11 @@ class NetworkCourse:
         if kept.exists():  # an interrupted course goes on as it began
             steps, held = json.loads(kept.read_text(encoding="ascii"))
         else:
-            steps, held = self._affordable(seconds, len(np.unique(fold_of)))
+            begin = time.monotonic()
+            if self.name in TRANSFORMERS:
+                _ = self._features  # what they take is part of the budget
+            left = seconds - (time.monotonic() - begin)
+            steps, held = self._affordable(left, len(np.unique(fold_of)))
             kept.write_text(json.dumps([steps, held]), encoding="ascii")
         told = f"{steps} steps of {self.recipe.batch} pictures"
         if steps < self.recipe.steps:
@@ -196,7 +155,21 @@ class NetworkCourse:
 
     def learn(self, rows: Indices, stage: str) -> Taught:
         path = self._room.work / f"{self.name}-{stage}.pt"
-        return self._trainer(rows, self.recipe).run(path, self._room.watch, f"{self.name} {stage}")
+        trainer = self._trainer(rows, self.recipe)
+        if self.name in TRANSFORMERS:
+            self._fit(trainer.net.fc, self._features[rows], rows)
+        return trainer.run(path, self._room.watch, f"{self.name} {stage}")
+
+    @cached_property
+    def _features(self) -> F32:
+        """Features (n, width) of all pictures before anything is trained."""
+        every = np.arange(len(self._lesson.classes))
+        net = self._trainer(every, self.recipe).net
+        return seen(net, self._pictures(every), self._room)[0]
+
+    def _fit(self, classifier: torch.nn.Linear, features: F32, rows: Indices) -> None:
+        classes, together = self._lesson.classes[rows], self._lesson.together[rows]
+        linear.begin(classifier, features, classes, together, self._room.seed)
 
     def judge(self, net: Taught, rows: Indices) -> Judged:
         return Judged(look(net, self._pictures(rows), self._room.side)[0])
@@ -227,14 +200,7 @@ class TwoLookCourse(NetworkCourse):
         net = super().learn(rows, stage)
         assert isinstance(net, TaughtTwice)
         tokens, _ = look_once(net, self._pictures(rows), self._room.side)
-        classes, count = self._lesson.classes[rows], len(self._lesson.names)
-        fold_of = folds(classes, self._lesson.together[rows], _GLANCE_FOLDS, self._room.seed)
-        apart = len(np.unique(fold_of)) > 1  # else all look alike
-        strength = linear.best_strength(tokens[None], classes, fold_of, count) if apart else 1.0
-        own = linear.fit(tokens, classes, count, strength)
-        with torch.no_grad():
-            net.glance.weight.copy_(torch.from_numpy(own.weight))
-            net.glance.bias.copy_(torch.from_numpy(own.bias))
+        self._fit(net.glance, tokens, rows)
         return net
 
     def judge(self, net: Taught, rows: Indices) -> Judged:

@@ -91,9 +91,10 @@ def make_lesson(pictures: Iterable[Picture], notes: Iterable[str] = ()) -> Lesso
     kept = tuple(one for one in every if one.label not in lone)
     names = tuple(sorted({one.label for one in kept}))
     if len(names) < 2:
+        sizes = [f"{name}: {count}" for name, count in sorted(counts.items())]
         raise TeachError(
             f"{len(names)} class(es) with {LEAST_PICTURES} pictures or more"
-            f"{' (' + _listed(list(counts)) + ')' if counts else ''}: a classifier needs two; add "
+            f"{' (' + _listed(sizes) + ')' if counts else ''}: a classifier needs two; add "
             "pictures of something else, such as a class 'other'"
         )
     index = {name: i for i, name in enumerate(names)}
@@ -127,7 +128,7 @@ def _about(
     if counts.max() > UNBALANCED * counts.min():
         told.append(
             f"unbalanced: {counts.max()} pictures of '{names[int(counts.argmax())]}', "
-            f"{counts.min()} of '{names[int(counts.argmin())]}'; rare ones are drawn more often"
+            f"{counts.min()} of '{names[int(counts.argmin())]}'; rare ones count for more each"
         )
     folded = Counter(name.casefold() for name in names)
     same = [name for name in names if folded[name.casefold()] > 1]

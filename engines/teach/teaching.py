@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from engines.nets.taught import Taught
 from engines.teach.calibration import fit_temperature
-from engines.teach.courses import COURSES, TRIED, Course, Room
+from engines.teach.courses import COURSES, TRIED, Course
 from engines.teach.figures import Figures, figures, gain
 from engines.teach.glance import Glance, settle
 from engines.teach.lesson import Indices, Lesson, TeachError
+from engines.teach.room import Room
 from engines.teach.splits import folds
 from engines.teach.transformers import TIMM, TRANSFORMERS, given
 from engines.teach.watch import Watch

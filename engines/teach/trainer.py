@@ -38,6 +38,8 @@ WARM = 0.1
 DECAY = 0.03
 #: Largest norm of a step's gradient.
 CLIP = 1.0
+#: The part of features that is a published transformer.
+PUBLISHED = "vit"
 #: Parts of a training that change.
 PARTS = ("net", "optimizer", "schedule")
 
@@ -49,6 +51,7 @@ class Recipe:
     Attributes:
         method: what is learnt from a picture, one of ``METHODS``.
         head_rate: learning rate of the classifier, as a multiple of the network's.
+        new_rate: the same of what stands beside a published transformer.
         power: how much more often large classes are drawn; see ``splits.draws``.
     """
 
@@ -57,6 +60,7 @@ class Recipe:
     batch: int = 24
     lr: float = 1e-4
     head_rate: float = 20.0
+    new_rate: float = 1.0
     alpha: float = ALPHA
     power: float = 0.5
     side: int = 224
@@ -99,6 +103,17 @@ METHODS = MappingProxyType(
 )
 
 
+def _groups(net: Taught, recipe: Recipe) -> list[dict[str, Any]]:
+    """What learns, by how fast: the classifier, what is new, and what was published."""
+    learns = [(n.split("."), p) for n, p in net.features.named_parameters() if p.requires_grad]
+    rates = (
+        (list(net.fc.parameters()), recipe.head_rate),
+        ([p for name, p in learns if PUBLISHED not in name], recipe.new_rate),
+        ([p for name, p in learns if PUBLISHED in name], 1.0),
+    )
+    return [{"params": part, "lr": recipe.lr * rate} for part, rate in rates if part]
+
+
 class Trainer:
     """One training, which goes on from its last checkpoint.
 
@@ -121,10 +136,7 @@ class Trainer:
         self._pictures = pictures
         self._classes = classes
         self._method = METHODS[recipe.method]
-        head = list(net.fc.parameters())
-        rest = [p for p in net.features.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": head, "lr": recipe.lr * recipe.head_rate}]
-        groups += [{"params": rest}] if rest else []
+        groups = _groups(net, recipe)
         self.optimizer = torch.optim.AdamW(groups, recipe.lr, weight_decay=DECAY, fused=True)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
 

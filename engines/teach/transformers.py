@@ -27,11 +27,12 @@ AUTHORS = ".pth"
 CLASS_TOKEN = "cls_token"
 #: How the name of a model of timm's begins, which timm itself fetches from the hub.
 TIMM = "timm:"
-#: Recipe -> how it learns: adapters are new and learn quickly, whole networks were learnt already.
+#: Recipe -> how it learns: adapters and what joins class tokens are new and learn quickly, whole
+#: networks and classifiers (``linear.begin``) were learnt already.
 TRANSFORMERS: Mapping[str, Recipe] = MappingProxyType(
     {
         **dict.fromkeys(KINDS, Recipe(lr=1e-3, head_rate=1.0, batch=8)),
-        **dict.fromkeys(("glsim", "ifa"), Recipe(lr=3e-5, head_rate=30.0, batch=8)),
+        **dict.fromkeys(("glsim", "ifa"), Recipe(lr=3e-6, head_rate=3.0, new_rate=30.0, batch=8)),
     }
 )
 

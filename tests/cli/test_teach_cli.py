@@ -4,8 +4,10 @@ extra."""
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
+import numpy as np
 import pytest
 from support import CLIP, HERE, command, cut, lines
 
@@ -13,6 +15,15 @@ from pipeline.sources import open_source
 from pipeline.sources.camera import CameraSettings
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
+
+from vit_support import google  # noqa: E402
+
+from engines.nets.vit import Shape  # noqa: E402
+from engines.teach.making import make_pack  # noqa: E402
+from engines.teach.teaching import Wish  # noqa: E402
+from engines.teach.watch import Unwatched  # noqa: E402
+from pipeline.models.examples import read_lesson  # noqa: E402
+
 pytestmark = [pytest.mark.train]
 
 #: Who wears the red and blue jacket; the other early visits are people in dark ones.
@@ -49,8 +60,27 @@ def people(folder):
     return path
 
 
-def test_what_was_taught_is_tagged_on_a_clip(tmp_path):
-    """By a network of its own, and by a head on the parser, which takes the usual one's place."""
+def two_looks(pictures, folder):
+    """A pack that always looks again, of a small transformer that knows nothing else."""
+    weights = folder / "vit.npz"
+    np.savez(weights, **google(Shape(side=64, patch=16, width=24, depth=2, heads=3)))
+    wish = Wish("glsim", 3.0, "cpu", 64, 0, "person", weights)
+    made, work = folder / "packs" / "twice", folder / "work"
+    work.mkdir()
+    make_pack(read_lesson(pictures), wish, made, work, Unwatched())
+    text = (made / "pack.toml").read_text()
+    assert "again_below" in text
+    (made / "pack.toml").write_text(re.sub(r"(again_below = ).*", r"\g<1>1.0", text))
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:Constant folding:UserWarning")
+def test_what_was_taught_is_tagged_on_a_clip(tmp_path, monkeypatch):
+    """By a network of its own, by one that looks twice, and by a head on the parser, which takes
+    the usual one's place."""
+    monkeypatch.setattr("engines.teach.courses.LEAST_STEPS", 2)
     pictures = people(tmp_path)
     for name, recipe in (("jackets", "linear"), ("heard", "head")):
         done = command(
@@ -63,13 +93,14 @@ def test_what_was_taught_is_tagged_on_a_clip(tmp_path):
     stats = tmp_path / "stats.json"
     done = command(
         "run", cut(tmp_path / "begin.mp4", RUN), "--pack", tmp_path / "packs" / "jackets",
-        "--pack", tmp_path / "packs" / "heard", "--out", tmp_path / "out", "--no-video", "--quiet",
-        "--stats", stats,
+        "--pack", tmp_path / "packs" / "heard", "--pack", two_looks(pictures, tmp_path),
+        "--out", tmp_path / "out", "--no-video", "--quiet", "--stats", stats,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     left = [e for e in lines(tmp_path / "out" / "events.jsonl") if e["event"] == "left"]
     tags = [tag for e in left for tag in e["tags"]]
-    assert {"garment", "jackets", "heard"} <= {tag["kind"] for tag in tags}
+    assert {"garment", "jackets", "heard", "twice"} <= {tag["kind"] for tag in tags}
+    assert sum(tag["label"] == "dark" for tag in tags if tag["kind"] == "twice") >= 2
     for kind in ("jackets", "heard"):
         own = [tag for tag in tags if tag["kind"] == kind]
         assert sum(tag["label"] == "dark" for tag in own) >= 2

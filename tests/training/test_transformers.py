@@ -25,9 +25,10 @@ from engines.nets.ila import (  # noqa: E402
 from engines.nets.vit import Block, Shape, VisionTransformer, read_npz, resized, shape_of  # noqa: E402
 from engines.nets.vit_names import from_timm  # noqa: E402
 from engines.ort import open as open_model  # noqa: E402
-from engines.teach.courses import NetworkCourse, Room  # noqa: E402
+from engines.teach.courses import NetworkCourse  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.onnx_file import parity, write_model  # noqa: E402
+from engines.teach.room import Room  # noqa: E402
 from engines.teach.trainer import Recipe  # noqa: E402
 from engines.teach.transformers import transformer  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
