@@ -10,11 +10,12 @@
 The largest classes of the photos of single garments; what is tested on is held back from every
 draw. Each result is written when it is there: a run that was interrupted goes on. ``--task`` names
 other studies: ``fashion-mnist`` (``--data`` has the files of Debian's dataset-fashion-mnist),
-``transformers`` (``--weights`` of one) and ``brands`` (``--data`` is an unpacked npm package
-simple-icons). ``probe`` gives a linear classifier on published features alone, of several
-collections, ``--data`` being their folder. ``packs`` makes a pack of every recipe on every network,
-and ``cost`` runs those of a folder and the shipped parser in turn on a crop, through the pipeline's
-engine. ``again`` tells what a second look brings where the first is unsure, and what it costs.
+``transformers`` (``--weights`` of one), ``brands`` (``--data`` is an unpacked npm package
+simple-icons) and ``brands-trained`` (the same, the network trained, fewer of them). ``probe`` gives
+a linear classifier on published features alone, of several collections, ``--data`` being their
+folder. ``packs`` makes a pack of every recipe on every network, and ``cost`` runs those of a folder
+and the shipped parser in turn on a crop, through the pipeline's engine. ``again`` tells what a
+second look brings where the first is unsure, and what it costs.
 Needs the ``train`` extra.
 """
 
@@ -34,7 +35,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from evaluation.cost import crop_and_run, frame_1080p
-from training import brand_study, cost_packs, fashion_mnist, second_look, transformer_study
+from training import (
+    brand_study,
+    brand_trained,
+    cost_packs,
+    fashion_mnist,
+    second_look,
+    transformer_study,
+)
 from training.garment_data import Image
 from training.low_data import ARMS, Result, drawn, run, summary
 from training.probes import cameras, clothing, probe, products, shares
@@ -134,6 +142,14 @@ def brands_study(args: argparse.Namespace) -> Learn:
     return lambda arm, count, seed: brand_study.right(tokens, arm, args.steps, seed)
 
 
+def trained_brands_study(args: argparse.Namespace) -> Learn:
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    own = brand_trained.prints(args.data, args.side, args.out.parent)
+    print(f"{len(own.classes)} pictures to learn from", flush=True)
+    weights, side, steps = args.weights, args.side, args.steps
+    return lambda arm, count, seed: brand_trained.right(own, arm, weights, side, steps, seed)
+
+
 #: What is compared on -> how an arm learns, and the arms.
 TASKS: Mapping[str, tuple[Callable[[argparse.Namespace], Learn], Sequence[str]]] = MappingProxyType(
     {
@@ -141,6 +157,7 @@ TASKS: Mapping[str, tuple[Callable[[argparse.Namespace], Learn], Sequence[str]]]
         "fashion-mnist": (fashion_study, tuple(fashion_mnist.ARMS)),
         "transformers": (transformers_study, tuple(transformer_study.ARMS)),
         "brands": (brands_study, tuple(brand_study.ARMS)),
+        "brands-trained": (trained_brands_study, tuple(brand_trained.ARMS)),
     }
 )
 
@@ -191,7 +208,7 @@ def show(args: argparse.Namespace) -> None:
             f"| {row['count']} | {row['arm']} | {row['seeds']} | {row['mean']:.3f} ± "
             f"{row['deviation']:.3f} | {gain} |"
         )
-    for row in tail(found) if args.task == "brands" else ():
+    for row in tail(found) if args.task.startswith("brands") else ():
         print(row)
     if args.plot is not None:
         from matplotlib.figure import Figure

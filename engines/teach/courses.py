@@ -22,7 +22,7 @@ from engines.teach.lesson import Indices, Lesson, TeachError
 from engines.teach.room import Room
 from engines.teach.seen import seen
 from engines.teach.trainer import Recipe, Trainer, look
-from engines.teach.transformers import TRANSFORMERS, transformer
+from engines.teach.transformers import BEGUN, TRANSFORMERS, transformer
 from engines.teach.twins import Image
 from engines.teach.weights import backbone
 
@@ -118,7 +118,7 @@ class NetworkCourse:
             steps, held = json.loads(kept.read_text(encoding="ascii"))
         else:
             begin = time.monotonic()
-            if self.name in TRANSFORMERS:
+            if self.name in BEGUN:
                 _ = self._features  # what they take is part of the budget
             left = seconds - (time.monotonic() - begin)
             steps, held = self._affordable(left, len(np.unique(fold_of)))
@@ -156,7 +156,7 @@ class NetworkCourse:
     def learn(self, rows: Indices, stage: str) -> Taught:
         path = self._room.work / f"{self.name}-{stage}.pt"
         trainer = self._trainer(rows, self.recipe)
-        if self.name in TRANSFORMERS:
+        if self.name in BEGUN:
             self._fit(trainer.net.fc, self._features[rows], rows)
         return trainer.run(path, self._room.watch, f"{self.name} {stage}")
 

@@ -28,13 +28,17 @@ CLASS_TOKEN = "cls_token"
 #: How the name of a model of timm's begins, which timm itself fetches from the hub.
 TIMM = "timm:"
 #: Recipe -> how it learns: adapters and what joins class tokens are new and learn quickly, whole
-#: networks and classifiers (``linear.begin``) were learnt already.
+#: networks were learnt already.
 TRANSFORMERS: Mapping[str, Recipe] = MappingProxyType(
     {
         **dict.fromkeys(KINDS, Recipe(lr=1e-3, head_rate=1.0, batch=8)),
-        **dict.fromkeys(("glsim", "ifa"), Recipe(lr=3e-6, head_rate=3.0, new_rate=30.0, batch=8)),
+        "glsim": Recipe(lr=3e-6, head_rate=3.0, new_rate=30.0, batch=8),
+        "ifa": Recipe(lr=3e-6, head_rate=300.0, new_rate=300.0, batch=8),
     }
 )
+#: Those whose classifier begins as a linear one (``linear.begin``): of thousands of classes, which
+#: ``ifa`` is for, that takes longer than all else.
+BEGUN = frozenset((*KINDS, "glsim"))
 
 
 def transformer(name: str, weights: Path | None, side: int) -> Any:

@@ -109,6 +109,15 @@ def test_the_rate_of_the_classifier_is_a_switch_of_its_own():
     assert trainer.optimizer.param_groups[0]["params"] == list(net.fc.parameters())
 
 
+def test_what_is_new_beside_a_transformer_learns_at_a_rate_of_its_own():
+    features = torch.nn.ModuleDict({"vit": torch.nn.Linear(3, 3), "joined": torch.nn.Linear(3, 3)})
+    recipe = Recipe(lr=0.02, head_rate=3.0, new_rate=30.0)
+    trainer = Trainer([], np.zeros(0, np.int64), Taught(features, 3, 2), recipe)
+    groups = trainer.optimizer.param_groups
+    assert [group["initial_lr"] for group in groups] == pytest.approx([0.06, 0.6, 0.02])
+    assert groups[1]["params"] == list(features["joined"].parameters())
+
+
 # -- Training -----------------------------------------------------------------------------------
 
 

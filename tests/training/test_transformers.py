@@ -25,11 +25,12 @@ from engines.nets.ila import (  # noqa: E402
 from engines.nets.vit import Block, Shape, VisionTransformer, read_npz, resized, shape_of  # noqa: E402
 from engines.nets.vit_names import from_timm  # noqa: E402
 from engines.ort import open as open_model  # noqa: E402
+from engines.teach import linear  # noqa: E402
 from engines.teach.courses import NetworkCourse  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.onnx_file import parity, write_model  # noqa: E402
 from engines.teach.room import Room  # noqa: E402
-from engines.teach.trainer import Recipe  # noqa: E402
+from engines.teach.trainer import Recipe, look  # noqa: E402
 from engines.teach.transformers import transformer  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
 
@@ -360,6 +361,25 @@ def test_a_transformer_is_taught_and_runs_without_pytorch(tmp_path, recipe):
     net = course.learn(np.arange(8), "final")
     write_model(net, 1.0, 64, tmp_path / "model.onnx")
     assert parity(net, 1.0, tmp_path / "model.onnx", [p.rgb for p in pictures], 64) < 1e-4
+
+
+@pytest.mark.parametrize("recipe", ["ila++", "glsim"])
+def test_a_training_begins_as_a_linear_classifier_on_what_is_known(tmp_path, recipe):
+    np.savez(tmp_path / "vit.npz", **google(Shape(side=64, patch=8, width=24, depth=8, heads=3)))
+    rng = np.random.default_rng(0)
+    pictures = [
+        Picture(rng.integers(0, 255, (40, 40, 3), np.uint8), "ab"[i % 2], f"{i}") for i in range(6)
+    ]
+    lesson = make_lesson(pictures)
+    room = Room(tmp_path, "cpu", 64, 0, Unwatched(), tmp_path / "vit.npz")
+    course = NetworkCourse(recipe, lesson, room, Recipe(batch=4, lr=0.0))
+    course.recipe = replace(course.recipe, steps=1)
+    net = course.learn(np.arange(6), "final")
+    wanted = torch.nn.Linear(24, 2)
+    seen = look(net, [one.rgb for one in pictures], 64)[1]
+    linear.begin(wanted, seen, lesson.classes, lesson.together, 0)
+    assert torch.allclose(net.fc.weight, wanted.weight, rtol=1e-3)
+    assert torch.allclose(net.fc.bias, wanted.bias, rtol=1e-3)
 
 
 def test_a_transformer_needs_a_file_of_one(tmp_path):

@@ -41,6 +41,14 @@ class FirstToken(nn.Module):
         self.width = shape.width
         self.vit = VisionTransformer(shape)
 
+    @classmethod
+    def read(cls, weights: Path, side: int) -> FirstToken:
+        """The one of a file, by timm's names."""
+        state = read_state(weights)
+        net = cls(shape_of(state, side))
+        net.vit.load_state_dict(from_timm(state, net.vit.shape))
+        return net
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.vit(x)[:, 0]
         return out
@@ -89,7 +97,4 @@ class Study:
     def _network(self, arm: str) -> Any:
         if arm in TRANSFORMERS:
             return transformer(arm, self.weights, self.side)
-        state = read_state(self.weights)
-        net = FirstToken(shape_of(state, self.side))
-        net.vit.load_state_dict(from_timm(state, net.vit.shape))
-        return net
+        return FirstToken.read(self.weights, self.side)
