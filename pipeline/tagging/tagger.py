@@ -54,12 +54,16 @@ class Memory:
         at: stream seconds of the last one.
         box: where the subject was then.
         best: highest quality so far.
+        weight: of all looks so far against one more, in units of quality.
+        unsure: 0 to 1: 1 less the mean probability of what is reported; 1 if nothing is.
     """
 
     looks: int = 0
     at: float = -inf
     box: Box = (0.0, 0.0, 0.0, 0.0)
     best: float = 0.0
+    weight: float = 0.0
+    unsure: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
