@@ -34,7 +34,8 @@ log = logging.getLogger("threadline.sources")
 #: Bytes of packets that are held while it is not known yet whether they have to be decoded.
 MOST_BYTES = 16_000_000
 #: Seconds and share by which the lengths of a recording and of its proxy may differ.
-LENGTHS_S, LENGTHS = 1.0, 0.02
+LENGTHS_S = 1.0
+LENGTHS = 0.02
 
 
 class LargeSource(StreamSource):

@@ -62,21 +62,25 @@ class Due:
     def better(self) -> float:
         return self.settings.better
 
-    def due(self, subject: Subject, memory: Memory, least: int) -> Priority | None:
+    def due(
+        self, subject: Subject, memory: Memory, least: int, sparing: bool = False
+    ) -> Priority | None:
         """People without anything reported first, those nearest to it before the others; then
-        people with few looks, by what one more will change; then stale tags and clearly better
-        views."""
+        people with few looks; then stale tags and clearly better views."""
         settings = self.settings
         age = (subject.frame.pts - memory.at) / self.slowdown
         settling = memory.looks < settings.settle_looks and age >= settings.settle_s
         if settling and memory.looks < (1 if self.hurried else least):
             return Priority(Urgency.NEW, memory.looks)
         stands = iou_matrix([subject.box], [memory.box])[0, 0] > STANDING
-        if settling and (gain := expected_gain(subject, memory, age, stands)) >= settings.gain:
-            return Priority(Urgency.SETTLING, gain)
+        spared = sparing and expected_gain(subject, memory, age, stands) < settings.gain
+        if settling and not spared:
+            return Priority(Urgency.SETTLING, settings.settle_looks - memory.looks)
         stale = age / settings.refresh_s / (PATIENCE if stands else 1)
         degree = max(stale, subject.quality / max(settings.better * memory.best, 1e-6))
-        return Priority(Urgency.AGAIN, degree) if degree >= 1 else None
+        if degree >= 1:
+            return Priority(Urgency.AGAIN, degree)
+        return Priority(Urgency.ALONG) if settling else None
 
 
 def expected_gain(subject: Subject, memory: Memory, age: float, stands: bool) -> float:

@@ -21,20 +21,20 @@ def looked(looks: int, unsure: float = 0.5, at: float = 10.0, quality: float = 8
     return Memory(looks, at, BOX, quality, looks * quality, unsure)
 
 
-def urgency(memory: Memory, one: Subject, **settings) -> Urgency | None:
-    found = Due(LookSettings(**settings)).due(one, memory, 2)
+def urgency(memory: Memory, one: Subject, sparing=True, **settings) -> Urgency | None:
+    found = Due(LookSettings(**settings)).due(one, memory, 2, sparing)
     return found and found.urgency
 
 
 def test_somebody_unsure_is_looked_at_again_sooner_than_somebody_sure():
     assert urgency(looked(4, unsure=0.7), subject(10.4)) == Urgency.SETTLING
-    assert urgency(looked(4, unsure=0.1), subject(10.4)) is None
+    assert urgency(looked(4, unsure=0.1), subject(10.4)) == Urgency.ALONG
     assert urgency(looked(4, unsure=0.1), subject(10.4), gain=0) == Urgency.SETTLING
 
 
 def test_somebody_who_stands_still_shows_little_that_is_new():
     assert urgency(looked(4, unsure=0.5), subject(10.4)) == Urgency.SETTLING
-    assert urgency(looked(4, unsure=0.5), subject(10.4, box=BOX)) is None
+    assert urgency(looked(4, unsure=0.5), subject(10.4, box=BOX)) == Urgency.ALONG
     assert urgency(looked(4, unsure=0.5), subject(12.0, box=BOX)) == Urgency.SETTLING
 
 
@@ -42,15 +42,17 @@ def test_whoever_has_nothing_reported_is_looked_at_in_any_case():
     assert urgency(looked(1, unsure=0.0), subject(10.4, quality=1.0)) == Urgency.NEW
 
 
+def test_after_the_first_looks_none_is_taken_along():
+    assert urgency(looked(8), subject(10.4)) is None
+
+
 def test_first_looks_that_bring_nothing_leave_stale_tags_and_better_views():
     assert urgency(looked(4, unsure=0.0), subject(13.5), gain=1) == Urgency.AGAIN
     assert urgency(looked(4, unsure=0.0), subject(10.4, quality=200.0), gain=1) == Urgency.AGAIN
 
 
-def test_of_two_the_one_of_whom_more_is_to_be_learnt_comes_first():
-    due = Due(LookSettings())
-    unsure, sure = (due.due(subject(10.5), looked(3, one), 2) for one in (0.9, 0.4))
-    assert unsure > sure
+def test_who_does_not_spare_takes_all_of_the_first_looks():
+    assert urgency(looked(4, unsure=0.0), subject(10.4), sparing=False) == Urgency.SETTLING
 
 
 @given(

@@ -63,7 +63,7 @@ def test_under_pressure_one_look_is_enough_to_report_something(live, slowdown, h
 
 def test_the_new_come_before_the_half_known_and_these_before_the_well_known():
     tagger, budget = Scripted(), FixedBudget()
-    looks = look_stage(tagger, budget=budget, settings=LookSettings(gain=0))
+    looks = look_stage(tagger, budget=budget)
     for i in range(40):  # one is known well, another a little, as a recording would
         step(looks, i * 0.5, person(1), *([person(2, 300)] if i >= 36 else []))
     ids(tagger)
@@ -95,7 +95,7 @@ def test_recordings_are_looked_at_whatever_the_budget():
 
 def test_two_taggers_share_one_budget_and_one_look():
     one, other, budget = Scripted("one"), Scripted("other"), FixedBudget(2)
-    looks = look_stage(one, other, budget=budget, settings=LookSettings(gain=0))
+    looks = look_stage(one, other, budget=budget)
     people = [person(i, 100.0 * i) for i in range(1, 6)]
     for i in range(20):
         out = step(looks, i * 0.2, *people, live=True)
@@ -168,7 +168,7 @@ def test_a_tagger_may_be_off_for_one_camera():
 def test_looks_settings_may_differ_between_cameras():
     tagger = Scripted()
     patient = LookSettings(settle_looks=1, refresh_s=3600)
-    looks = LookStage([tagger], Fixed(LookSettings(gain=0), {"b": patient}), FixedBudget())
+    looks = LookStage([tagger], Fixed(LookSettings(), {"b": patient}), FixedBudget())
     for i in range(8):
         looks([seen(i * 0.5, person(1), source="a"), seen(i * 0.5, person(2), source="b")])
     shown = ids(tagger)
