@@ -33,8 +33,8 @@ EventName = Literal["entered", "appeared", "changed", "vanished", "left", Moveme
 Direction = Literal["in", "out"]
 #: What is done to people's heads in pictures that leave the program.
 Heads = Literal["pixelate", "keep"]
-#: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
-#: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
+#: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames, or all
+#: B-frames, and the deblocking filter are left out (about 44 dB). ``key``: key frames only.
 Decoding = Literal["all", "quick", "key"]
 #: Kinds of work that live cameras share a budget for.
 Work = Literal["detection", "crop"]
