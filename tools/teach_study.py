@@ -187,7 +187,7 @@ def tail(found: Sequence[Result]) -> list[str]:
             [[part.mean() for part in np.array_split(r.right, 3)] for r in found if r.arm == arm]
         )
         cells = [
-            f"{m:.3f} ± {d:.3f}" for m, d in zip(thirds.mean(0), thirds.std(0, ddof=1), strict=True)
+            f"{part.mean():.3f} ± {part.std(ddof=min(len(part) - 1, 1)):.3f}" for part in thirds.T
         ]
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return lines

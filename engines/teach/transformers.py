@@ -33,7 +33,7 @@ TRANSFORMERS: Mapping[str, Recipe] = MappingProxyType(
     {
         **dict.fromkeys(KINDS, Recipe(lr=1e-3, head_rate=1.0, batch=8)),
         "glsim": Recipe(lr=3e-5, head_rate=1.0, batch=8),
-        "ifa": Recipe(lr=3e-6, head_rate=300.0, new_rate=300.0, batch=8),
+        "ifa": Recipe(lr=1e-5, head_rate=100.0, new_rate=100.0, batch=8),
     }
 )
 #: Those whose classifier begins as a linear one (``linear.begin``): of thousands of classes, which
