@@ -58,8 +58,7 @@ class Recipe:
 
 def target(scene: Scene) -> tuple[F32, F32, F32]:
     """Per cell of the finest map: how near it is to a mark's middle, 0 to 1 (h, w), -1 where it
-    counts neither way; distances left, top, right, bottom in pixels (4, h, w); and their weight.
-    Of marks within each other a cell speaks for the one whose middle it is nearer to."""
+    counts neither way; distances left, top, right, bottom in pixels (4, h, w); and their weight."""
     width, height = SIZE[0] // STRIDE, SIZE[1] // STRIDE
     heat = np.zeros((height, width), np.float32)
     sides = np.ones((4, height, width), np.float32)
@@ -69,10 +68,11 @@ def target(scene: Scene) -> tuple[F32, F32, F32]:
         cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
         spread_x, spread_y = (max(NEAR * v, 0.7 * STRIDE) for v in (x1 - x0, y1 - y0))
         near = np.exp(-(((xs - cx) / spread_x) ** 2 + ((ys - cy) / spread_y) ** 2) / 2)
-        middle = np.unravel_index(int(near.argmax()), near.shape)
-        near[middle] = 1.0
-        mine = (near > 0.6) & (near >= heat)
         heat = np.maximum(heat, near)
+        middle = np.unravel_index(int(near.argmax()), near.shape)
+        heat[middle] = 1.0
+        mine = near > 0.6
+        mine[middle] = True
         distances = np.stack([xs - x0, ys - y0, x1 - xs, y1 - ys])
         sides[:, mine] = np.maximum(distances[:, mine], 0.5)
         weight[mine] = 1.0 / mine.sum()

@@ -179,8 +179,7 @@ def _made(layers: list[Piece], material: str, rng: Rng) -> Piece:
 
 
 def _beside(one: Piece, other: Piece, rng: Rng) -> Piece:
-    """Two pieces on one canvas, with a gap, their middles in one line: each is a mark, and both
-    together are one."""
+    """Two pieces on one canvas, with a gap, their middles in one line."""
     (h0, w0), (h1, w1) = one.cover.shape, other.cover.shape
     gap = max(round(rng.uniform(0.02, 0.3) * max(h0, w0)), 1)
     below = rng.random() < 0.5
@@ -190,11 +189,10 @@ def _beside(one: Piece, other: Piece, rng: Rng) -> Piece:
     else:
         size, place = (max(h0, h1), w0 + gap + w1), ((max(h0, h1) - h1) // 2, w0 + gap)
         start = ((max(h0, h1) - h0) // 2, 0)
-    out = np.zeros((*size, 10), np.float32)
+    out = np.zeros((*size, 9), np.float32)
     for piece, (y, x), at in ((one, start, 7), (other, place, 8)):
         spot = out[y : y + piece.cover.shape[0], x : x + piece.cover.shape[1]]
         spot[..., :7], spot[..., at] = piece.planes()[..., :7], piece.marks[0]
-    out[..., 9] = out[..., 7:9].max(axis=2)
     return Piece.of(out)
 
 
