@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from pipeline.types import Decoding, Frame, TaggedFrame, Work
+from pipeline.types import Box, Decoding, Frame, Picture, TaggedFrame, Work
 
 
 class Connection(Protocol):
@@ -16,6 +16,26 @@ class Connection(Protocol):
 
     id: str
     live: bool
+
+
+class Larger(Protocol):
+    """The picture of a recording at the moment of its proxy's frame, decoded when it is asked for.
+
+    Attributes:
+        size: width and height of the recording's pictures.
+    """
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def hiding(self, mask: Sequence[tuple[tuple[float, float], ...]]) -> Larger:
+        """The same with areas of the frame painted out; corners are shares of its sides."""
+        ...
+
+    def picture(self) -> tuple[Picture, Box] | None:
+        """The picture, and where the frame lies in it, xyxy as shares of its width and height (may
+        reach beyond it); ``None`` if there is none. Moments asked for must rise."""
+        ...
 
 
 class Source(Protocol):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from pipeline.protocols import Larger
 
 #: One component of a picture, uint8 (H, W).
 Plane = npt.NDArray[np.uint8]
@@ -30,8 +33,8 @@ EventName = Literal["entered", "appeared", "changed", "vanished", "left", Moveme
 Direction = Literal["in", "out"]
 #: What is done to people's heads in pictures that leave the program.
 Heads = Literal["pixelate", "keep"]
-#: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames and the
-#: deblocking filter are skipped (25 % cheaper, about 44 dB). ``key``: key frames only.
+#: How thoroughly a camera is decoded. ``all``: everything. ``quick``: non-reference frames, or all
+#: B-frames, and the deblocking filter are left out (about 44 dB). ``key``: key frames only.
 Decoding = Literal["all", "quick", "key"]
 #: Kinds of work that live cameras share a budget for.
 Work = Literal["detection", "crop"]
@@ -70,9 +73,9 @@ class Frame:
     """One decoded picture and its times. Owns what the decoder gave; converts lazily.
 
     ``live`` frames come from a camera, which does not wait. ``arrived_at`` is monotonic, and later
-    than ``captured_at`` by the network's delay; ``None`` where that is not known. ``recorded_at``
-    is when a recording's picture was taken, seconds since the epoch, where the recording tells.
-    ``sub``: of a sub-stream, whose main stream is received beside it."""
+    than ``captured_at`` by the network's delay, where that is known. ``recorded_at`` is when a
+    recording's picture was taken, seconds since the epoch, where it tells. ``sub``: of a sub-stream
+    beside its main stream, or of a proxy, of whose recording ``larger`` shows the same moment."""
 
     source: str
     index: int
@@ -85,6 +88,7 @@ class Frame:
     arrived_at: float | None = None
     recorded_at: float | None = None
     sub: bool = False
+    larger: Larger | None = None
 
     @property
     def waiting_since(self) -> float:
@@ -173,10 +177,8 @@ class Track:
         quality: how well this frame shows the person; see ``pipeline.picture.crop.quality``.
         best: this frame shows the person better than all before, and was tagged.
         predicted: the box is the tracker's prediction, not a detection.
-        visit: id of this track of this run at this camera, which no other has, from the time it was
-            first reported.
-        head: box around the hair and skin that a parsing showed in the upper part of the person,
-            moved along with them; ``None`` if none did.
+        visit: id that no other track of any run has, from the time it was first reported.
+        head: box around the hair and skin that a parsing showed, moved along; ``None``: none did.
         zones: names of the zones the person is in.
         crossed: lines the person crosses with this frame, and which way.
     """
@@ -232,15 +234,13 @@ class Event:
     line crossed; or an hour ended, and this is where people were.
 
     Attributes:
-        at: the moment it is dated with.
         track_id: ``None`` for a tag that belongs to nobody.
         tag: the tag now; before, if it vanished.
         tags: of somebody who left, the tags reported last.
         id: of this event, unlike any other; those of a run rise.
         run: id of the run.
         visit: id of the person's visit; empty where ``track_id`` is ``None``.
-        snapshot: file with the person's best picture, within the folder of the results; empty where
-            there is none.
+        snapshot: file of the person's best picture, within the results; empty if there is none.
         heads: what is done to heads in this camera's pictures.
         details: names and values that only this kind of event has, as its record has them.
     """

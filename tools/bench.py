@@ -97,6 +97,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--coding", choices=CODINGS, default="h264", help="of the streams of cameras --sub"
     )
+    parser.add_argument(
+        "--few", action="store_true", help="with --sub, a third as many people on each camera"
+    )
     parser.add_argument("--processes", default="auto", help="that receive cameras; 0: none beside")
     parser.add_argument("--rounds", type=int, default=20, help="of kills and stops")
     parser.add_argument("--seed", type=int, help="of their moments")

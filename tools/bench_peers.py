@@ -1,6 +1,7 @@
 """Measure other ways to watch many cameras beside Threadline: same streams, models and run.
 
     python tools/bench_peers.py --count 1 4 8 16 --seconds 30
+    python tools/bench_peers.py --sub --count 8 16
     python tools/bench_peers.py --job sleep:0.25 --height 360 --count 1
 
 Every peer runs in a process of its own, those that need packages in an environment of their own,
@@ -15,15 +16,19 @@ import json
 import sys
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from bench import CLIP, processor
 from benchmark.peers import ALWAYS, PEERS, figures, run
-from benchmark.streams import Server, material
+from benchmark.streams import PORT, Server, material
 
 from pipeline.models.opening import cores
+
+#: Of the sub-streams' pictures.
+SUB_HEIGHT = 360
 
 
 def arguments() -> argparse.Namespace:
@@ -33,6 +38,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rate", type=int, default=15, help="frames per second of a camera")
     parser.add_argument("--height", type=int, default=1080, help="of the pictures")
+    parser.add_argument(
+        "--sub", action="store_true", help="cameras with a sub-stream of 360 lines; others get that"
+    )
     parser.add_argument("--job", default="tags", help="tags, or sleep:SECONDS for a slow model")
     parser.add_argument("--runs", type=int, default=1, help="of every peer; the median is shown")
     parser.add_argument("--peers", nargs="+", default=ALWAYS, choices=PEERS)
@@ -47,13 +55,20 @@ def main() -> int:
              "age p99, s", "cores", "peak memory, MB")  # fmt: skip
     print(f"| cameras | peer | version | {' | '.join(shown)} |\n|{'---|' * (len(shown) + 3)}")
     stream = material(args.video, ".h264", args.rate, args.height)
+    small = material(args.video, ".h264", args.rate, SUB_HEIGHT) if args.sub else None
     every: dict[str, dict[str, Any]] = {}
     for count in args.count:
         runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for turn in range(args.runs):
             for name in args.peers if turn % 2 == 0 else reversed(args.peers):
-                with Server(stream, count, args.rate) as server:
-                    result = run(name, server.urls, args.job, args.seconds)
+                with ExitStack() as stack:
+                    epoch = time.time() - 60 if small else None
+                    server = stack.enter_context(Server(stream, count, args.rate, epoch=epoch))
+                    mains = server.urls if small else []
+                    if small:
+                        below = Server(small, count, args.rate, PORT + 1, epoch)
+                        server = stack.enter_context(below)
+                    result = run(name, server.urls, args.job, args.seconds, mains)
                     time.sleep(0.2)
                     if result is not None:
                         runs[name].append(figures(result, server, count, args.seconds))

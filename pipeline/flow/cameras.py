@@ -227,7 +227,8 @@ class Cameras:
             log.warning("camera %s: heads are kept in pictures, as privacy.heads says", name)
         outage = Outage(lost_s, partial(self._quiet, name))
         apart = self._crew.takes(camera, max(self._config.live, self.live + 1))
-        main = self._main(camera, slot, outage, stop) if camera.sub and not apart else None
+        beside = camera.sub and is_live(camera.url) and not apart
+        main = self._main(camera, slot, outage, stop) if beside else None
         capture = Capture(
             camera,
             slot,

@@ -225,8 +225,10 @@ class Capture:
             else:
                 if not frame.live:
                     self.room(self.stop)
-                if not frame.sub:
-                    frame = replace(frame, planes=masked(frame.planes, self.mask))
+                if self.main is None:
+                    larger = frame.larger and frame.larger.hiding(self.mask)
+                    planes = masked(frame.planes, self.mask)
+                    frame = replace(frame, planes=planes, larger=larger)
                 stats.dropped += self.slot.put(frame)
                 offered = frame.pts
             if self.stop.is_set():

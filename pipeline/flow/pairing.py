@@ -107,17 +107,7 @@ class Pairing:
     def masked(self, planes: Picture) -> Picture:
         """A picture of the main stream with the same areas painted out as of the sub-stream's."""
         place = self.registration or WHOLE
-        areas = [
-            tuple(
-                (
-                    min(max(place.x * x + place.left, 0.0), 1.0),
-                    min(max(place.y * y + place.top, 0.0), 1.0),
-                )
-                for x, y in area
-            )
-            for area in self._mask
-        ]
-        return masked(planes, areas)
+        return masked(planes, place.moved(self._mask))
 
     def add(self, encoded: Encoded, planes: Picture) -> None:
         """A picture of the main stream was decoded."""

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.picture.area import Polygon
 from pipeline.types import Box, Picture
 
 #: Luma of a whole picture at the size of ``MOMENT`` or ``PLACE``, uint8 (h, w).
@@ -59,6 +60,19 @@ class Registration:
     def to_sub(self, box: Box, sub: tuple[int, int], main: tuple[int, int]) -> Box:
         """The other way round."""
         return self.inverse.to_main(box, main, sub)
+
+    def moved(self, areas: Sequence[Polygon]) -> list[Polygon]:
+        """Areas of the sub-stream's picture in the main stream's."""
+        return [
+            tuple(
+                (
+                    min(max(self.x * x + self.left, 0.0), 1.0),
+                    min(max(self.y * y + self.top, 0.0), 1.0),
+                )
+                for x, y in area
+            )
+            for area in areas
+        ]
 
     @property
     def inverse(self) -> Registration:

@@ -94,9 +94,9 @@ class Config(Section):
 
     def check(self, camera: Camera, packs: Packs) -> None:
         """Raise ValueError, which begins with the key, unless a camera fits the other settings."""
-        if camera.sub and not (is_live(camera.url) and is_live(camera.sub)):
+        if camera.sub and is_live(camera.url) != is_live(camera.sub):
             raise ValueError(
-                "sub: only a live camera has a sub-stream; leave it out of a recording"
+                "sub: of a live camera it is another stream of it, of a recording a file, its proxy"
             )
         if camera.far and not packs.find(self.person.model).multiple:
             raise ValueError(f"far: '{self.person.model}' sees pictures of one size only")

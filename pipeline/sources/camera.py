@@ -35,8 +35,8 @@ class CameraSettings(Section):
     )
     sub: str = Field(
         "",
-        description="URL of the same camera's smaller stream: people are searched on it, and "
-        "looked at on that of url, which is decoded only for that",
+        description="URL of the same camera's smaller stream, or a recording's proxy: people are "
+        "searched on it, and looked at on that of url, which is decoded only for that",
     )
     id: str = Field("", max_length=64, description="name in events and file names")
     user: SecretStr = Field(SecretStr(""), description="user name, where the URL has none")
@@ -102,6 +102,8 @@ class CameraSettings(Section):
             raise ValueError(
                 "sub is the same address as url; leave it out, or name the smaller one"
             )
+        if self.sub and self.then:
+            raise ValueError("sub: a recording in several files has no proxy; give each file an id")
         if self.sub and self.reader != "ffmpeg":
             raise ValueError(
                 f"sub needs reader: ffmpeg; reader {self.reader} decodes cheaply: leave it out"

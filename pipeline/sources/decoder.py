@@ -16,6 +16,9 @@ _KEY_WAIT_S = 12.0
 #: Codecs in which quick decoding saves something, and FFmpeg's words for it.
 _QUICK = ("h264", "hevc")
 _QUICKLY = (("skip_frame", "noref"), ("skip_loop_filter", "all"))
+#: The same of a stream with B-frames: without these, pictures come in the order they are shown in,
+#: and none has to wait for another.
+_QUICKLY_B = (("skip_frame", "bidir"), ("skip_loop_filter", "all"), ("flags", "low_delay"))
 
 
 class Decoder:
@@ -32,9 +35,10 @@ class Decoder:
         on_gpu = getattr(context, "is_hwaccel", False)
         self._may_be_quick = context.name in _QUICK and not on_gpu
         self._first = self._context = context
-        # One of our own can be closed when another takes its place; the stream keeps its own. But
-        # only that one knows in which order a stream shows its pictures.
-        if live and self._may_be_quick and not context.has_b_frames:
+        # Only the stream's own knows in which order it shows its pictures. Another one can be
+        # closed when the next takes its place.
+        self._in_order = not context.has_b_frames
+        if live and self._may_be_quick and self._in_order:
             self._context = self._made(quick=False)
         self._live = live
         self._quick = False
@@ -80,14 +84,19 @@ class Decoder:
     def _replace_decoder(self, quick: bool) -> None:
         """Go on with a new decoder, quick or not, which can begin at a key frame only."""
         self._quick = quick
-        if self._may_be_quick:
+        if not self._may_be_quick:
+            return
+        if quick or self._in_order:
             self._context = self._made(quick)
+        else:
+            self._first.flush_buffers()
+            self._context = self._first
 
     def _made(self, quick: bool) -> Any:
         made = av.CodecContext.create(self._first.name, "r")
         made.extradata = self._first.extradata
         made.thread_count = 1
-        made.options = dict(_QUICKLY if quick else ())
+        made.options = dict((_QUICKLY if self._in_order else _QUICKLY_B) if quick else ())
         return made
 
     def _lose(self) -> None:

@@ -16,6 +16,7 @@ from pipeline.sources.begins import FROM_METADATA, FROM_NAME, began
 from pipeline.sources.camera import CameraSettings
 from pipeline.sources.chain import ChainSource
 from pipeline.sources.image import ImageSource
+from pipeline.sources.proxy import LargeSource, ProxySource
 
 Make = Callable[[CameraSettings], Source]
 
@@ -111,10 +112,16 @@ def open_source(camera: CameraSettings) -> Source:
         raise SourceRefusedError(
             f"{redact(camera.url)}: cannot read '{scheme}://'; known: {', '.join(schemes())}"
         )
-    make = schemes()[scheme].make
+    proxied = camera.sub and not is_live(camera.url)
+    make = _with_proxy if proxied else schemes()[scheme].make
     if is_live(camera.url) or (not camera.then and camera.begins == FROM_METADATA):
         return make(camera)
     return ChainSource(camera, _parts(camera, make))
+
+
+def _with_proxy(camera: CameraSettings) -> Source:
+    small = local.file_source(camera.sub_stream)
+    return ProxySource(camera, small, local.recording(camera.main_stream, LargeSource))
 
 
 def _parts(camera: CameraSettings, make: Make) -> list[tuple[Source, float | None]]:

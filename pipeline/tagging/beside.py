@@ -4,13 +4,15 @@ people were at their moments."""
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
 from pipeline.picture.crop import visible_share
 from pipeline.picture.registration import Registration
-from pipeline.types import Box, Frame, TaggedFrame
+from pipeline.protocols import Larger
+from pipeline.types import Box, Frame, TaggedFrame, Track
 
 #: Seconds for which boxes are remembered, and that may lie between two of which one is made.
 KEPT_S = 8.0
@@ -150,3 +152,35 @@ class Beside:
         ahead = AHEAD_S / max(now - then, 1e-3)
         x0, y0, x1, y1 = (b + ahead * (b - a) for a, b in zip(old, new, strict=True))
         return visible_share((x0, y0, x1, y1), frame.width, frame.height) < LEAVING
+
+    def there(self, closeup: Closeup, tracks: Sequence[Track], frame: Frame) -> tuple[Track, ...]:
+        """People of a frame where they were at the moment of a picture, in its pixels."""
+        sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
+        return tuple(
+            replace(track, box=closeup.registration.to_main(box, *sizes), predicted=False)
+            for track in tracks
+            if (box := self.box(track.id, closeup.frame.pts)) is not None
+        )
+
+    def large(self, track: Track, frame: Frame) -> Track:
+        """A person in the main stream's pixels, as well as the main stream would show them."""
+        if self.scale is None:
+            return track
+        registration, size = self.scale
+        box = registration.to_main(track.box, (frame.width, frame.height), size)
+        taller = (box[3] - box[1]) / max(track.box[3] - track.box[1], 1e-6)
+        return replace(track, box=box, quality=track.quality * taller)
+
+    def moment(self, frame: Frame, larger: Larger) -> AtHand | None:
+        """What a recording shows at the moment of its proxy's frame."""
+        if self.pictures and self.pictures[0].since == frame.pts:
+            return self.pictures[0]
+        found = larger.picture()
+        if found is None:
+            return None
+        picture, (x0, y0, x1, y1) = found
+        registration = Registration(x1 - x0, y1 - y0, x0, y0)
+        shown = replace(frame, planes=picture, sub=False, larger=None)
+        self.scale = registration, larger.size
+        self.pictures = [AtHand(Closeup(shown, registration), frame.pts)]
+        return self.pictures[0]

@@ -13,13 +13,14 @@ from math import inf
 
 from pipeline.picture.crop import quality, visible_share
 from pipeline.picture.registration import WHOLE, Registration
+from pipeline.protocols import Larger
 from pipeline.settings.section import PerSource
 from pipeline.tagging.beside import PATIENCE_S, AtHand, Beside, Closeup, Main
 from pipeline.tagging.due import LookSettings
 from pipeline.tagging.persons import Persons
 from pipeline.tagging.surroundings import Surroundings
 from pipeline.tagging.tagger import Evidence, Priority, Subject, Tagger, Urgency
-from pipeline.types import Frame, TaggedFrame, Track
+from pipeline.types import Frame, TaggedFrame
 
 #: Seconds for which a picture is at hand once its moment has come, for crops put off till then.
 AT_HAND_S = 2.0
@@ -120,6 +121,8 @@ class Closeups:
         if frame.pts < beside.latest:  # the stream began anew
             beside = self._beside[frame.source] = Beside(scale=beside.scale)
         beside.note(tagged)
+        if frame.larger is not None:
+            return self._proxied(tagged, frame.larger, beside)
         main = self._mains(frame.source)
         self._collect(beside, main, frame)
         beside.now = frame.captured_at
@@ -133,17 +136,35 @@ class Closeups:
         beside.hanging = len(found)
         if tagged.decision != "detect":
             return found
-        large = replace(tagged, tracks=tuple(self._large(t, beside, frame) for t in tagged.tracks))
-        now = [
-            wanted
-            for track in large.tracks
-            if (wanted := self._persons.wanted(large, track, slowdown))
-        ]
+        now = self._wanting(tagged, beside, slowdown)
         if main is None:
             return now
         served = {subject.id for _, subject, _ in found}
         unserved = [wanted for wanted in now if wanted[1].id not in served]
         return found + self._waiting(unserved, frame, (beside, main), slowdown)
+
+    def _wanting(self, tagged: TaggedFrame, beside: Beside, slowdown: float) -> list[Wanted]:
+        """Who of a sub-stream's frame wants a look, as well as the main stream would show them."""
+        large = [beside.large(track, tagged.frame) for track in tagged.tracks]
+        there = replace(tagged, tracks=tuple(large))
+        looks = (self._persons.wanted(there, track, slowdown) for track in large)
+        return [look for look in looks if look]
+
+    def _proxied(self, tagged: TaggedFrame, larger: Larger, beside: Beside) -> list[Wanted]:
+        """Who of a proxy's frame wants a look, at the recording's picture of the same moment; that
+        is decoded only if somebody does."""
+        beside.scale = beside.scale[0] if beside.scale else WHOLE, larger.size
+        now = self._wanting(tagged, beside, 1.0) if tagged.decision == "detect" else []
+        shown = self._decoded(tagged.frame, larger, beside) if now else None
+        return now if shown is None else list(self._at(shown, tagged, beside, 1.0))
+
+    def _decoded(self, frame: Frame, larger: Larger, beside: Beside) -> AtHand | None:
+        """The recording's picture of the moment of its proxy's frame."""
+        shown = beside.moment(frame, larger)
+        if shown is not None:
+            self._with[id(shown.closeup.frame)] = id(frame)
+            self._registrations[id(shown.closeup.frame)] = shown.closeup.registration
+        return shown
 
     def _collect(self, beside: Beside, main: Main | None, frame: Frame) -> None:
         """Take the pictures that have come, and let go of those that were at hand for long."""
@@ -170,7 +191,7 @@ class Closeups:
     ) -> Iterator[Wanted]:
         """Who wants a look at a picture of the main stream."""
         shown, known = at_hand.closeup.frame, at_hand.quality
-        tracks = self._there(at_hand.closeup, tagged.tracks, beside, tagged.frame)
+        tracks = beside.there(at_hand.closeup, tagged.tracks, tagged.frame)
         there = replace(tagged, frame=shown, tracks=tracks)
         for track in tracks:
             if visible_share(track.box, shown.width, shown.height) <= 0:
@@ -181,17 +202,6 @@ class Closeups:
             wanted = self._persons.wanted(there, rated, slowdown)
             if wanted:
                 yield wanted
-
-    def _there(
-        self, closeup: Closeup, tracks: Sequence[Track], beside: Beside, frame: Frame
-    ) -> tuple[Track, ...]:
-        """People where they were at the moment of a picture, in its pixels."""
-        sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
-        return tuple(
-            replace(track, box=closeup.registration.to_main(box, *sizes), predicted=False)
-            for track in tracks
-            if (box := beside.box(track.id, closeup.frame.pts)) is not None
-        )
 
     def _waiting(
         self, now: list[Wanted], frame: Frame, known: tuple[Beside, Main], slowdown: float
@@ -233,6 +243,13 @@ class Closeups:
         if not every_s:
             return
         beside = self._beside.setdefault(frame.source, Beside())
+        if frame.larger is not None:
+            due = list(self._surroundings.due(tagged, slowdown))
+            at_hand = self._decoded(frame, frame.larger, beside) if due else None
+            for subject, tagger in due:
+                moved = self._moved(subject, at_hand.closeup, tagged) if at_hand else subject
+                yield subject, moved, tagger
+            return
         main = self._mains(frame.source)
         shown = beside.pictures[-1].closeup if beside.pictures else None
         silent = frame.pts - max(beside.last, beside.began) > PATIENCE_S + every_s
@@ -248,7 +265,7 @@ class Closeups:
         """Something that stays where it is, on a picture of the main stream."""
         frame = tagged.frame
         sizes = (frame.width, frame.height), (closeup.frame.width, closeup.frame.height)
-        people = self._there(closeup, tagged.tracks, self._beside[frame.source], frame)
+        people = self._beside[frame.source].there(closeup, tagged.tracks, frame)
         box = closeup.registration.to_main(subject.box, *sizes)
         return replace(
             subject, frame=closeup.frame, box=box, others=tuple(track.box for track in people)
@@ -279,12 +296,3 @@ class Closeups:
             return replace(evidence, tags=tuple(tags))
 
         return placed
-
-    def _large(self, track: Track, beside: Beside, frame: Frame) -> Track:
-        """A person in the main stream's pixels, as well as the main stream would show them."""
-        if beside.scale is None:
-            return track
-        registration, size = beside.scale
-        box = registration.to_main(track.box, (frame.width, frame.height), size)
-        taller = (box[3] - box[1]) / max(track.box[3] - track.box[1], 1e-6)
-        return replace(track, box=box, quality=track.quality * taller)

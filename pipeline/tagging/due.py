@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
 
 from pydantic import Field
 
 from engines.boxes import iou_matrix
-from pipeline.settings.section import Seconds, Section
+from pipeline.settings.section import Seconds, Section, Share
 from pipeline.tagging.tagger import Memory, Priority, Subject, Urgency
 
 #: Overlap with the box last looked at from which a person has not moved.
 STANDING = 0.85
 #: How much longer tags of people who have not moved stay fresh: the same picture says the same.
 PATIENCE = 4.0
+#: Seconds after which two thirds of what a crop shows of somebody who moves is new.
+FRESH_S = 0.3
+#: How unsure tags count that are certain: a look may still show what none did.
+SURE = 0.15
 
 
 class LookSettings(Section):
@@ -25,6 +30,11 @@ class LookSettings(Section):
     )
     settle_s: float = Field(0.3, ge=0, le=60, description="time between the first looks")
     settle_looks: int = Field(8, ge=1, le=1000, description="first looks at a person")
+    gain: Share = Field(
+        0.08,
+        description="share of an answer that one more of the first looks has to be expected to "
+        "change; 0: all are taken",
+    )
     better: float = Field(1.3, ge=1, le=10, description="a crop this much better is looked at")
     wait_s: float = Field(
         0.6,
@@ -52,17 +62,35 @@ class Due:
     def better(self) -> float:
         return self.settings.better
 
-    def due(self, subject: Subject, memory: Memory, least: int) -> Priority | None:
+    def due(
+        self, subject: Subject, memory: Memory, least: int, sparing: bool = False
+    ) -> Priority | None:
         """People without anything reported first, those nearest to it before the others; then
         people with few looks; then stale tags and clearly better views."""
         settings = self.settings
         age = (subject.frame.pts - memory.at) / self.slowdown
-        if memory.looks < settings.settle_looks and age >= settings.settle_s:
-            if memory.looks < (1 if self.hurried else least):
-                return Priority(Urgency.NEW, memory.looks)
+        settling = memory.looks < settings.settle_looks and age >= settings.settle_s
+        if settling and memory.looks < (1 if self.hurried else least):
+            return Priority(Urgency.NEW, memory.looks)
+        stands = iou_matrix([subject.box], [memory.box])[0, 0] > STANDING
+        spared = sparing and expected_gain(subject, memory, age, stands) < settings.gain
+        if settling and not spared:
             return Priority(Urgency.SETTLING, settings.settle_looks - memory.looks)
-        stale = age / settings.refresh_s
-        if stale >= 1 and iou_matrix([subject.box], [memory.box])[0, 0] > STANDING:
-            stale /= PATIENCE
+        stale = age / settings.refresh_s / (PATIENCE if stands else 1)
         degree = max(stale, subject.quality / max(settings.better * memory.best, 1e-6))
-        return Priority(Urgency.AGAIN, degree) if degree >= 1 else None
+        if degree >= 1:
+            return Priority(Urgency.AGAIN, degree)
+        return Priority(Urgency.ALONG) if settling else None
+
+
+def expected_gain(subject: Subject, memory: Memory, age: float, stands: bool) -> float:
+    """Share of an answer that a look at a subject will change: its weight among all looks, by how
+    well it shows the subject, as far as the picture is a new one, and as unsure as the tags are.
+
+    Args:
+        age: seconds since the last look.
+        stands: the subject has not moved since.
+    """
+    weight = subject.quality / max(memory.weight + subject.quality, 1e-6)
+    fresh = 1 - exp(-age / (FRESH_S * (PATIENCE if stands else 1)))
+    return weight * fresh * (SURE + memory.unsure)

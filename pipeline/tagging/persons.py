@@ -25,18 +25,23 @@ class State:
     def count(self, subject: Subject, evidence: Evidence, hurried: bool) -> None:
         """Let the evidence of one look vote."""
         self.vote.add(evidence.tags, max(subject.quality, 1.0))
-        self._remember(subject)
         self.tags = self.vote.result(hurried and self.vote.settings.hurry)
+        self._remember(subject)
 
     def take(self, subject: Subject, evidence: Evidence) -> None:
         """Take the tags of one look as they are: the tagger has settled them."""
-        self._remember(subject)
         self.tags = evidence.tags
+        self._remember(subject)
 
     def _remember(self, subject: Subject) -> None:
         memory = self.memory
         memory.looks, memory.at, memory.box = memory.looks + 1, subject.frame.pts, subject.box
         memory.best = max(memory.best, subject.quality)
+        past = min(self.vote.settings.memory, 0.999)
+        most = memory.best * past / (1 - past)
+        memory.weight = min(memory.weight, most) + subject.quality
+        scores = [tag.score for tag in self.tags]
+        memory.unsure = 1 - sum(scores) / len(scores) if scores else 1.0
 
 
 @dataclass(slots=True)

@@ -54,12 +54,16 @@ class Memory:
         at: stream seconds of the last one.
         box: where the subject was then.
         best: highest quality so far.
+        weight: of all looks so far against one more, in units of quality.
+        unsure: 0 to 1: 1 less the mean probability of what is reported; 1 if nothing is.
     """
 
     looks: int = 0
     at: float = -inf
     box: Box = (0.0, 0.0, 0.0, 0.0)
     best: float = 0.0
+    weight: float = 0.0
+    unsure: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,9 +104,11 @@ class Schedule(Protocol):
         """A crop this much better than the best before is looked at."""
         ...
 
-    def due(self, subject: Subject, memory: Memory, least: int) -> Priority | None:
+    def due(
+        self, subject: Subject, memory: Memory, least: int, sparing: bool = False
+    ) -> Priority | None:
         """How much another look is needed; ``None`` if not now. ``least`` looks are needed before
-        anything is reported."""
+        anything is reported; ``sparing``: those that will change little are only taken along."""
         ...
 
 
@@ -145,12 +151,15 @@ class Tagger:
         wants: the kinds of subjects it is shown.
         settled: kinds of subjects whose tags it settles itself, over time: they are reported as
             they are, without a vote.
+        sparing: each of its looks tells all there is, so that those at somebody whose tags are sure
+            may be left out.
         tile_shape: width and height whose proportions its tiles have.
     """
 
     name: str
     wants: frozenset[Kind] = frozenset({"person"})
     settled: ClassVar[frozenset[Kind]] = frozenset()
+    sparing: ClassVar[bool] = False
     tile_shape: tuple[int, int] = (1, 1)
 
     def __init__(self, settings: PerSource[Any]) -> None:
@@ -159,7 +168,7 @@ class Tagger:
     def need(self, subject: Subject, memory: Memory, schedule: Schedule) -> Priority | None:
         """How much a look at a person is needed; ``None``: none, not even along with others."""
         vote = self.settings.of(subject.frame.source).vote
-        return schedule.due(subject, memory, vote.looks)
+        return schedule.due(subject, memory, vote.looks, self.sparing)
 
     def vote(self, source: str) -> Ballot:
         """A vote over the looks at one more subject of a camera."""

@@ -196,6 +196,42 @@ def test_a_process_that_dies_is_begun_again_and_loses_no_camera(rtsp, tmp_path, 
 
 @pytest.mark.live
 @pytest.mark.rtsp
+def test_a_camera_that_ends_its_process_again_and_again_is_alone_in_the_end(
+    rtsp, tmp_path, monkeypatch, caplog
+):
+    """As one whose stream crashes a decoder."""
+    monkeypatch.setattr(parent, "backoff_s", lambda failures, chance: 0.1)
+    server, names = rtsp(4), ["c0", "c1", "c2", "c3"]
+    cameras = [{"url": server.url(i), "id": name} for i, name in enumerate(names)]
+    with running(tmp_path, *cameras) as runner:
+        stats = {name: runner.stats.camera(name) for name in names}
+        crew = runner.cameras._crew
+        wait_until(lambda: all(one.decoded > 3 for one in stats.values()), 30, "all are received")
+        for _ in range(6):
+            [process] = [
+                one for one in crew._crew.values()
+                if "c1" in [seat.camera.name for seat in one._seats.values()]
+            ]  # fmt: skip
+            if process.streams == 1:
+                break
+            before = stats["c1"].decoded
+            process._child.kill()
+            wait_until(lambda: stats["c1"].decoded > before, 20, "it is back")  # noqa: B023
+        assert process.streams == 1
+        wait_until(lambda: all(one.state == "up" for one in stats.values()), 20, "all are back")
+        alone, before = process._child, {name: one.reconnects for name, one in stats.items()}
+        alone.kill()
+        wait_until(lambda: stats["c1"].reconnects > before["c1"], 20, "it is back")
+        del before["c1"]
+        assert {name: stats[name].reconnects for name in before} == before
+        assert {one.state for one in stats.values()} == {"up"}
+        runner.cameras.remove("c1")
+        wait_until(lambda: len(children()) == 2, 4, "nobody needs its process")
+    assert caplog.text.count("every other one of its cameras goes to") == 2
+
+
+@pytest.mark.live
+@pytest.mark.rtsp
 def test_a_process_that_says_nothing_is_ended(rtsp, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(parent, "SILENT_S", 2.0)
     with running(tmp_path, {"url": rtsp().url(), "id": "in"}) as runner:

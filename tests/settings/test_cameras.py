@@ -248,8 +248,9 @@ cameras:
     ("url", "sub", "more", "words"),
     [
         ("rtsp://c/main", "rtsp://c/main", "", "same address"),
-        ("clip.mp4", "rtsp://c/sub", "", "only a live camera"),
-        ("rtsp://c/main", "clip.mp4", "", "only a live camera"),
+        ("clip.mp4", "rtsp://c/sub", "", "of a recording a file, its proxy"),
+        ("rtsp://c/main", "clip.mp4", "", "of a live camera it is another stream"),
+        ("a.mp4", "b.mp4", "then: [c.mp4]", "several files has no proxy"),
         ("rtsp://c/main", "rtsp://c/sub", "reader: nvdec", "reader: ffmpeg"),
         ("rtsp://c/main", "rtsp://u:p@c/sub", "user: me", "sub names a user already"),
     ],

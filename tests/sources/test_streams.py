@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import wave
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from support import CLIP, cut, encode, picture
 
 from pipeline.errors import SourceError, SourceRefusedError
@@ -207,6 +209,61 @@ def test_quick_decoding_can_be_taken_back(tmp_path):
     with StreamSource(camera, live=True, options={}) as source:
         assert watched(source, want) == [*range(100)]
         assert source.corrupt == 0
+
+
+def with_b_frames(path, length=60, group=20):
+    """The clip with three B-frames between others, and which of its pictures are none."""
+    with av.open(str(CLIP)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 384, 288, "yuv420p"
+        stream.options = {
+            "preset": "veryfast",
+            "x264-params": f"bframes=3:b-adapt=0:keyint={group}",
+        }
+        for i, shown in enumerate(source.decode(video=0)):
+            if i == length:
+                break
+            small = shown.reformat(384, 288, "yuv420p")
+            small.pict_type = PictureType.NONE  # else the clip's own kinds are taken over
+            small.pts, small.time_base = i, Fraction(1, 10)
+            target.mux(stream.encode(small))
+        target.mux(stream.encode())
+    with av.open(str(path)) as made:
+        kinds = [one.pict_type for one in made.decode(video=0)]
+    return path, [i for i, kind in enumerate(kinds) if kind != PictureType.B]
+
+
+def test_quick_decoding_leaves_out_b_frames_and_waits_for_none(tmp_path):
+    path, others = with_b_frames(tmp_path / "b.mkv")
+    camera = CameraSettings(url=str(path))
+
+    def pictures(decoding):
+        with StreamSource(camera, live=True, options={}) as source:
+            source.decoding = decoding
+            with contextlib.suppress(SourceError):
+                for frame in source:
+                    yield round(frame.pts * 10), frame.planes.y.astype(np.float32)
+            assert source.corrupt == source.lost == 0
+
+    every, quick = dict(pictures("all")), dict(pictures("quick"))
+    assert len(every) == 60
+    assert len(others) < 25, "most are B-frames"
+    assert list(quick) == others
+    errors = [((every[i] - shown) ** 2).mean() for i, shown in quick.items()]
+    assert 0 < max(errors) < 20, "at least 35 dB"
+
+
+def test_quick_decoding_of_b_frames_can_be_taken_back(tmp_path):
+    path, others = with_b_frames(tmp_path / "b.mkv", length=100)
+    camera, seen = CameraSettings(url=str(path)), []
+    with StreamSource(camera, live=True, options={}) as source, contextlib.suppress(SourceError):
+        for frame in source:
+            seen.append(round(frame.pts * 10))
+            source.decoding = "quick" if 30 < seen[-1] < 60 else "all"
+        assert source.corrupt == source.lost == 0
+    assert seen == sorted(set(seen))
+    assert {i for i in seen if 42 <= i < 60} == {i for i in others if 42 <= i < 60}
+    assert {*range(30), *range(82, 96)} <= set(seen)
 
 
 @pytest.mark.parametrize(

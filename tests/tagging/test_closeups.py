@@ -355,3 +355,69 @@ def test_a_camera_that_sends_nothing_any_more_keeps_no_room():
     for i in range(1, 6):
         floor.at(0.2 + i, without=["cam0"])
     assert floor.asked() != []
+
+
+class Larger:
+    """What a recording shows at the moment of its proxy's frame, and how often it was asked."""
+
+    size = MAIN
+
+    def __init__(self, pts, place=(0.0, 0.0, 1.0, 1.0), there=True):
+        self.frame, self.place, self.there, self.asked = make_frame(pts, MAIN), place, there, 0
+
+    def hiding(self, mask):
+        return self
+
+    def picture(self):
+        self.asked += 1
+        return (self.frame.planes, self.place) if self.there else None
+
+
+def proxied(scene, pts, decision="detect", tracks=None, **more):
+    larger = Larger(pts, **more)
+    frame = replace(make_frame(pts, SUB), sub=True, larger=larger)
+    there = (Track(1, scene.box(pts), 0.9),) if tracks is None else tracks
+    [tagged] = scene.stage([TaggedFrame(frame, decision, tracks=there)])
+    return larger, tagged
+
+
+def test_a_proxys_people_are_looked_at_in_the_recording(scene):
+    larger, tagged = proxied(scene, 0.0)
+    [subject] = scene.sees.shown
+    assert subject.frame.planes is larger.frame.planes
+    assert subject.box == pytest.approx(tuple(3 * v for v in scene.box(0.0)))
+    assert tagged.views == (1, 0)
+    [track] = tagged.tracks
+    assert track.best
+    assert track.box == scene.box(0.0), "the track itself stays in the proxy's pixels"
+
+
+def test_a_recordings_picture_is_decoded_only_if_somebody_wants_a_look(scene):
+    assert proxied(scene, 0.0, tracks=())[0].asked == 0
+    assert proxied(scene, 0.1)[0].asked == 1
+    assert proxied(scene, 0.2)[0].asked == 0, "the next look is 0.3 s later"
+    assert proxied(scene, 0.3, decision="predict")[0].asked == 0
+    assert proxied(scene, 0.5)[0].asked == 1
+    assert len(scene.sees.shown) == 2
+
+
+def test_a_proxy_that_shows_a_part_of_the_recording(scene):
+    proxied(scene, 0.0, place=(0.25, 0.25, 0.75, 0.75))
+    [subject] = scene.sees.shown
+    x0, y0, x1, y1 = scene.box(0.0)
+    assert subject.box == pytest.approx(
+        (480 + 1.5 * x0, 270 + 1.5 * y0, 480 + 1.5 * x1, 270 + 1.5 * y1)
+    )
+
+
+def test_people_are_looked_at_in_the_proxy_where_the_recording_has_no_picture(scene):
+    _, tagged = proxied(scene, 0.0, there=False)
+    [subject] = scene.sees.shown
+    assert (subject.frame.width, subject.frame.height) == SUB
+    assert subject.box == pytest.approx(scene.box(0.0))
+    assert tagged.views == (0, 1)
+
+
+def test_what_is_small_in_the_proxy_may_be_large_enough_in_the_recording(scene):
+    proxied(scene, 0.0, tracks=(Track(1, (100.0, 100.0, 112.0, 130.0), 0.9),))
+    assert len(scene.sees.shown) == 1, "90 pixels high there"

@@ -759,7 +759,7 @@ def test_needs_are_those_of_the_common_schedule(opened, tmp_path):
     class Always:
         better = 1.3
 
-        def due(self, subject, memory, least):
+        def due(self, subject, memory, least, sparing=False):
             from pipeline.tagging.tagger import Priority
 
             return Priority(Urgency.NEW, least)

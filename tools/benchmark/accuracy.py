@@ -25,7 +25,7 @@ from pipeline.types import Box, Frame, Tag, TaggedFrame
 DENSE: dict[str, Any] = {
     "motion": {"threshold": 0.0},
     "person": {"interval_s": 0.0, "refresh_s": 0.001, "parts": False},
-    "looks": {"settle_s": 0.0, "settle_looks": 1000, "refresh_s": 0.001},
+    "looks": {"settle_s": 0.0, "settle_looks": 1000, "gain": 0.0, "refresh_s": 0.001},
 }
 CASES: dict[str, dict[str, Any]] = {
     "everybody on every second frame": {**DENSE, "person": DENSE["person"] | {"interval_s": 0.12}},
@@ -40,6 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "4 first crops": {"looks": {"settle_looks": 4}},
     "2 first crops": {"looks": {"settle_looks": 2}},
     "16 first crops": {"looks": {"settle_looks": 16}},
+    "all of the first crops": {"looks": {"gain": 0.0}},
     "crops again after 10 s": {"looks": {"refresh_s": 10.0}},
 }  # fmt: skip
 #: Numbers by which a frame's may be behind the one before, where they are told by a clock.

@@ -63,7 +63,7 @@ def recording(stream: Path, rate: int) -> Path:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for everybody on every frame and for every number of cameras, without and with
     their sub-streams by turns; all figures."""
-    main, sub = native.pair(args.video, args.rate)
+    main, sub = native.pair(args.video, args.rate, few=args.few)
     engine = {"backend": args.engine}
     agreed = (f"{what}, {name}" for name in WORDS for what in ("recall", "precision"))
     shown = ("detector runs", "people", "people found", *agreed)

@@ -164,7 +164,7 @@ def by_turns(large: Server, small: Server) -> dict[str, list[dict[str, str]]]:
 
 def measure_sub(args: argparse.Namespace) -> dict[str, Any]:
     """Print a line for every number of cameras, without and with their sub-streams by turns."""
-    main, sub = native.pair(args.video, args.rate, args.coding)
+    main, sub = native.pair(args.video, args.rate, args.coding, args.few)
     results: dict[str, Any] = {}
     for name, stream in (("main stream", main), ("sub-stream", sub)):
         every, key = native.decoding_ms(stream)

@@ -50,9 +50,11 @@ CODINGS = MappingProxyType(
 )
 
 
-def pair(video: Path, rate: int, coding: str = "h264") -> tuple[Path, Path]:
-    """The larger and the smaller stream of a camera, bare, made once; ``coding`` of ``CODINGS``."""
-    codec, kind = CODINGS[coding].codec, coding.partition("-")[2]
+def pair(video: Path, rate: int, coding: str = "h264", few: bool = False) -> tuple[Path, Path]:
+    """The larger and the smaller stream of a camera, bare, made once; ``coding`` of ``CODINGS``.
+    With ``few``, one of the places side by side has people."""
+    codec = CODINGS[coding].codec
+    kind = "-".join(filter(None, (coding.partition("-")[2], few and "few")))
     stem = f"{video.stem}-native-{{}}{kind and '-'}{kind}-{rate}-{VERSION}.{codec}"
     out = tuple(FOLDER / stem.format(name) for name in ("main", "sub"))
     if not all(path.exists() for path in out):
@@ -60,19 +62,20 @@ def pair(video: Path, rate: int, coding: str = "h264") -> tuple[Path, Path]:
         print(f"making {out[0]} (once, some minutes)", file=sys.stderr)
         code = "import sys; from pathlib import Path; from benchmark.native import make; "
         code += "make(Path(sys.argv[1]), (Path(sys.argv[2]), Path(sys.argv[3])), "
-        code += "int(sys.argv[4]), sys.argv[5])"
+        code += "int(sys.argv[4]), sys.argv[5], bool(sys.argv[6]))"
         paths = (str(video.resolve()), *map(str, out))
-        command = [sys.executable, "-c", code, *paths, str(rate), coding]
+        command = [sys.executable, "-c", code, *paths, str(rate), coding, "few" * few]
         subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
     return out[0], out[1]
 
 
-def make(video: Path, out: tuple[Path, Path], rate: int, coding: str) -> None:
+def make(video: Path, out: tuple[Path, Path], rate: int, coding: str, few: bool) -> None:
     """Write what ``pair`` returns: the video side by side and one above the other, each time from
-    another moment on, at its own size."""
+    another moment on, or but for one without anybody, at its own size."""
     wanted = CODINGS[coding]
     with av.open(str(video)) as source:
         pictures = [frame.to_ndarray(format="rgb24") for frame in at_rate(source, rate)]
+    nobody = np.median(pictures[::9], axis=0).astype(np.uint8) if few else None
     chance = np.random.default_rng(0)
     noise = [chance.normal(0, 1, (SIZE[1] + 64, SIZE[0] + 64, 1)).astype(np.float32)
              for _ in range(4)]  # fmt: skip
@@ -89,7 +92,7 @@ def make(video: Path, out: tuple[Path, Path], rate: int, coding: str) -> None:
             for target, more, order in zip((large, small), sizes, orders, strict=True)
         ]
         for index in range(len(pictures)):
-            shown = _noisy(_wall(pictures, index), noise, chance)
+            shown = _noisy(_wall(pictures, index, nobody), noise, chance)
             whole = av.VideoFrame.from_ndarray(shown, format="rgb24")
             for target, stream, order in streams:
                 picture = whole.reformat(
@@ -128,15 +131,19 @@ def _stream(
     return stream
 
 
-def _wall(pictures: list[npt.NDArray[np.uint8]], index: int) -> npt.NDArray[np.uint8]:
-    """One picture of ``SIZE``, RGB: as many of the video's as fit, cut at its edges."""
+def _wall(
+    pictures: list[npt.NDArray[np.uint8]], index: int, nobody: npt.NDArray[np.uint8] | None
+) -> npt.NDArray[np.uint8]:
+    """One picture of ``SIZE``, RGB: as many of the video's as fit, cut at its edges; or one, and
+    what the place looks like without anybody beside it."""
     height, width = pictures[0].shape[:2]
     wall = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
     places = [(x, y) for y in range(0, SIZE[1], height) for x in range(0, SIZE[0], width)]
     for number, (x, y) in enumerate(places):
         at = (index + number * len(pictures) // len(places)) % len(pictures)
         there = wall[y : y + height, x : x + width]
-        there[:] = pictures[at][: there.shape[0], : there.shape[1]]
+        shown = nobody if number and nobody is not None else pictures[at]
+        there[:] = shown[: there.shape[0], : there.shape[1]]
     return wall
 
 

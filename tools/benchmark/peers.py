@@ -25,13 +25,15 @@ WARM_UP_S = 10.0
 @dataclass(frozen=True, slots=True)
 class Peer:
     """How to run one: its script, what it needs installed (nothing: our own environment), and the
-    interpreter: that of its environment is made with ``base``."""
+    interpreter: that of its environment is made with ``base``. ``two_streams``: it takes a camera's
+    main stream beside its sub-stream."""
 
     script: str
     packages: tuple[str, ...] = ()
     python: str = ""
     base: str = sys.executable
     options: tuple[str, ...] = ()
+    two_streams: bool = False
 
     def interpreter(self, name: str) -> tuple[str, list[str]]:
         """The Python to use, its environment made if need be, and folders it looks for modules in
@@ -52,7 +54,7 @@ class Peer:
 
 
 PEERS = {
-    "threadline": Peer("threadline_run.py"),
+    "threadline": Peer("threadline_run.py", two_streams=True),
     "OpenCV loop": Peer("opencv_loop.py"),
     "OpenCV, newest picture": Peer("opencv_latest.py"),
     "GStreamer appsink": Peer("gstreamer.py", python=SYSTEM_PYTHON),
@@ -66,8 +68,11 @@ PEERS = {
 ALWAYS = ("threadline", "OpenCV loop", "OpenCV, newest picture", "GStreamer appsink")
 
 
-def run(name: str, urls: list[str], job: str, seconds: float) -> dict[str, Any] | None:
-    """One peer's results; ``None`` where it ended without any."""
+def run(
+    name: str, urls: list[str], job: str, seconds: float, mains: list[str]
+) -> dict[str, Any] | None:
+    """One peer's results; ``None`` where it ended without any. ``mains`` are the main streams of
+    cameras whose sub-streams are ``urls``, for those who can use both."""
     peer = PEERS[name]
     python, more = peer.interpreter(name.replace(" ", "-").lower())
     path = os.pathsep.join([str(HERE.parent), str(HERE), *more])
@@ -76,6 +81,7 @@ def run(name: str, urls: list[str], job: str, seconds: float) -> dict[str, Any] 
         command = [python, str(HERE / "peers" / peer.script), *peer.options]
         command += ["--urls", *urls, "--seconds", str(seconds + WARM_UP_S)]
         command += ["--job", job, "--out", str(out)]
+        command += ["--mains", *mains] if mains and peer.two_streams else []
         try:
             ended = subprocess.run(
                 command, env=os.environ | {"PYTHONPATH": path}, timeout=seconds + WARM_UP_S + 60,

@@ -22,6 +22,7 @@ def tagged_files(
         out = out or Path(folder) / "out"
         settings = Path(folder) / "settings.yaml"
         settings.write_text(f"garments: {{model: {pack.name}}}\nlogos: {{enabled: false}}\n")
+        given = sys.argv
         sys.argv = ["threadline", "tag", *map(str, files), "--out", str(out)]
         sys.argv += ["--engine", engine, "--config", str(settings), *["--masks"] * masks]
         if pack.folder.parent != SHIPPED:
@@ -31,4 +32,6 @@ def tagged_files(
         except SystemExit as done:
             if done.code:
                 raise
+        finally:
+            sys.argv = given
         return [json.loads(line) for line in (out / "tags.jsonl").read_text().splitlines()]

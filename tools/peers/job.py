@@ -21,6 +21,7 @@ from benchmark.numbers import painted
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--urls", nargs="+", required=True)
+    parser.add_argument("--mains", nargs="*", default=[], help="main streams beside")
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--job", required=True, help="tags, or sleep:SECONDS for a model that long")
     parser.add_argument("--out", type=Path, required=True)

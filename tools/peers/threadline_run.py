@@ -18,7 +18,11 @@ log = Log(args, pipeline.__version__)
 ids = {f"cam{i}": i for i in range(len(args.urls))}
 slow = args.job.startswith("sleep")
 # A slow model is given small pictures.
-excluded = strip(640, 360) if slow else strip(1920, 1080)
+excluded = strip(640, 360) if slow or args.mains else strip(1920, 1080)
+streams = [
+    {"url": main, "sub": url} if main else {"url": url}
+    for main, url in zip(args.mains or [""] * len(args.urls), args.urls, strict=True)
+]
 
 
 class Watch(Listener):
@@ -43,7 +47,7 @@ def slowed(engine, seconds):
 
 settings = {
     "cameras": [
-        {"url": url, "id": f"cam{i}", "exclude": [excluded]} for i, url in enumerate(args.urls)
+        {**stream, "id": f"cam{i}", "exclude": [excluded]} for i, stream in enumerate(streams)
     ],
     "outputs": {"video": False},
 }

@@ -10,7 +10,7 @@ from itertools import count
 
 from pipeline.flow.apart.memory import Memory
 from pipeline.flow.apart.parent import CaptureProcess
-from pipeline.flow.apart.seat import RemoteMain
+from pipeline.flow.apart.seat import RemoteMain, Seat
 from pipeline.flow.capture import Capture
 from pipeline.flow.pace import CAMERAS_FROM, STREAMS_EACH, Pace, PaceSettings
 from pipeline.flow.stats import MainStats
@@ -40,6 +40,8 @@ class Crew:
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._crew: dict[Worker, CaptureProcess] = {}
+        self._where: dict[int, CaptureProcess] = {}
+        self._stopped = False
         self._possible: bool | None = None
 
     def takes(self, camera: Camera, live: int) -> bool:
@@ -56,19 +58,39 @@ class Crew:
         key = next(self._keys)
         if capture.camera.sub:
             capture.stats.main = MainStats()
+        seat = Seat(capture)
         with self._lock:
             process = self._free(2 if capture.camera.sub else 1)
-            seat = process.add(key, capture)
-            if seat is None:
+            if not process.add(key, seat):
                 process = self._new()
-                seat = process.add(key, capture)
-        assert seat is not None
-        return lambda: process.remove(key), seat.main
+                process.add(key, seat)
+            self._where[key] = process
+        return lambda: self._remove(key), seat.main
+
+    def _remove(self, key: int) -> None:
+        with self._lock:
+            process = self._where.pop(key, None)
+        if process is not None:
+            process.remove(key)
+
+    def _divide(self, process: CaptureProcess) -> None:
+        """A process ends again and again: one of its cameras may be why. Half of them go to another
+        process, so that in the end that one is alone."""
+        with self._lock:
+            half = {} if self._stopped else process.give_half()
+            if half:
+                other = self._new()
+                log.warning(
+                    "%s: every other one of its cameras goes to %s", process.name, other.name
+                )
+                for key, seat in half.items():
+                    other.add(key, seat)
+                    self._where[key] = other
 
     def stop(self) -> None:
         """End all."""
         with self._lock:
-            processes = list(self._crew.values())
+            processes, self._stopped = list(self._crew.values()), True
         for process in processes:
             process.stop()
 
@@ -99,7 +121,7 @@ class Crew:
 
     def _new(self) -> CaptureProcess:
         name = f"capture process {next(self._numbers)}"
-        process = CaptureProcess(name, cores() + 1, self._pace)
+        process = CaptureProcess(name, cores() + 1, self._pace, self._divide)
         worker = Worker(name, process.run, self._left)
         self._crew[worker] = process
         worker.start()

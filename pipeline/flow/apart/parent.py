@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.errors import redact
@@ -28,9 +29,8 @@ from pipeline.flow.apart.messages import (
     Stop,
     Tap,
 )
-from pipeline.flow.apart.seat import RemoteMain, Seat
+from pipeline.flow.apart.seat import Seat
 from pipeline.flow.backoff import backoff_s
-from pipeline.flow.capture import Capture
 from pipeline.flow.pace import Pace
 
 log = logging.getLogger("threadline.capture")
@@ -39,6 +39,8 @@ log = logging.getLogger("threadline.capture")
 BEAT_S = 0.25
 #: Seconds without a word from a process after which it is ended: it says something every 0.2 s.
 SILENT_S = 10.0
+#: Seconds within which one that ends twice, by itself, is divided.
+DIVIDE_S = 300.0
 #: Seconds it has to end once it was told to.
 END_S = 0.8
 _CODE = (
@@ -54,12 +56,16 @@ class CaptureProcess:
         name: for messages.
         decoders: how many pictures it decodes at a time.
         pace: of the run.
+        divide: takes half of the cameras away to another process.
     """
 
-    def __init__(self, name: str, decoders: int, pace: Pace) -> None:
+    def __init__(
+        self, name: str, decoders: int, pace: Pace, divide: Callable[[CaptureProcess], None]
+    ) -> None:
         self.name = name
         self._decoders = decoders
         self._pace = pace
+        self._divide = divide
         self._paced: Paced | None = None
         self._seats: dict[int, Seat] = {}
         self._lock = threading.Lock()
@@ -74,18 +80,25 @@ class CaptureProcess:
         with self._lock:
             return sum(1 if seat.main is None else 2 for seat in self._seats.values())
 
-    def add(self, key: int, capture: Capture) -> Seat | None:
-        """Receive one more camera; ``None`` if it is ending."""
-        stats, main = capture.stats.main, None
-        if stats is not None:
-            main = RemoteMain(stats, lambda after, urgent: self._send(Ask(key, after, urgent)))
-        seat = Seat(capture, main)
+    def add(self, key: int, seat: Seat) -> bool:
+        """Receive one more camera; whether it does, since it is not ending."""
         with self._lock:
             if self._over:
-                return None
+                return False
+            if seat.main is not None:
+                seat.main.ask = lambda after, urgent: self._send(Ask(key, after, urgent))
             self._seats[key] = seat
             self._send(seat.added(key))
-        return seat
+        return True
+
+    def give_half(self) -> dict[int, Seat]:
+        """Every other camera, if it has several: somebody else receives them from now on."""
+        with self._lock:
+            given = {key: self._seats[key] for key in list(self._seats)[1::2]}
+            for key in given:
+                del self._seats[key]
+                self._send(Remove(key))
+        return given
 
     def remove(self, key: int) -> None:
         """Receive a camera no more."""
@@ -101,7 +114,7 @@ class CaptureProcess:
 
     def run(self) -> None:
         """Until it was stopped, or has no cameras any more; on a thread of its own."""
-        failures = 0
+        failures, ended = 0, float("-inf")
         while not self._over:
             began = time.monotonic()
             how = self._once()
@@ -112,6 +125,9 @@ class CaptureProcess:
                 for seat in self._seats.values():
                     seat.down(f"{self.name} {how}")
             log.warning("%s %s; its cameras begin again", self.name, how)
+            if time.monotonic() - ended < DIVIDE_S:
+                self._divide(self)
+            ended = time.monotonic()
             failures = 1 if time.monotonic() - began > SILENT_S else failures + 1
             pause = time.monotonic() + backoff_s(failures, random.random())
             while time.monotonic() < pause and not self._over:

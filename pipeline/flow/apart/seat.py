@@ -52,14 +52,17 @@ class Elsewhere:
 
 
 class RemoteMain:
-    """A main stream that another process receives; ``pipeline.tagging.beside.Main``."""
+    """A main stream that another process receives; ``pipeline.tagging.beside.Main``.
 
-    def __init__(self, stats: MainStats, asking: Callable[[float, bool], None]) -> None:
-        """``asking`` passes on what is asked for."""
+    Attributes:
+        ask: passes on what is asked for, to whoever receives it.
+    """
+
+    def __init__(self, stats: MainStats) -> None:
+        self.ask: Callable[[float, bool], None] = lambda after, urgent: None
         self.size: tuple[int, int] | None = None
         self.registration: Registration | None = None
         self.ready = Ready()
-        self.ask = asking
         self._stats = stats
 
     @property
@@ -80,11 +83,12 @@ class Seat:
         tap: what takes its packets, if anybody does.
     """
 
-    def __init__(self, capture: Capture, main: RemoteMain | None) -> None:
+    def __init__(self, capture: Capture) -> None:
         names = CameraSettings.model_fields
         own = {name: getattr(capture.camera, name) for name in names}
         self.camera = CameraSettings.model_construct(**own)
-        self.main = main
+        stats = capture.stats.main
+        self.main = None if stats is None else RemoteMain(stats)
         self.tap: Tap | None = None
         self._capture = capture
 

@@ -31,6 +31,7 @@ class GarmentTagger(Tagger):
     """Parses people. Gives ``parsing``: which garment lies where on the person."""
 
     name = "garments"
+    sparing = True
 
     def __init__(self, parser: GarmentParser, settings: PerSource[GarmentSettings]) -> None:
         super().__init__(settings)
