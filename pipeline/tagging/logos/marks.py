@@ -69,9 +69,11 @@ def doubtful(path: Path) -> str:
     if path.suffix.lower() != ".svg":
         return ""
     text = letters_of(path.read_text(encoding="utf-8-sig"))
-    if not text or not in_another_font(text):
-        return ""
-    return "its text is drawn in another font than it names; convert text to paths"
+    try:
+        doubt = bool(text) and in_another_font(text)
+    except SvgError:  # it could be drawn, but not twice more
+        doubt = True
+    return "its text may be in another font than it names; convert text to paths" if doubt else ""
 
 
 def _drawn(content: bytes) -> Rgba:

@@ -36,7 +36,8 @@ def lettered(text: str, wordless: str, side: int) -> bytes:
 
 
 def in_another_font(text: str) -> bool:
-    """Whether this machine draws an SVG's text in another font than the text names.
+    """Whether this machine draws an SVG's text in its own serif font though the text names another;
+    it may be that font.
 
     Raises:
         SvgError: it cannot be drawn.
