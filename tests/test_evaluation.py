@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="needs the train extra")
 
 from evaluation.fusion import Tally
+from evaluation.garments import Said, sureness
 from evaluation.logo_photos import Shot, shots
 from evaluation.logo_photos import Tally as Tallied
 from evaluation.logo_tracks import Person, Watcher, judged
@@ -19,6 +20,7 @@ from evaluation.published import average_precision, box_precision, chosen, tagge
 from evaluation.published_masks import iou_figures
 from evaluation.tracks import Identities
 from support import cut
+from training.garment_data import Photo
 
 from pipeline.types import Tag
 
@@ -47,6 +49,26 @@ def test_one_person_in_one_frame(said, f1):
     tally = Tally()
     tally.count(0, TRUTH, tags(*said))
     assert tally.f1() == pytest.approx(f1)
+
+
+def test_garments_are_judged_by_how_sure_they_were():
+    """A coat and trousers are worn; of what is only a part nothing is asked."""
+    names, mapping = ["null", "coat", "jeans"], {"null": None, "coat": "coat", "jeans": "pants"}
+    mask = np.array([[0, 1, 2]], np.uint8)
+    photo = Photo("1", np.zeros((1, 3, 3), np.uint8), mask, (1, 2))
+    told = [("coat", 0.6), ("jacket", 0.4), ("pants", 0.9), ("dress", 0.3), ("hat", 0.9)]
+    said = [{"category": name, "level": "category", "score": score} for name, score in told]
+    said += [{"category": "upper garment", "level": "part", "score": 0.9}]
+    assert sureness([photo], [Said({"tags": said}, mask)], names, mapping) == {
+        "lower garments below": 1,
+        "lower garments below: right": 0.0,
+        "lower garments of 0.5 and more": 1,
+        "lower garments of 0.5 and more: right": 1.0,
+        "upper garments below": 2,
+        "upper garments below: right": 0.0,
+        "upper garments of 0.5 and more": 1,
+        "upper garments of 0.5 and more: right": 1.0,
+    }
 
 
 def test_labels_that_come_and_go_are_changes():

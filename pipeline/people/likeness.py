@@ -12,6 +12,8 @@ from engines.boxes import iou_matrix
 F64 = npt.NDArray[np.float64]
 #: Six means of luma and chroma; empty or ``None`` if unknown.
 Appearance = F64 | Sequence[float] | None
+#: Distance of two signatures at which two people are a third as much alike as one.
+ALIKE = 30.0
 
 
 def likeness_matrix(predicted: F64, boxes: F64, unseen_s: F64) -> F64:
@@ -52,5 +54,5 @@ def resemblance_matrix(before: Sequence[Appearance], now: Sequence[Appearance]) 
     )
     if rows and columns:
         gap = np.array([before[i] for i in rows])[:, None] - [now[i] for i in columns]
-        result[np.ix_(rows, columns)] = np.exp(-(gap**2).sum(axis=2) / 40.0**2)
+        result[np.ix_(rows, columns)] = np.exp(-(gap**2).sum(axis=2) / ALIKE**2)
     return result

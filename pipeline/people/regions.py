@@ -35,6 +35,12 @@ END_ROOM = 0.12
 MERGE = 1.1
 #: Share of the picture from which it is looked at as a whole.
 WHOLE = 0.6
+#: A person counts as missed only if this share of the box was searched.
+SEEN = 0.8
+#: Share of the picture's width on both sides through which people leave it.
+SIDE = 0.03
+#: Pixels from the picture's upper and lower edge within which somebody is cut off by it.
+CUT = 2
 
 
 def _touches(a: Box, b: Box) -> bool:
@@ -51,6 +57,22 @@ def _widened(box: Box, x: float, y: float) -> Box:
 
 def _area(box: Box | Window) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def searched(box: Box, windows: Sequence[Window]) -> bool:
+    """Whether most of somebody was looked at."""
+    x0, y0, x1, y1 = box
+    return any(
+        max(min(x1, w[2]) - max(x0, w[0]), 0.0) * max(min(y1, w[3]) - max(y0, w[1]), 0.0)
+        > SEEN * max(_area(box), 1.0)
+        for w in windows
+    )
+
+
+def inside(box: Box, size: Size) -> bool:
+    """Whether somebody is away from the edges of a picture (width, height)."""
+    side = SIDE * size[0]
+    return side < box[0] and box[2] < size[0] - side and box[1] > CUT and box[3] < size[1] - CUT
 
 
 def _pieces(changed: npt.NDArray[np.bool_]) -> list[Box]:

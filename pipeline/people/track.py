@@ -18,7 +18,7 @@ from pydantic import Field
 
 from pipeline.people.detect import PersonSettings
 from pipeline.people.likeness import likeness_matrix, resemblance_matrix
-from pipeline.people.regions import Whereabouts
+from pipeline.people.regions import Whereabouts, inside, searched
 from pipeline.settings.section import PerSource, Seconds, Section, Share
 from pipeline.types import Box, Detection, Window
 
@@ -32,8 +32,6 @@ FORESIGHT_S = 1.0
 SPEED_S = 0.56
 #: Least share of the first error that does.
 FIRST = 0.5
-#: A person counts as missed only if this share of the box was searched.
-SEEN = 0.8
 #: Looks at the picture after which a new person has been seen often enough to be tagged.
 SETTLED = 16
 #: Doubtful detections in a row that keep nobody any more, if the last certain one is older.
@@ -41,6 +39,9 @@ DOUBTS = 5
 DOUBT_S = 10.0
 #: Share of somebody's height that a doubtful detection must have; less is a part, or another.
 WHOLE = 0.75
+#: How much longer somebody is waited for who vanished away from the picture's edges: behind a post
+#: or somebody else, not through a door.
+PATIENCE = 1.6
 #: Looks in a row that miss somebody after which no further one is needed to believe it.
 MISSED = 4
 
@@ -52,7 +53,9 @@ class TrackSettings(Section):
         0.1, description="likeness of prediction and detection below which they never match"
     )
     confirm_hits: int = Field(3, ge=1, le=100, description="detections that make a person")
-    lost_s: Seconds = Field(2.5, description="time out of sight after which a person has left")
+    lost_s: Seconds = Field(
+        2.5, description="time unseen at an edge until a person has left; 1.6 times that elsewhere"
+    )
     motionless_s: Seconds = Field(
         120, description="time without the least movement after which it is a mannequin or a poster"
     )
@@ -120,17 +123,6 @@ class Target:
         return cast(Box, tuple(self.predict(pts).tolist()))
 
 
-def _among(box: Box, windows: Sequence[Window]) -> bool:
-    """Whether most of somebody was looked at."""
-    x0, y0, x1, y1 = box
-    area = max((x1 - x0) * (y1 - y0), 1.0)
-    return any(
-        max(min(x1, w[2]) - max(x0, w[0]), 0.0) * max(min(y1, w[3]) - max(y0, w[1]), 0.0)
-        > SEEN * area
-        for w in windows
-    )
-
-
 def assign(cost: F64, limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of least total cost, none dearer than ``limit``."""
     if cost.size == 0:
@@ -148,18 +140,22 @@ class Tracker:
         self._targets: list[Target] = []
         self._next_id = 1
         self._looked_at: float | None = None
+        self._size: tuple[int, int] | None = None
 
     def update(
         self,
         detections: Sequence[Detection],
         pts: float,
         windows: Sequence[Window] | None = None,
+        size: tuple[int, int] | None = None,
     ) -> list[int]:
-        """Take the detections of the frame at ``pts``; ids of confirmed tracks that ended.
+        """Take the detections of the frame at ``pts``, ``size`` (width, height) if known; ids of
+        confirmed tracks that ended.
 
         With ``windows``, only these were looked at, and elsewhere nothing moved: who is not in
         them stands still.
         """
+        self._size = size
         elapsed = self._since_looked(pts)
         strong = [d for d in detections if d.score >= self._person.score]
         weak = [d for d in detections if self._person.keep_score <= d.score < self._person.score]
@@ -167,7 +163,7 @@ class Tracker:
         waiting, _ = self._match(waiting, weak, pts)
         missed = []
         for target in waiting:
-            looked_at = windows is None or _among(target.as_box(pts), windows)
+            looked_at = windows is None or searched(target.as_box(pts), windows)
             if not looked_at and not target.missed:
                 target.rest(pts)
             else:
@@ -263,11 +259,15 @@ class Tracker:
             [d for i, d in enumerate(detections) if i not in columns],
         )
 
+    def _waits_s(self, target: Target) -> float:
+        """How long somebody who is missed is waited for."""
+        away = self._size is not None and inside(target.as_box(target.pts), self._size)
+        return self._settings.lost_s * (PATIENCE if away else 1.0)
+
     def _retire(self, waiting: list[Target]) -> list[int]:
-        """Drop unconfirmed targets at once, confirmed ones after ``lost_s`` and two looks, and who
+        """Drop unconfirmed targets at once, confirmed ones after a while and two looks, and who
         was in doubt for too long."""
-        lost_s = self._settings.lost_s
-        gone = [t for t in waiting if not t.id or (t.unseen_s > lost_s and t.missed > 1)]
+        gone = [t for t in waiting if not t.id or (t.missed > 1 and t.unseen_s > self._waits_s(t))]
         doubted = [t for t in self._targets if t.doubts >= DOUBTS and t.pts - t.sure_at > DOUBT_S]
         gone += [t for t in doubted if t not in gone]
         self._targets = [t for t in self._targets if t not in gone]

@@ -52,7 +52,8 @@ class TrackStage:
         self._last[frame.source] = (frame.pts, frame.width, frame.height)
         if tagged.decision == "detect":
             people = figures.without(frame, tagged.detections)
-            ended += tracker.update(people, frame.pts, tagged.windows)
+            size = (frame.width, frame.height)
+            ended += tracker.update(people, frame.pts, tagged.windows, size)
         elif tagged.decision == "predict":
             tracker.advance()
         still = tagged.decision == "still"

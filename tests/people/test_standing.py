@@ -13,7 +13,7 @@ from pipeline.flow.pace import Pace
 from pipeline.flow.runner import Runner
 from pipeline.people.detect import PersonSettings
 from pipeline.people.schedule import MotionSettings, ScheduleStage
-from pipeline.people.track import SETTLED, Trackers, TrackSettings
+from pipeline.people.track import PATIENCE, SETTLED, Trackers, TrackSettings
 from pipeline.people.tracking import TrackStage
 from pipeline.people.zones import Zones
 from pipeline.picture.yuv import Planes
@@ -26,7 +26,8 @@ from pipeline.types import Box, Detection, Frame, TaggedFrame, Window
 STANDING: Box = (100.0, 100.0, 160.0, 280.0)
 #: Whom the detector sees at a time, and how surely.
 Seen = Callable[[float], Sequence[tuple[Box, float]]]
-LOST_S = TrackSettings().lost_s
+#: How long somebody is waited for who vanishes away from the picture's edges.
+LOST_S = TrackSettings().lost_s * PATIENCE
 
 
 def alone(score: float = 0.6, begin: float = 0.0, end: float = 1e9) -> Seen:

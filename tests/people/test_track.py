@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,6 +126,26 @@ def test_a_person_leaves_after_the_lost_time_and_comes_back_as_another():
     assert ended == [1]
     for n in range(3):
         tracker.update([person(0)], 10 + n * 0.2)
+    assert [t.id for t in tracker.confirmed()] == [2]
+
+
+@pytest.mark.parametrize(("x", "known"), [(300.0, [1]), (0.0, []), (600.0, [])])
+def test_who_vanishes_inside_the_picture_is_waited_for_longer_than_who_does_at_its_edge(x, known):
+    tracker, size = new_tracker(), (640, 480)
+    for n in range(6):
+        tracker.update([person(x)], n * 0.2, size=size)
+    for n in range(7):
+        tracker.update([], 1.2 + n * 0.2, size=size)
+    tracker.update([person(x)], 2.6, size=size)
+    assert [t.id for t in tracker.confirmed()] == known
+
+
+def test_somebody_in_other_clothes_is_somebody_else():
+    tracker, dark, light = new_tracker(), (20.0,) * 6, (40.0,) * 6
+    for n in range(6):
+        tracker.update([replace(person(0), appearance=dark)], n * 0.2)
+    for n in range(6, 12):
+        tracker.update([replace(person(0), appearance=light)], n * 0.2)
     assert [t.id for t in tracker.confirmed()] == [2]
 
 

@@ -24,11 +24,14 @@ from evaluation.command import tagged_files
 from evaluation.stills import still
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.tagging.garments.parser import NO_GARMENT, GarmentParser
+from pipeline.tagging.garments.parts import COVERS
 from pipeline.tagging.garments.tagger import GarmentSettings
 
 #: Height in pixels of a person before a simulated store camera.
 FAR = 128
 BAG = "bag, wallet"
+#: Score from which a garment counts as sure.
+SURE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,24 @@ def calibration(
     return expected_calibration_error(scores, right)
 
 
+def sureness(
+    photos: list[Photo], said: list[Said], names: list[str], mapping: dict[str, str | None]
+) -> dict[str, float]:
+    """Of how many garments of the upper and of the lower body the category is right, by score."""
+    right: dict[str, list[bool]] = {}
+    for photo, one in zip(photos, said, strict=True):
+        groups = {mapping[names[i]] for i in np.unique(photo.mask)}
+        for tag in one.record["tags"]:
+            for part in COVERS.get(tag["category"] or "", ()) if tag["level"] != "part" else ():
+                score = f"{part}s of {SURE} and more" if tag["score"] >= SURE else f"{part}s below"
+                right.setdefault(score, []).append(tag["category"] in groups)
+    return {
+        name: value
+        for score, hits in sorted(right.items())
+        for name, value in ((score, len(hits)), (f"{score}: right", float(np.mean(hits))))
+    }
+
+
 def bags_seen(
     args: argparse.Namespace, names: list[str], packs: Packs, model: str
 ) -> dict[str, float]:
@@ -157,7 +178,9 @@ def measure(args: argparse.Namespace, packs: Packs) -> dict[str, float]:
         "tag micro-F1, all fine labels": micro_f1(fine),
         "tag micro-F1, Fashionpedia categories": micro_f1(coarse),
         "expected calibration error of tags": calibration(photos, said, names, mapping),
+        **sureness(photos, said, names, mapping),
         "far camera: tag micro-F1, Fashionpedia categories": micro_f1(far_coarse),
         "far camera: loss": micro_f1(coarse) - micro_f1(far_coarse),
+        **{f"far camera: {k}": v for k, v in sureness(photos, far, names, mapping).items()},
         **bags_seen(args, names, packs, pack.name),
     }
