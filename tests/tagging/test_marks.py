@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.tagging.logos.exemplars import views
-from pipeline.tagging.logos.marks import SIDE, MarkError, read_mark
+from pipeline.tagging.logos.marks import SIDE, MarkError, doubtful, read_mark
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
 DISC = HEAD + 'viewBox="0 0 24 24"><circle cx="12" cy="9" r="6" fill="#d00000"/></svg>'
@@ -77,6 +77,8 @@ GRADIENT = '<linearGradient id="g"><stop stop-color="#c00"/><stop offset="1"/></
         '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" '
         '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">' + HEAD + 'viewBox="0 0 20 20">'
         + SHAPE.format(""),
+        '<!DOCTYPE svg [<!ENTITY of_svg "http://www.w3.org/2000/svg">]>'
+        + '<svg xmlns="&of_svg;" viewBox="0 0 20 20">' + SHAPE.format(""),
         HEAD + 'viewBox="0 0 20 20"><metadata><x/></metadata><filter id="f"/>'
         + SHAPE.format('filter="url(#f)"'),
         HEAD + 'viewBox="0 0 20 20">' + SHAPE.format('fill="#fff"'),
@@ -85,7 +87,7 @@ GRADIENT = '<linearGradient id="g"><stop stop-color="#c00"/><stop offset="1"/></
     ],
     ids=[
         "currentColor", "class", "url in quotes", "url in entities", "url in a style", "mm", "in",
-        "pixels", "no size", "doctype", "filter", "white", "clip path",
+        "pixels", "no size", "doctype", "names as entities", "filter", "white", "clip path",
     ],
 )  # fmt: skip
 def test_svgs_as_programs_write_them_are_drawn(tmp_path, text):
@@ -144,9 +146,28 @@ def test_bombs_end_soon(tmp_path, text):
 def test_text_that_no_font_here_draws_is_not_dropped_silently(tmp_path, monkeypatch):
     text = HEAD + 'viewBox="0 0 60 20"><text y="16" font-size="16">Acme</text>'
     text += '<circle cx="50" cy="9" r="6"/></svg>'
-    monkeypatch.setattr("pipeline.tagging.logos.svg.FONTS", False)
+    monkeypatch.setattr("pipeline.tagging.logos.svg_apart.FONTS", False)
     with pytest.raises(MarkError, match="convert text to paths"):
         read_mark(svg(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("family", "told"),
+    [
+        ("No Such Font", True),
+        ("No Such Font, sans-serif", True),
+        ("sans-serif", False),
+        (None, False),
+    ],
+)
+def test_text_in_a_font_that_is_not_here_is_doubtful(tmp_path, family, told):
+    named = "" if family is None else f' font-family="{family}"'
+    text = HEAD + f'viewBox="0 0 60 20"><text y="16" font-size="16"{named}>Acme</text></svg>'
+    try:
+        read_mark(path := svg(tmp_path, text))
+    except MarkError:
+        pytest.skip("no font on this machine")
+    assert ("another font" in doubtful(path)) == told
 
 
 def test_references_that_multiply_themselves_end_soon(tmp_path):

@@ -18,9 +18,10 @@ from engines.nets.efficientnet_lite import EMBEDDING, EfficientNetLite0, normali
 from evaluation.people import detector
 from pipeline.models.opening import EngineSettings, Models
 from pipeline.people.detect import PersonSettings
-from pipeline.picture.crop import person_window
+from pipeline.picture.crop import crops, person_window
 from pipeline.picture.yuv import Planes
 from pipeline.tagging.garments.parser import GarmentParser
+from pipeline.tagging.logos.reader import AGAIN, Embedder, square_around
 from pipeline.types import Box, Frame
 
 ROUNDS = 60
@@ -63,6 +64,12 @@ def crop_and_run(frame: Frame, box: Box, engine: Engine, pack: Pack) -> object:
     return engine.infer({"images": crop[None]})
 
 
+def cut_again(frame: Frame, mark: Box, embed: Embedder) -> object:
+    """What a second look at a promising mark costs beside the first."""
+    squares = [(frame, square_around(mark, scale)) for scale in AGAIN]
+    return embed(crops(squares, embed.size))
+
+
 def ratios(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median processor time of each job, all threads of it, against that of the first, all run in
     turn: what else the machine does hardly matters."""
@@ -91,6 +98,8 @@ def jobs_of(models: Models, frame: Frame) -> dict[str, Callable[[], object]]:
             jobs[name] = partial(crop_and_run, frame, box, engine, pack)
         elif pack.task == "logo-embedding":
             jobs[f"{name}, one mark"] = partial(crop_and_run, frame, mark, engine, pack)
+            again = partial(cut_again, frame, mark, Embedder(engine, pack))
+            jobs[f"{name}, the same mark again"] = again
     return jobs
 
 

@@ -29,7 +29,7 @@ from pipeline.tagging.logos.gallery_file import (
     PictureEntry,
     brand_name,
 )
-from pipeline.tagging.logos.marks import MarkError, read_mark
+from pipeline.tagging.logos.marks import MarkError, doubtful, read_mark
 from pipeline.types import Box
 
 #: Embeds crops: RGB (n, side, side, 3) uint8 in, unit vectors (n, length) float32 out.
@@ -57,6 +57,7 @@ class NewPicture:
     content: bytes
     vectors: F32
     hues: tuple[int, ...] = ()
+    doubt: str = ""
 
     @property
     def file(self) -> str:
@@ -74,7 +75,8 @@ def read_picture(brand: str, path: Path, embed: Embed, side: int) -> NewPicture:
     try:
         mark = read_mark(path)
         shown = np.stack(views(mark, side))
-        return NewPicture(name, path, path.read_bytes(), embed(shown), tuple(own_hues(mark)))
+        content, hues = path.read_bytes(), tuple(own_hues(mark))
+        return NewPicture(name, path, content, embed(shown), hues, doubtful(path))
     except (MarkError, OSError) as error:
         raise GalleryError(str(error)) from None
 
@@ -147,6 +149,8 @@ def _added(gallery: Gallery, pictures: Sequence[NewPicture]) -> tuple[Gallery, l
         if owner == picture.brand:
             warnings.append(f"{picture.path}: {owner} has this picture already")
             continue
+        if picture.doubt:
+            warnings.append(f"{picture.path}: {picture.doubt}")
         twin = owner or _twin(gallery, picture)
         if twin is not None and twin != picture.brand:
             warnings.append(f"{picture.path}: the mark of {twin}; cameras cannot tell them apart")

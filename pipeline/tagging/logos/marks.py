@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.picture.header import read_header
-from pipeline.tagging.logos.svg import SvgError, drawn
+from pipeline.tagging.logos.svg import drawn, letters_of
+from pipeline.tagging.logos.svg_apart import SvgError, in_another_font
 
 #: RGBA picture (H, W, 4) uint8, colours not multiplied by coverage.
 Rgba = npt.NDArray[np.uint8]
@@ -61,6 +62,18 @@ def read_mark(path: Path) -> Rgba:
         return _cut(_without_ground(_decoded(content)))
     except MarkError as error:
         raise MarkError(f"{path}: {error}") from None
+
+
+def doubtful(path: Path) -> str:
+    """What may be wrong with the mark that ``read_mark`` read from a file; nothing, mostly."""
+    if path.suffix.lower() != ".svg":
+        return ""
+    text = letters_of(path.read_text(encoding="utf-8-sig"))
+    try:
+        doubt = bool(text) and in_another_font(text)
+    except SvgError:  # it could be drawn, but not twice more
+        doubt = True
+    return "its text may be in another font than it names; convert text to paths" if doubt else ""
 
 
 def _drawn(content: bytes) -> Rgba:

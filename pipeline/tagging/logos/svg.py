@@ -9,14 +9,12 @@ with limits of time and memory.
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from xml.etree.ElementTree import Element, tostring
 from xml.parsers import expat
 
 from pipeline.tagging.logos.drawing import draw
+from pipeline.tagging.logos.svg_apart import SvgError, apart, lettered
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -24,10 +22,6 @@ XLINK = "http://www.w3.org/1999/xlink"
 MOST_ELEMENTS = 20_000
 MOST_USES = 24
 MOST_DEPTH = 100
-#: Whether text is drawn with the fonts of this machine.
-FONTS = True
-#: Seconds that drawing may take, starting the process included.
-MOST_S = 10.0
 #: Most characters of what draws only shapes and is drawn here.
 MOST_PLAIN = 500_000
 #: Elements that draw a shape, group shapes, or colour them.
@@ -70,11 +64,9 @@ _URL = re.compile(r"""url\(\s*(["']?)\s*(.*?)\s*\1\s*\)""", re.S)
 _DATA = re.compile(r"data:(?:image|img)/(?:png|jpe?g|gif|webp)[;,]", re.I)
 _FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}", re.I)
 _COMMENT = re.compile(r"/\*.*?\*/", re.S)
+#: A name of what elements are of, as editors write it once and refer to.
+_NAMESPACE = re.compile(r"https?://[\w./-]{1,60}")
 _NUMBER = re.compile(r"\s*\+?(\d*\.?\d+(?:e[+-]?\d+)?)\s*([a-z]*)\s*", re.I)
-
-
-class SvgError(ValueError):
-    """A text is no usable SVG; says what is wrong and the remedy."""
 
 
 @dataclass(slots=True)
@@ -143,10 +135,19 @@ def drawn(text: str, side: int) -> bytes:
             return draw(clean, side, False)
         except ValueError as error:
             raise SvgError(f"cannot be drawn: {error}") from None
-    picture = _apart(clean, side, FONTS and "text" in found)
-    if "text" in found and picture == _apart(_packed(_without_text(root)), side, False):
-        raise SvgError("holds text, and this machine has no font for it; convert text to paths")
-    return picture
+    if "text" not in found:
+        return apart(clean, side, False)
+    return lettered(clean, _packed(_without_text(root)), side)
+
+
+def letters_of(text: str) -> str:
+    """An SVG with nothing in it but what is allowed, if it holds text; else nothing.
+
+    Raises:
+        SvgError: as ``parsed``.
+    """
+    root = parsed(text)
+    return _packed(root) if any(element.tag == "text" for element in root.iter()) else ""
 
 
 def parsed(text: str) -> Element:
@@ -160,7 +161,7 @@ def parsed(text: str) -> Element:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
-    parser.EntityDeclHandler = _no_entities
+    parser.EntityDeclHandler = _namespace_only
     parser.ProcessingInstructionHandler = _no_instructions
     try:
         parser.Parse(text.encode("utf-8"), True)
@@ -174,8 +175,9 @@ def parsed(text: str) -> Element:
     return reader.root
 
 
-def _no_entities(name: str, *rest: object) -> None:
-    raise _refused(f"<!ENTITY {name}")
+def _namespace_only(name: str, parameter: bool, value: str | None, *_: object) -> None:
+    if parameter or not _NAMESPACE.fullmatch(value or ""):
+        raise _refused(f"<!ENTITY {name}")
 
 
 def _no_instructions(target: str, content: str) -> None:
@@ -271,23 +273,3 @@ def _without_text(root: Element) -> Element:
 def _packed(root: Element) -> str:
     root.set("xmlns", SVG)
     return tostring(root, encoding="unicode")
-
-
-def _apart(text: str, side: int, fonts: bool) -> bytes:
-    """Draw in a process that is ended when it takes too much."""
-    child = [
-        sys.executable,
-        str(Path(__file__).with_name("drawing.py")),
-        str(side),
-        str(int(fonts)),
-    ]
-    try:
-        done = subprocess.run(child, input=text.encode(), capture_output=True, timeout=MOST_S)
-    except subprocess.TimeoutExpired:
-        raise SvgError("takes too long to draw; simplify it") from None
-    if done.returncode < 0:
-        raise SvgError("takes too much time or memory to draw; simplify it")
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["unknown"]
-        raise SvgError(f"cannot be drawn: {reason[0][:200]}")
-    return done.stdout
