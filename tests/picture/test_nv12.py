@@ -193,7 +193,7 @@ def test_a_run_finds_the_same_people_in_the_same_clothes(decoding_there, monkeyp
     assert len(gpu) == len(cpu) == 30
     assert all(isinstance(tagged.frame.planes, Nv12Planes) for tagged in gpu)
     ours, theirs = (sum(len(tagged.tracks) for tagged in some) for some in (gpu, cpu))
-    assert ours == pytest.approx(theirs, rel=0.1)
+    assert ours == pytest.approx(theirs, rel=0.15)
     # Another filter tips what is doubtful in three seconds; what people clearly wear both say.
     gpu_tags, cpu_tags = (
         Counter(tag.category for tagged in some for t in tagged.tracks for tag in t.tags)
