@@ -31,6 +31,8 @@ F32 = npt.NDArray[np.float32]
 _PROBE = 3
 #: The recipe that has unlabelled pictures named by a larger network.
 TEACHER = "teacher"
+#: Least side in pixels that it sees: it runs only here, and such networks learnt at that size.
+TEACHER_SIDE = 288
 #: Fewer steps than this teach nothing.
 LEAST_STEPS = 20
 
@@ -115,10 +117,12 @@ class TeacherCourse(LinearCourse):
         super().__init__(lesson, room)
         labelled = [one.rgb for one in lesson.pictures]
         self._more = seen(self._net, lesson.unlabelled, _beside(room, "more"), True)
+        self._teacher = room.teacher
         features = backbone(room.teacher, "--teacher")
         large = Taught(features, features.width, len(lesson.names)).eval()
-        self._taught_by = seen(large, labelled, _beside(room, "teacher"))
-        self._unnamed = seen(large, lesson.unlabelled, _beside(room, "teacher-more"))[0]
+        sees = replace(room, side=max(room.side, TEACHER_SIDE))
+        self._taught_by = seen(large, labelled, _beside(sees, "teacher"))
+        self._unnamed = seen(large, lesson.unlabelled, _beside(sees, "teacher-more"))[0]
         self._own_strength = 1.0
 
     def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
@@ -126,7 +130,7 @@ class TeacherCourse(LinearCourse):
         strength = linear.best_strength(self._taught_by, classes, fold_of, len(names))
         self._own_strength = strength
         count, told = super().settle(fold_of, seconds)
-        return count, f"{told}; {len(self._unnamed)} pictures named by {self._room.teacher}"
+        return count, f"{told}; {len(self._unnamed)} pictures named by {self._teacher.name}"
 
     def _examples(self, rows: Indices) -> tuple[F32, Indices]:
         features, classes = super()._examples(rows)

