@@ -15,7 +15,7 @@ _EPS = 1e-3
 #: Channels of the blocks that halve the picture, before and after each.
 _ENTRY = ((64, 128), (128, 256), (256, 728))
 #: Blocks between them and the last ones, which keep the size.
-_MIDDLE = range(5, 13)
+_MIDDLE = tuple(range(5, 13))
 
 
 def _padded(x: Tensor, kernel: int, stride: int, value: float = 0.0) -> Tensor:

@@ -184,7 +184,7 @@ def test_it_is_taught_and_says_from_when_a_look_is_enough(tmp_path, opened, monk
         for i in range(3)
     ]
     (tmp_path / "work").mkdir()
-    wish = Wish("glsim", 1.5, "cpu", 64, 0, "frame", tmp_path / "vit.npz")
+    wish = Wish("glsim", 6.0, "cpu", 64, 0, "frame", tmp_path / "vit.npz")
     folder = tmp_path / "packs" / "looks"
     outcome = make_pack(make_lesson(pictures), wish, folder, tmp_path / "work", Unwatched())
     pack = read_pack(folder)
