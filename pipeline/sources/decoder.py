@@ -16,8 +16,8 @@ _KEY_WAIT_S = 12.0
 #: Codecs in which quick decoding saves something, and FFmpeg's words for it.
 _QUICK = ("h264", "hevc")
 _QUICKLY = (("skip_frame", "noref"), ("skip_loop_filter", "all"))
-#: The same of a stream with B-frames: without these, pictures come in the order they are shown in.
-#: (A stream that tells how many others a picture may have to wait for has them wait all the same.)
+#: The same of a stream with B-frames: without these, pictures come in the order they are shown in,
+#: and none has to wait for another.
 _QUICKLY_B = (("skip_frame", "bidir"), ("skip_loop_filter", "all"), ("flags", "low_delay"))
 
 
@@ -54,8 +54,6 @@ class Decoder:
         try:
             with turn:
                 pictures = self._context.decode(packet)
-                if self._live and decoding == "key" and not self._in_order:
-                    pictures += self._held_back(packet)
         except av.error.EOFError:
             return []
         except (av.FFmpegError, ValueError):
@@ -65,14 +63,6 @@ class Decoder:
         whole = [picture for picture in pictures if self._whole(picture)]
         self.lost += len(pictures) - len(whole)
         return whole
-
-    def _held_back(self, packet: Any) -> list[Any]:
-        """What the decoder would hold back until two more key frames had come."""
-        pictures: list[Any] = self._context.decode(None)
-        self._context.flush_buffers()
-        for picture in pictures:
-            picture.time_base = packet.time_base  # else their times are of no unit
-        return pictures
 
     def _left_out(self, packet: Any, decoding: Decoding) -> bool:
         """Whether a packet is not decoded; changes the decoder where it has to."""
