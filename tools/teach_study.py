@@ -10,13 +10,12 @@
 The largest classes of the photos of single garments; what is tested on is held back from every
 draw. Each result is written when it is there: a run that was interrupted goes on. ``--task`` names
 other studies: ``fashion-mnist`` (``--data`` has the files of Debian's dataset-fashion-mnist),
-``transformers`` (``--weights`` of one), ``teacher`` (``--weights`` of a larger network that names
-unlabelled photos), ``brands`` (``--data`` is an unpacked npm package simple-icons) and
-``brands-trained`` (the same, the network trained, fewer of them). ``probe`` gives a linear
-classifier on published features alone, of several collections, ``--data`` being their folder.
-``packs`` makes a pack of every recipe on every network, and ``cost`` runs those of a folder and the
-shipped parser in turn on a crop, through the pipeline's engine. ``again`` tells what a second look
-brings where the first is unsure, and what it costs.
+``transformers`` (``--weights`` of one), ``brands`` (``--data`` is an unpacked npm package
+simple-icons) and ``brands-trained`` (the same, the network trained, fewer of them). ``probe`` gives
+a linear classifier on published features alone, of several collections, ``--data`` being their
+folder. ``packs`` makes a pack of every recipe on every network, and ``cost`` runs those of a folder
+and the shipped parser in turn on a crop, through the pipeline's engine. ``again`` tells what a
+second look brings where the first is unsure, and what it costs.
 Needs the ``train`` extra.
 """
 
@@ -42,7 +41,6 @@ from training import (
     cost_packs,
     fashion_mnist,
     second_look,
-    teacher_study,
     transformer_study,
 )
 from training.garment_data import Image
@@ -73,7 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", help="some of the ways of learning; else all")
     parser.add_argument("--task", choices=TASKS, default="clothing")
-    parser.add_argument("--weights", type=Path, help="of a transformer or teacher, for those tasks")
+    parser.add_argument("--weights", type=Path, help="of a transformer, for those tasks")
     parser.add_argument("--against", default="control", help="what gains are over")
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--steps", type=int, default=100)
@@ -130,10 +128,6 @@ def transformers_study(args: argparse.Namespace) -> Learn:
     return learn
 
 
-def teacher_task(args: argparse.Namespace) -> Learn:
-    return teacher_study.Study(*garments(args), args.weights, args.side).right
-
-
 def fashion_study(args: argparse.Namespace) -> Learn:
     study = fashion_mnist.Study(args.data, args.steps, args.batch, args.test)
     rates = {count: study.rate(count) for count in args.counts}
@@ -160,7 +154,6 @@ def trained_brands_study(args: argparse.Namespace) -> Learn:
 TASKS: Mapping[str, tuple[Callable[[argparse.Namespace], Learn], Sequence[str]]] = MappingProxyType(
     {
         "clothing": (clothing_study, tuple(ARMS)),
-        "teacher": (teacher_task, teacher_study.ARMS),
         "fashion-mnist": (fashion_study, tuple(fashion_mnist.ARMS)),
         "transformers": (transformers_study, tuple(transformer_study.ARMS)),
         "brands": (brands_study, tuple(brand_study.ARMS)),

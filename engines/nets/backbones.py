@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engines.nets import mobilenet_v2, mobilenet_v3, resnet, xception
+from engines.nets import mobilenet_v2, mobilenet_v3, resnet
 from engines.nets.efficientnet_lite import EMBEDDING, STAGES, EfficientNetLite0, Stage, scaled
 from engines.nets.taught import StillFeatures
 
@@ -99,14 +99,6 @@ BACKBONES = (
         ("layer4.2.conv3.weight", (2048, 512, 1, 1)),
         resnet.CLASSIFIER,
         ("conv1.", "bn1.", "layer1.", "layer2."),
-    ),
-    Backbone(
-        "Xception",
-        xception.Xception,
-        ("blocks.block14.sepconv2.pointwise.weight", (xception.WIDTH, 1536, 1, 1)),
-        xception.CLASSIFIER,
-        ("conv", "bn", *(f"blocks.block{i}." for i in range(2, 9))),
-        ((0.5,) * 3, (0.5,) * 3),
     ),
 )
 

@@ -29,10 +29,6 @@ from engines.teach.weights import backbone
 F32 = npt.NDArray[np.float32]
 #: Steps made to find out how long one takes.
 _PROBE = 3
-#: The recipe that has unlabelled pictures named by a larger network.
-TEACHER = "teacher"
-#: Least side in pixels that it sees: it runs only here, and such networks learnt at that size.
-TEACHER_SIDE = 288
 #: Fewer steps than this teach nothing.
 LEAST_STEPS = 20
 
@@ -84,17 +80,16 @@ class LinearCourse:
 
     def learn(self, rows: Indices, stage: str) -> Taught:
         net = self._fresh()
-        features, classes = self._examples(rows)
-        repeated, count = linear.repeated(classes, features), len(self._lesson.names)
-        own = linear.fit(linear.flat(features), repeated, count, self._strength)
+        own = linear.fit(
+            linear.flat(self._features[:, rows]),
+            linear.repeated(self._lesson.classes[rows], self._features),
+            len(self._lesson.names),
+            self._strength,
+        )
         with torch.no_grad():
             net.fc.weight.copy_(torch.from_numpy(own.weight))
             net.fc.bias.copy_(torch.from_numpy(own.bias))
         return net.eval()
-
-    def _examples(self, rows: Indices) -> tuple[F32, Indices]:
-        """Features (views, n, width) and classes (n,) to learn from."""
-        return self._features[:, rows], self._lesson.classes[rows]
 
     def judge(self, net: Taught, rows: Indices) -> Judged:
         weight, bias = net.fc.weight.detach().numpy(), net.fc.bias.detach().numpy()
@@ -103,48 +98,6 @@ class LinearCourse:
     def _fresh(self) -> Taught:
         features = backbone(self._room.weights)
         return Taught(features, features.width, len(self._lesson.names)).eval()
-
-
-class TeacherCourse(LinearCourse):
-    """The same, learning from unlabelled pictures, too: a larger network learns from the labelled
-    ones and names them (Lee, Pseudo-Label, ICML workshop 2013). The camera runs the small one."""
-
-    name = TEACHER
-
-    def __init__(self, lesson: Lesson, room: Room) -> None:
-        if not lesson.unlabelled or room.teacher is None:
-            raise TeachError(f"--recipe {TEACHER}: there are no unlabelled pictures to name")
-        super().__init__(lesson, room)
-        labelled = [one.rgb for one in lesson.pictures]
-        self._more = seen(self._net, lesson.unlabelled, _beside(room, "more"), True)
-        self._teacher = room.teacher
-        features = backbone(room.teacher, "--teacher")
-        large = Taught(features, features.width, len(lesson.names)).eval()
-        sees = replace(room, side=max(room.side, TEACHER_SIDE))
-        self._taught_by = seen(large, labelled, _beside(sees, "teacher"))
-        self._unnamed = seen(large, lesson.unlabelled, _beside(sees, "teacher-more"))[0]
-        self._own_strength = 1.0
-
-    def settle(self, fold_of: Indices, seconds: float) -> tuple[int, str]:
-        classes, names = self._lesson.classes, self._lesson.names
-        strength = linear.best_strength(self._taught_by, classes, fold_of, len(names))
-        self._own_strength = strength
-        count, told = super().settle(fold_of, seconds)
-        return count, f"{told}; {len(self._unnamed)} pictures named by {self._teacher.name}"
-
-    def _examples(self, rows: Indices) -> tuple[F32, Indices]:
-        features, classes = super()._examples(rows)
-        count = len(self._lesson.names)
-        own = linear.fit(self._taught_by[0, rows], classes, count, self._own_strength)
-        named = own(self._unnamed).argmax(axis=1)
-        return np.concatenate((features, self._more), axis=1), np.concatenate((classes, named))
-
-
-def _beside(room: Room, name: str) -> Room:
-    """A room of its own, whose features are kept apart."""
-    work = room.work / name
-    work.mkdir(exist_ok=True)
-    return replace(room, work=work)
 
 
 class NetworkCourse:
@@ -272,7 +225,6 @@ def _network(
 COURSES: Mapping[str, Callable[[Lesson, Room], Course]] = MappingProxyType(
     {
         "linear": LinearCourse,
-        TEACHER: TeacherCourse,
         "finetune": _network("finetune"),
         "adnet": _network("adnet"),
         **{name: _network(name, recipe) for name, recipe in TRANSFORMERS.items()},

@@ -46,7 +46,6 @@ class Lesson:
         classes: class index of each picture.
         together: pictures with the same number are nearly the same and never part.
         notes: what people should know about the pictures, a line each.
-        unlabelled: further pictures, RGB uint8 (H, W, 3), for the recipe that has a teacher.
     """
 
     pictures: tuple[Picture, ...]
@@ -54,7 +53,6 @@ class Lesson:
     classes: Indices
     together: Indices
     notes: tuple[str, ...] = field(default=())
-    unlabelled: tuple[Image, ...] = ()
 
     @property
     def counts(self) -> Indices:

@@ -175,8 +175,6 @@ def card(lesson: Lesson, outcome: Outcome, wish: Wish, name: str, anatomy: Anato
 def _command(wish: Wish, name: str) -> str:
     """Options that say how the pictures were learnt from."""
     weights = f" --weights {wish.weights.name}" if wish.weights is not None else ""
-    if wish.teacher is not None:
-        weights += f" --teacher {wish.teacher.name} --unlabelled MORE"
     return (
         f"PHOTOS --name {name} --recipe {wish.recipe} --side {wish.side} --seed {wish.seed} "
         f"--subject {wish.subject}{weights}"

@@ -16,7 +16,6 @@ class Room:
         work: folder for what an interrupted course goes on from.
         device: ``cpu`` or ``cuda``.
         weights: of a network to start from.
-        teacher: weights of a network that names unlabelled pictures.
     """
 
     work: Path
@@ -25,4 +24,3 @@ class Room:
     seed: int
     watch: Watch
     weights: Path | None = None
-    teacher: Path | None = None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engines.nets.taught import Taught
 from engines.teach.calibration import fit_temperature
-from engines.teach.courses import COURSES, TEACHER, TRIED, Course
+from engines.teach.courses import COURSES, TRIED, Course
 from engines.teach.figures import Figures, figures, gain
 from engines.teach.glance import Glance, settle
 from engines.teach.lesson import Indices, Lesson, TeachError
@@ -46,7 +46,6 @@ class Wish:
         device: ``cpu`` or ``cuda``.
         side: of the square that the network sees, in pixels.
         weights: of a network to start from.
-        teacher: weights of a network that names unlabelled pictures, for the recipe ``teacher``.
         subject: what the pipeline will show it: ``person``, ``upper``, ``frame``, ...
     """
 
@@ -57,7 +56,6 @@ class Wish:
     seed: int = 0
     subject: str = "person"
     weights: Path | None = None
-    teacher: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +92,11 @@ class Outcome:
 def fingerprint(lesson: Lesson, wish: Wish) -> str:
     """Changes with pictures, labels and what was asked for, but not with how long it may take."""
     found = hashlib.sha256(
-        repr(
-            (wish.recipe, wish.device, wish.side, wish.seed, str(wish.weights), str(wish.teacher))
-        ).encode()
+        repr((wish.recipe, wish.device, wish.side, wish.seed, str(wish.weights))).encode()
     )
     for one in lesson.pictures:
         found.update(f"{one.label}\0{one.rgb.shape}\0".encode())
         found.update(np.ascontiguousarray(one.rgb).data)
-    for rgb in lesson.unlabelled:
-        found.update(np.ascontiguousarray(rgb).data)
     return found.hexdigest()
 
 
@@ -132,10 +126,10 @@ def teach(lesson: Lesson, wish: Wish, work: Path, watch: Watch) -> tuple[Taught,
     Raises:
         TeachError: the recipe is unknown, or the budget too short for it.
     """
-    check(wish.recipe, wish.weights, wish.teacher)
+    check(wish.recipe, wish.weights)
     begin = time.monotonic()
     prepare(work, fingerprint(lesson, wish), watch)
-    room = Room(work, wish.device, wish.side, wish.seed, watch, wish.weights, wish.teacher)
+    room = Room(work, wish.device, wish.side, wish.seed, watch, wish.weights)
     fold_of = parts(lesson, wish.seed)
     courses: dict[str, Course] = {}
     tried: dict[str, HeldOut] = {}
@@ -174,23 +168,16 @@ def outcome(
     return Outcome(recipe, temperature, found, held, why, tried, seconds, glance)
 
 
-def check(recipe: str, weights: Path | None, teacher: Path | None = None) -> None:
+def check(recipe: str, weights: Path | None) -> None:
     """Raise TeachError unless there is such a recipe, and what it starts from."""
     known = [AUTO, *COURSES, HEAD]
     if recipe not in known:
         raise TeachError(f"--recipe {recipe}: unknown; choose one of {', '.join(known)}")
-    if (recipe == TEACHER) != (teacher is not None):
-        raise TeachError(
-            f"--recipe {TEACHER} needs --teacher, the weights of a network, and --unlabelled, a "
-            "folder of pictures that it names; no other recipe takes them"
-        )
     if recipe in TRANSFORMERS:
         given(recipe, weights)
     named = weights is None or str(weights) in INSTALLED or weights.name.startswith(TIMM)
     if weights is not None and not named and not weights.is_file():
         raise TeachError(f"--weights {weights}: no such file")
-    if teacher is not None and not teacher.is_file():
-        raise TeachError(f"--teacher {teacher}: no such file")
 
 
 def parts(lesson: Lesson, seed: int) -> Indices:

@@ -34,10 +34,10 @@ def imagenet_weights(number: int = 0) -> Path:
     return Path(getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
 
-def backbone(weights: Path | None, option: str = "--weights") -> StillFeatures:
+def backbone(weights: Path | None) -> StillFeatures:
     """A backbone with published weights, its early layers frozen: of a file, whose network is told
     by the names in it, or of an installed package by its name in ``INSTALLED``; without one,
-    EfficientNet-Lite0. ``option`` is what an error names.
+    EfficientNet-Lite0.
 
     Raises:
         TeachError: the file cannot be read, or is of none of the networks that are known.
@@ -55,7 +55,7 @@ def backbone(weights: Path | None, option: str = "--weights") -> StillFeatures:
         net = known.make()
         load_state(net, state, known.classifier)
     except EngineError as error:
-        raise TeachError(f"{option} {weights}: {error}") from None
+        raise TeachError(f"--weights {weights}: {error}") from None
     return PublishedFeatures(net, known.early, known.colours)
 
 

@@ -29,7 +29,7 @@ from engines.packs.tagger import WHOLE
 from pipeline.cli.errors import errors, explained, plain, start_logging
 from pipeline.errors import ConfigError
 from pipeline.files import LOCK, make_folder, reserved
-from pipeline.models.examples import read_lesson, read_unlabelled
+from pipeline.models.examples import read_lesson
 from pipeline.tagging.packs.cutting import PARTS
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def teach(
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe",
-            help="auto (the best of the next three), linear, finetune, adnet, head, or teacher.",
+            "--recipe", help="auto (the best of the next three), linear, finetune, adnet, or head."
         ),
     ] = AUTO,
     budget: Annotated[
@@ -78,17 +77,6 @@ def teach(
             help="A file of a transformer, for ila, glsim, ifa; of a MobileNet, EfficientNet-Lite "
             "or ResNet-50, for others; or lite1, lite2, timm:NAME.",
         ),
-    ] = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(
-            "--teacher",
-            help="For --recipe teacher: a larger network's file, as of --weights, or Xception's.",
-        ),
-    ] = None,
-    unlabelled: Annotated[
-        Path | None,
-        typer.Option("--unlabelled", help="Folder of pictures of these things that it names."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -121,28 +109,20 @@ def teach(
 
         if target not in TARGETS:
             raise ConfigError(f"--target {target}: choose one of {', '.join(TARGETS)}")
-        check(recipe, weights, teacher)
-        if (teacher is None) != (unlabelled is None):
-            raise ConfigError(
-                "--teacher and --unlabelled go together: one names what is in the other"
-            )
-        wish = Wish(recipe, seconds, _device(device), side, seed, subject, weights, teacher)
-        told, following = TARGETS[target](photos, unlabelled, wish, place, folder)
+        check(recipe, weights)
+        wish = Wish(recipe, seconds, _device(device), side, seed, subject, weights)
+        told, following = TARGETS[target](photos, wish, place, folder)
         typer.echo(plain(told))
         typer.echo(plain(f"{folder}: the pack; {folder / REPORT}: how well it learnt"))
         if following:
             typer.echo(plain(f"next: {following} --pack {named}"))
 
 
-def _labels(
-    photos: Path, unlabelled: Path | None, wish: Wish, place: Path, folder: Path
-) -> tuple[str, str]:
+def _labels(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
     """Teach labels; how well that went, and what to do next."""
     from engines.teach.making import make_pack
 
     lesson = read_lesson(photos)
-    if unlabelled is not None:
-        lesson = read_unlabelled(unlabelled, lesson)
     with _work(place, folder, lesson.notes) as (work, watch):
         found = make_pack(lesson, wish, folder, work, watch).figures
     told = (
@@ -152,9 +132,7 @@ def _labels(
     return told, "threadline run recording.mp4 --out out/"
 
 
-def _lengths(
-    photos: Path, _: Path | None, wish: Wish, place: Path, folder: Path
-) -> tuple[str, str]:
+def _lengths(photos: Path, wish: Wish, place: Path, folder: Path) -> tuple[str, str]:
     """Teach lengths; how well that went, and what to do next."""
     from engines.teach.length_pack import make_length_pack
     from pipeline.models.length_lesson import read_lengths

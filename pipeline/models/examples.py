@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,25 +64,6 @@ def read_lesson(place: Path) -> Lesson:
     if len(examples) > MOST:
         raise TeachError(f"{place}: {len(examples)} pictures; more than {MOST} are not read")
     return make_lesson(_pictures(examples, notes, place), notes)
-
-
-def read_unlabelled(place: Path, lesson: Lesson) -> Lesson:
-    """A lesson with the pictures of a folder, at any depth, that nobody has labelled.
-
-    Raises:
-        TeachError: there is no picture.
-    """
-    left_out, notes = Counter[str](), list(lesson.notes)
-    try:
-        paths = list(find_photos([place], left_out))
-    except SourceRefusedError as error:
-        raise TeachError(f"--unlabelled {error}") from None
-    if len(paths) > MOST:
-        raise TeachError(f"{place}: {len(paths)} pictures; more than {MOST} are not read")
-    if left_out:
-        notes.append(told(left_out))
-    pictures = tuple(one.rgb for one in _pictures([Example(p, "") for p in paths], notes, place))
-    return replace(lesson, notes=tuple(notes), unlabelled=pictures)
 
 
 def _folders(place: Path, notes: list[str]) -> Iterator[Example]:

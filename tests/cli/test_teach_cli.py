@@ -125,10 +125,6 @@ def test_what_was_taught_is_tagged_on_a_clip(tmp_path, monkeypatch):
         (["--name", "x", "--recipe", "magic"], "choose one of auto, linear"),
         (["--name", "x", "--recipe", "glsim"], "give --weights ViT-B_16.npz"),
         (["--name", "x", "--weights", "gone.pth"], "--weights gone.pth: no such file"),
-        (["--name", "x", "--recipe", "teacher"], "needs --teacher"),
-        (["--name", "x", "--teacher", "gone.pth"], "no other recipe takes them"),
-        (["--name", "x", "--recipe", "teacher", "--teacher", "gone.pth"], "gone.pth: no such file"),
-        (["--name", "x", "--unlabelled", "more"], "--teacher and --unlabelled go together"),
         (["--name", "x"], "no folders in it"),
     ],
 )

@@ -10,15 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra: pip install -e '.[train]'")
 
-from training import xception_weights  # noqa: E402
-
 from engines.backends import open_engine  # noqa: E402
 from engines.nets.backbones import MEAN, STD, LiteFeatures, PublishedFeatures  # noqa: E402
 from engines.nets.efficientnet_lite import normalise, scaled  # noqa: E402
 from engines.nets.mobilenet_v2 import MobileNetV2  # noqa: E402
 from engines.nets.mobilenet_v3 import LARGE, SMALL, MobileNetV3  # noqa: E402
 from engines.nets.resnet import ResNet50  # noqa: E402
-from engines.nets.xception import Xception  # noqa: E402
 from engines.packs import read_pack  # noqa: E402
 from engines.teach.lesson import Picture, TeachError, make_lesson  # noqa: E402
 from engines.teach.making import make_pack  # noqa: E402
@@ -151,7 +148,6 @@ def test_which_network_a_file_is_of_is_told_by_its_names(tmp_path):
         (LiteFeatures(), "_blocks.0._depthwise_conv.weight", "_blocks.15._project_conv.weight"),
         (LiteFeatures(scaled(1.1, 1.2)), "_conv_stem.weight", "_conv_head.weight"),
         (ResNet50(), "layer2.0.conv1.weight", "layer3.0.conv1.weight"),
-        (Xception(), "conv1.weight", "blocks.block14.sepconv1.pointwise.weight"),
     ):
         path = tmp_path / "published.pth"
         torch.save({"state_dict": {**net.state_dict(), "fc.weight": torch.zeros(1)}}
@@ -163,22 +159,6 @@ def test_which_network_a_file_is_of_is_told_by_its_names(tmp_path):
         assert torch.equal(own[late], dict(net.named_parameters())[late])
         assert own[late].requires_grad
         assert not own[early].requires_grad
-
-
-def test_xception_has_the_published_size():
-    assert sum(one.numel() for one in Xception().parameters()) == 20_806_952
-
-
-def test_keras_arrays_are_laid_out_as_ours():
-    assert xception_weights.ours("block1_conv2_bn") == "bn2"
-    assert xception_weights.ours("block13_sepconv2") == "blocks.block13.sepconv2"
-    assert xception_weights.ours("conv2d_3") is None
-    arrays = [np.zeros((3, 3, 728, 1)), np.zeros((1, 1, 728, 1024))]
-    own = xception_weights.named("blocks.block13.sepconv2", "SeparableConv2D", arrays)
-    wanted = Xception().state_dict()
-    assert {name: one.shape for name, one in own.items()} == {
-        name: wanted[name].shape for name in own
-    }
 
 
 def test_a_file_of_another_network_or_none_is_told(tmp_path):

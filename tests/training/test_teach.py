@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,7 +26,6 @@ from engines.teach.teaching import HeldOut, Wish, choose, teach  # noqa: E402
 from engines.teach.trainer import METHODS, PARTS, Recipe, Trainer, look  # noqa: E402
 from engines.teach.views import fitted, square  # noqa: E402
 from engines.teach.watch import Unwatched  # noqa: E402
-from engines.teach.weights import imagenet_weights  # noqa: E402
 
 pytestmark = [pytest.mark.train]
 
@@ -237,22 +235,6 @@ def test_what_was_learnt_is_told_on_pictures_that_were_held_out(tmp_path):
     assert (tmp_path / "features-0000.npy").exists()
     _, changed = teach(painted(seed=1), Wish("linear", side=64), tmp_path, Unwatched())
     assert not np.array_equal(found.held.logits, changed.held.logits), "other pictures, other cache"
-
-
-def test_a_teacher_names_unlabelled_pictures_that_are_learnt_from(tmp_path):
-    lesson, more = painted(2), painted(10, seed=5)
-    unlabelled = tuple(one.rgb for one in more.pictures)
-    wish = Wish("teacher", side=64, teacher=imagenet_weights())
-    net, found = teach(replace(lesson, unlabelled=unlabelled), wish, tmp_path, Unwatched())
-    assert sorted(found.held.rows.tolist()) == list(range(4)), "only labelled ones are judged by"
-    assert "20 pictures named by" in found.held.told
-    (tmp_path / "alone").mkdir()
-    alone, _ = teach(lesson, Wish("linear", side=64), tmp_path / "alone", Unwatched())
-    logits, _ = look(net, unlabelled, 64)
-    assert (logits.argmax(axis=1) == more.classes).mean() > 0.9
-    assert not torch.equal(net.fc.weight, alone.fc.weight)
-    with pytest.raises(TeachError, match="no unlabelled pictures"):
-        teach(lesson, wish, tmp_path, Unwatched())
 
 
 def test_a_budget_that_is_too_short_names_one_that_is_not(tmp_path):
