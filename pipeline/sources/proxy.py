@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
+from weakref import finalize
 
 from pipeline.errors import SourceError, SourceRefusedError
 from pipeline.picture.area import Polygon
@@ -44,6 +45,10 @@ class LargeSource(StreamSource):
     def _packets(self) -> Iterator[tuple[Any, bool]]:
         self._left = super()._packets()
         return self._left
+
+    def __exit__(self, *error: object) -> None:
+        self._left = iter(())  # it knows this source: neither would go before the collector came
+        super().__exit__(*error)
 
     def undecoded(self) -> tuple[list[tuple[float, Any]], Iterator[Any]]:
         """The first picture with its seconds, and the packets that are left.
@@ -84,11 +89,12 @@ class Moments:
     """Pictures of a recording at moments that rise; each is decoded from the key frame before it
     on, or from the one given last.
 
-    Lives as long as a frame that may ask for one: leaving the source closes nothing.
+    Lives as long as a frame that may ask for one, and closes the source with the last of them.
     """
 
     def __init__(self, source: LargeSource) -> None:
         self._source = source
+        finalize(self, source.__exit__)
         first, self._packets = source.undecoded()
         self._pictures = deque(first)
         self._ahead: deque[Any] = deque()

@@ -72,25 +72,26 @@ class Due:
         settling = memory.looks < settings.settle_looks and age >= settings.settle_s
         if settling and memory.looks < (1 if self.hurried else least):
             return Priority(Urgency.NEW, memory.looks)
-        stands = iou_matrix([subject.box], [memory.box])[0, 0] > STANDING
-        spared = sparing and expected_gain(subject, memory, age, stands) < settings.gain
-        if settling and not spared:
+        if settling and not (sparing and expected_gain(subject, memory, age) < settings.gain):
             return Priority(Urgency.SETTLING, settings.settle_looks - memory.looks)
-        stale = age / settings.refresh_s / (PATIENCE if stands else 1)
+        stale = age / settings.refresh_s
+        if stale >= 1 and _stands(subject, memory):
+            stale /= PATIENCE
         degree = max(stale, subject.quality / max(settings.better * memory.best, 1e-6))
         if degree >= 1:
             return Priority(Urgency.AGAIN, degree)
         return Priority(Urgency.ALONG) if settling else None
 
 
-def expected_gain(subject: Subject, memory: Memory, age: float, stands: bool) -> float:
+def _stands(subject: Subject, memory: Memory) -> bool:
+    """Whether somebody has not moved since the last look."""
+    return bool(iou_matrix([subject.box], [memory.box])[0, 0] > STANDING)
+
+
+def expected_gain(subject: Subject, memory: Memory, age: float) -> float:
     """Share of an answer that a look at a subject will change: its weight among all looks, by how
     well it shows the subject, as far as the picture is a new one, and as unsure as the tags are.
-
-    Args:
-        age: seconds since the last look.
-        stands: the subject has not moved since.
-    """
+    ``age``: seconds since the last look."""
     weight = subject.quality / max(memory.weight + subject.quality, 1e-6)
-    fresh = 1 - exp(-age / (FRESH_S * (PATIENCE if stands else 1)))
+    fresh = 1 - exp(-age / (FRESH_S * (PATIENCE if _stands(subject, memory) else 1)))
     return weight * fresh * (SURE + memory.unsure)

@@ -3,7 +3,9 @@ for it."""
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -112,6 +114,23 @@ def test_frames_may_ask_once_the_source_was_left(files):
     assert (picture.width, picture.height) == frames[40].larger.size == LARGE
     assert place == (0, 0, 1, 1)
     assert abs(number(picture) - number(frames[40].planes)) <= 1
+
+
+def test_nothing_stays_open_once_no_frame_may_ask(files):
+    """Without the collector's help: each recording has a file and a decoder's threads."""
+    opened_files = lambda: len(list(Path("/proc/self/fd").iterdir()))  # noqa: E731
+    gc.collect()
+    gc.disable()
+    try:
+        before = opened_files()
+        with opened(files[0][3], files[1]) as source:
+            frame = next(iter(source))
+            assert frame.larger.picture() is not None
+            assert opened_files() > before
+        del source, frame
+        assert opened_files() == before
+    finally:
+        gc.enable()
 
 
 def test_a_proxy_that_shows_a_part(files, tmp_path):

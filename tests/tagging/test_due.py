@@ -65,9 +65,10 @@ def test_who_does_not_spare_takes_all_of_the_first_looks():
 def test_gain_is_a_share_that_falls_with_looks_and_grows_with_time(
     looks, unsure, age, quality, stands
 ):
-    one, memory = subject(0.0, quality), looked(looks, unsure)
-    gain = expected_gain(one, memory, age, stands)
+    one, memory = subject(0.0, quality, BOX if stands else ASIDE), looked(looks, unsure)
+    gain = expected_gain(one, memory, age)
     assert 0 <= gain <= 1.15
-    assert expected_gain(one, looked(looks + 1, unsure), age, stands) <= gain
-    assert expected_gain(one, memory, age + 1, stands) >= gain
-    assert expected_gain(one, memory, age, True) <= expected_gain(one, memory, age, False)
+    assert expected_gain(one, looked(looks + 1, unsure), age) <= gain
+    assert expected_gain(one, memory, age + 1) >= gain
+    still, moving = (subject(0.0, quality, box) for box in (BOX, ASIDE))
+    assert expected_gain(still, memory, age) <= expected_gain(moving, memory, age)

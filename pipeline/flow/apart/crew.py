@@ -70,8 +70,8 @@ class Crew:
     def _remove(self, key: int) -> None:
         with self._lock:
             process = self._where.pop(key, None)
-        if process is not None:
-            process.remove(key)
+            if process is not None:  # held, so that nobody moves it meanwhile
+                process.remove(key)
 
     def _divide(self, process: CaptureProcess) -> None:
         """A process ends again and again: one of its cameras may be why. Half of them go to another
